@@ -1,0 +1,88 @@
+//! One newtype per identifier, with no conversions between them.
+//!
+//! Owns nothing but the types: a project id never compiles where an issue id is meant. To add one,
+//! add a line to the `row_ids!` list.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! row_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl $name {
+            /// The number as the database stores it.
+            #[must_use]
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map(Self)
+            }
+        }
+    )*};
+}
+
+row_ids! {
+    /// A project: the number at the end of its DSN.
+    ProjectId;
+    /// One client key (DSN) of a project.
+    KeyId;
+    /// An issue: the group that events with the same cause join.
+    IssueId;
+    /// A person who can sign in.
+    UserId;
+    /// An API token.
+    TokenId;
+    /// Where notifications go: a mail list or a webhook.
+    DestinationId;
+    /// One notification to one destination.
+    DeliveryId;
+}
+
+/// The id of one event: 32 hexadecimal digits on the wire, with or without dashes, in any case
+/// (`protocol.md` section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(pub Uuid);
+
+impl EventId {
+    /// Reads 32 hexadecimal digits, dashed or not.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        // `Uuid` also reads braces and URNs, which no SDK sends: only the two documented lengths.
+        if text.len() != 32 && text.len() != 36 {
+            return None;
+        }
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_simple().fmt(f)
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,10 @@
+//! Firefinch's pure core: bytes and values in, values out.
+//!
+//! Nothing here reads a file, a socket, the environment, the clock or a random source; time and
+//! identifiers are arguments. The modules stand in the order in which one event meets them, so
+//! reading this list from top to bottom is reading the path of one event.
+
+pub mod ids;
+pub mod limits;
+
+pub mod event;

@@ -1,0 +1,58 @@
+//! What can go wrong between us and PostgreSQL.
+//!
+//! Policy: "not found" is `Ok(None)`, never an error. A row that cannot be read is `Corrupt` and
+//! names table, column and row. Everything the driver says is `Database`; callers that must tell
+//! "PostgreSQL is away" from "this statement is wrong" ask `is_unavailable`.
+
+use thiserror::Error;
+
+/// A failed store call.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The driver's or the server's error.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration could not be applied.
+    #[error("migration: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A stored value that this version cannot read.
+    #[error("{table}.{column} of row {row} holds {found:?}, which this version cannot read")]
+    Corrupt {
+        /// Table of the cell.
+        table: &'static str,
+        /// Column of the cell.
+        column: &'static str,
+        /// Key of the row, for people.
+        row: String,
+        /// What the cell holds, shortened.
+        found: String,
+    },
+    /// A named constraint refused the change; the text is for the person who asked for it.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl StoreError {
+    /// True when PostgreSQL cannot be reached or is going away, so that the same call may succeed
+    /// later: connection errors, SQLSTATE class 08, 57P0x (shutdown), 53 (out of resources), and
+    /// 40001/40P01 (serialisation failure, deadlock).
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                code.starts_with("08")
+                    || code.starts_with("57P0")
+                    || code.starts_with("53")
+                    || code == "40001"
+                    || code == "40P01"
+            }),
+            _ => false,
+        }
+    }
+}

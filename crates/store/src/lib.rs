@@ -1,0 +1,10 @@
+//! All SQL of Firefinch: concrete functions over sqlx, grouped by the noun they read or write.
+//!
+//! May name `engine`, never HTTP. Queries are checked at compile time against the committed
+//! metadata in `.sqlx`. To add a table, add a migration and a module named after it.
+
+pub mod error;
+pub mod ingest;
+pub mod pool;
+
+pub use error::StoreError;

@@ -1,0 +1,33 @@
+//! Connecting and migrating.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::StoreError;
+
+/// The migrations of this version, embedded in the binary. sqlx applies them under an advisory lock,
+/// so several processes may start at once.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// Opens a pool of at most `connections_max` connections.
+///
+/// # Errors
+/// When the first connection cannot be made within ten seconds.
+pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StoreError> {
+    Ok(PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options.application_name("firefinch"))
+        .await?)
+}
+
+/// Brings the schema to this version.
+///
+/// # Errors
+/// When a migration fails, or when the database was migrated by a newer version.
+pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
+    Ok(MIGRATIONS.run(pool).await?)
+}

@@ -1,0 +1,2 @@
+//! Firefinch.
+fn main() {}
