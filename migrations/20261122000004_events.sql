@@ -27,12 +27,16 @@ create table events (
     -- How `payload` is packed; see `engine::payload`.
     codec smallint not null,
     payload bytea not null,
-    primary key (project_id, day, event_id)
+    -- event_id before day: an event is looked up by its id alone, one probe per partition.
+    primary key (project_id, event_id, day)
 ) partition by range (day);
 -- The payload is compressed already: PostgreSQL would try again in vain.
 alter table events alter column payload set storage external;
 
--- Events of one issue, newest first.
-create index events_by_issue on events (project_id, issue_id, received_at desc, event_id);
--- Events of one project, newest first: the raw tail and the project's event list.
-create index events_by_project on events (project_id, received_at desc, event_id);
+-- Both lists are ordered by (day, received_at, event_id), read backwards for newest first. `day` leads
+-- the order because PostgreSQL then walks the partitions one after the other and stops when a page is
+-- full; without it, every partition is opened for every page.
+-- Events of one issue.
+create index events_by_issue on events (project_id, issue_id, day, received_at, event_id);
+-- Events of one project: the raw tail and the project's event list.
+create index events_by_project on events (project_id, day, received_at, event_id);
