@@ -1,1 +1,10 @@
-//! Tests.
+//! The integration tests: one binary, so that they share one build and one throw-away PostgreSQL.
+//!
+//! Each module tests one promise of the product through its real parts: the real server, a real
+//! PostgreSQL, real sockets, real clients. `support` holds what they share. To add a test, add a
+//! module here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, unreachable_pub)]
+
+mod support;
+
+mod harness;
