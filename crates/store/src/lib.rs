@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod ingest;
+pub mod notifications;
 pub mod pool;
 
 pub use error::StoreError;

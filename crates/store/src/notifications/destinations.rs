@@ -1,0 +1,246 @@
+//! Destinations: where the messages of a project, or of all projects, go.
+
+use engine::ids::{DestinationId, ProjectId};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+/// Destinations that one list returns. People make tens of them; a page shows them all.
+const LIST_MAX: i64 = 1000;
+
+/// A place that messages go to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Destination {
+    /// Its id.
+    pub id: DestinationId,
+    /// The project it serves; `None` for all.
+    pub project_id: Option<ProjectId>,
+    /// What people call it.
+    pub name: String,
+    /// Where it goes.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Kinds of signals it wants: `new`, `regressed`.
+    pub signals: Vec<String>,
+    /// When somebody switched it off.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub disabled_at: Option<OffsetDateTime>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// Kind and configuration in one, so that a webhook without a URL cannot exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "config", rename_all = "lowercase")]
+pub enum Target {
+    /// One mail per address.
+    Mail(MailTarget),
+    /// A signed POST.
+    Webhook(WebhookTarget),
+}
+
+/// Who gets the mail.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MailTarget {
+    /// These addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// Everybody who can sign in at that moment.
+    #[serde(skip_serializing_if = "is_false")]
+    pub members: bool,
+    /// Serves only projects that have no other mail destination, and only while a mail server is configured.
+    #[serde(skip_serializing_if = "is_false")]
+    pub fallback: bool,
+}
+
+/// Where the POST goes and what signs it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookTarget {
+    /// Address, `http` or `https`.
+    pub url: String,
+    /// `whsec_` and base64. Never printed: neither by `Debug` nor by `Serialize`, which lists use.
+    #[serde(skip_serializing)]
+    pub secret: String,
+}
+
+impl std::fmt::Debug for WebhookTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookTarget").field("url", &self.url).field("secret", &"…").finish()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Target {
+    /// `mail` or `webhook`, as the column says it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Mail(_) => "mail",
+            Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// Reads the two columns.
+    pub(super) fn read(id: i64, kind: &str, config: serde_json::Value) -> Result<Self, StoreError> {
+        let found = kind.to_owned();
+        let corrupt = |column, found| StoreError::Corrupt { table: "destinations", column, row: id.to_string(), found };
+        let target = match kind {
+            "mail" => serde_json::from_value(config).map(Self::Mail),
+            "webhook" => serde_json::from_value(config).map(Self::Webhook),
+            _ => return Err(corrupt("kind", found)),
+        };
+        // The value may hold a secret, so the error shows only what was wrong with its shape.
+        target.map_err(|error| corrupt("config", error.to_string()))
+    }
+
+    fn config(&self) -> serde_json::Value {
+        match self {
+            Self::Mail(target) => serde_json::json!({
+                "to": target.to, "members": target.members, "fallback": target.fallback
+            }),
+            Self::Webhook(target) => serde_json::json!({ "url": target.url, "secret": target.secret }),
+        }
+    }
+}
+
+/// A destination to make.
+#[derive(Debug, Clone)]
+pub struct NewDestination<'a> {
+    /// `None` for all projects.
+    pub project_id: Option<ProjectId>,
+    /// What people call it.
+    pub name: &'a str,
+    /// Where it goes.
+    pub target: Target,
+    /// Kinds of signals it wants.
+    pub signals: &'a [String],
+}
+
+/// Makes a destination.
+///
+/// # Errors
+/// `Conflict` when the project does not exist.
+pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime) -> Result<DestinationId, StoreError> {
+    let inserted = sqlx::query_scalar!(
+        "insert into destinations (project_id, kind, name, config, signals, created_at)
+         values ($1, $2, $3, $4, $5, $6)
+         returning id",
+        new.project_id.map(ProjectId::get),
+        new.target.kind(),
+        new.name,
+        new.target.config(),
+        new.signals,
+        now,
+    )
+    .fetch_one(pool)
+    .await;
+    match inserted {
+        Ok(id) => Ok(DestinationId(id)),
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(StoreError::Conflict("there is no such project".to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All destinations, or those that serve one project (its own and the ones for all).
+///
+/// # Errors
+/// When PostgreSQL fails or a row cannot be read.
+pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<Destination>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, project_id, kind, name, config, signals, disabled_at, created_at
+         from destinations
+         where $1::bigint is null or project_id is null or project_id = $1
+         order by id
+         limit $2",
+        project_id.map(ProjectId::get),
+        LIST_MAX,
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Destination {
+                id: DestinationId(row.id),
+                project_id: row.project_id.map(ProjectId),
+                target: Target::read(row.id, &row.kind, row.config)?,
+                name: row.name,
+                signals: row.signals,
+                disabled_at: row.disabled_at,
+                created_at: row.created_at,
+            })
+        })
+        .collect()
+}
+
+/// One destination.
+///
+/// # Errors
+/// When PostgreSQL fails or the row cannot be read.
+pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination>, StoreError> {
+    let row = sqlx::query!(
+        "select id, project_id, kind, name, config, signals, disabled_at, created_at
+         from destinations
+         where id = $1",
+        id.get(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Destination {
+        id: DestinationId(row.id),
+        project_id: row.project_id.map(ProjectId),
+        target: Target::read(row.id, &row.kind, row.config)?,
+        name: row.name,
+        signals: row.signals,
+        disabled_at: row.disabled_at,
+        created_at: row.created_at,
+    }))
+}
+
+/// Switches a destination off. What it still had to send becomes a dead letter that says why, so
+/// that nothing is held for ever and nothing vanishes. False when there is no such destination.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn disable(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let found = sqlx::query!(
+        "update destinations
+         set disabled_at = coalesce(disabled_at, $2)
+         where id = $1",
+        id.get(),
+        now,
+    )
+    .execute(&mut *transaction)
+    .await?
+    .rows_affected();
+    sqlx::query!(
+        "update deliveries
+         set state = 'dead', leased_until = null, last_error = 'the destination was disabled'
+         where destination_id = $1 and state = 'pending'",
+        id.get(),
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(found == 1)
+}
+
+/// Switches a destination on again, for what happens from now on. False when there is no such destination.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn enable(pool: &PgPool, id: DestinationId) -> Result<bool, StoreError> {
+    let done = sqlx::query!("update destinations set disabled_at = null where id = $1", id.get()).execute(pool).await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,201 @@
+//! What a message tells about an issue: one read per message, at the moment it is sent, so that a
+//! mail that waited an hour for its server still shows the figures of now.
+
+use engine::ids::{EventId, IssueId, ProjectId};
+use sqlx::PgPool;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::Signal;
+use crate::StoreError;
+
+/// Minutes of the histogram in a message.
+const HISTOGRAM_MINUTES: i64 = 60;
+
+/// How many days before its signal an event may have arrived: a spool that was drained late.
+const EVENT_DAYS_BACK: i64 = 30;
+
+/// An issue with what surrounds it.
+#[derive(Debug, Clone)]
+pub struct IssueFacts {
+    /// Project's slug.
+    pub project_slug: String,
+    /// Project's name.
+    pub project_name: String,
+    /// Number behind the short id.
+    pub number: i64,
+    /// `unresolved`, `resolved` or `ignored`.
+    pub status: String,
+    /// `new`, `ongoing`, `regressed`, …
+    pub substatus: String,
+    /// Level of the newest event.
+    pub level: String,
+    /// Platform.
+    pub platform: String,
+    /// Exception class; empty for messages.
+    pub ty: String,
+    /// Its message.
+    pub value: String,
+    /// `type: value`.
+    pub title: String,
+    /// Where in our code.
+    pub culprit: String,
+    /// First event.
+    pub first_seen: OffsetDateTime,
+    /// Newest event.
+    pub last_seen: OffsetDateTime,
+    /// Release of the first event.
+    pub first_release: Option<String>,
+    /// Release of the newest event.
+    pub last_release: Option<String>,
+    /// Events in all.
+    pub events: i64,
+    /// Distinct users in all.
+    pub users: i64,
+    /// The sentence that says why it changed.
+    pub reason: Option<String>,
+    /// Events of the last hour: (minutes ago, events).
+    pub minutes: Vec<(i64, i64)>,
+    /// The event that caused the signal; `None` when retention dropped it.
+    pub event: Option<EventFacts>,
+}
+
+/// The event that caused the signal.
+#[derive(Debug, Clone)]
+pub struct EventFacts {
+    /// Its id.
+    pub id: EventId,
+    /// When it arrived.
+    pub received_at: OffsetDateTime,
+    /// When it happened.
+    pub occurred_at: OffsetDateTime,
+    /// `type: value` of this event, which may differ from the issue's newest.
+    pub title: String,
+    /// Where, for this event.
+    pub culprit: String,
+    /// Release.
+    pub release: Option<String>,
+    /// Environment.
+    pub environment: Option<String>,
+    /// Web request or task.
+    pub transaction: Option<String>,
+    /// Host name.
+    pub server_name: Option<String>,
+    /// The event itself, packed.
+    pub stored: StoredEvent,
+}
+
+/// An event as `engine::payload` packed it.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// How it is packed.
+    pub codec: i16,
+    /// Packed bytes.
+    pub payload: Vec<u8>,
+}
+
+/// Everything that a message about `signal` says, as it stands at `now`. `None` when the issue is gone.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn issue_facts(
+    pool: &PgPool,
+    signal: &Signal,
+    now: OffsetDateTime,
+) -> Result<Option<IssueFacts>, StoreError> {
+    let row = sqlx::query!(
+        r#"select p.slug, p.name, i.number, i.status, i.substatus, i.level, i.platform, i.type as ty, i.value, i.title,
+             i.culprit, i.first_seen, i.last_seen, i.first_release, i.last_release, i.events, i.users,
+             (
+                 select a.reason
+                 from issue_activity a
+                 where a.project_id = i.project_id and a.issue_id = i.id and a.kind = $3
+                 order by a.id desc
+                 limit 1
+             ) as reason
+         from issues i
+         join projects p on p.id = i.project_id
+         where i.project_id = $1 and i.id = $2"#,
+        signal.project_id.get(),
+        signal.issue_id.get(),
+        signal.kind,
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(IssueFacts {
+        project_slug: row.slug,
+        project_name: row.name,
+        number: row.number,
+        status: row.status,
+        substatus: row.substatus,
+        level: row.level,
+        platform: row.platform,
+        ty: row.ty,
+        value: row.value,
+        title: row.title,
+        culprit: row.culprit,
+        first_seen: row.first_seen,
+        last_seen: row.last_seen,
+        first_release: row.first_release,
+        last_release: row.last_release,
+        events: row.events,
+        users: row.users,
+        reason: row.reason,
+        minutes: minutes(pool, signal.project_id, signal.issue_id, now).await?,
+        event: event(pool, signal).await?,
+    }))
+}
+
+async fn minutes(
+    pool: &PgPool,
+    project_id: ProjectId,
+    issue_id: IssueId,
+    now: OffsetDateTime,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let this_minute = now.unix_timestamp().div_euclid(60) * 60;
+    let rows = sqlx::query!(
+        "select bucket, events
+         from issue_counts
+         where project_id = $1 and issue_id = $2 and span_s = 60 and bucket > $3
+         order by bucket
+         limit $4",
+        project_id.get(),
+        issue_id.get(),
+        this_minute - HISTOGRAM_MINUTES * 60,
+        HISTOGRAM_MINUTES,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (((this_minute - row.bucket) / 60).max(0), row.events)).collect())
+}
+
+async fn event(pool: &PgPool, signal: &Signal) -> Result<Option<EventFacts>, StoreError> {
+    let day = signal.created_at.date();
+    let row = sqlx::query!(
+        "select event_id, received_at, occurred_at, title, culprit, release, environment, transaction, server_name,
+             codec, payload
+         from events
+         where project_id = $1 and event_id = $2 and day between $3 and $4
+         order by day desc
+         limit 1",
+        signal.project_id.get(),
+        signal.event_id.0 as Uuid,
+        day - Duration::days(EVENT_DAYS_BACK),
+        day + Duration::days(1),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| EventFacts {
+        id: EventId(row.event_id),
+        received_at: row.received_at,
+        occurred_at: row.occurred_at,
+        title: row.title,
+        culprit: row.culprit,
+        release: row.release,
+        environment: row.environment,
+        transaction: row.transaction,
+        server_name: row.server_name,
+        stored: StoredEvent { codec: row.codec, payload: row.payload },
+    }))
+}
