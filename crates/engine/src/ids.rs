@@ -24,6 +24,13 @@ macro_rules! row_ids {
             }
         }
 
+        /// What a row holds becomes the id of its own column only: the store names the type.
+        impl From<i64> for $name {
+            fn from(id: i64) -> Self {
+                Self(id)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)

@@ -4,6 +4,8 @@
 //! identifiers are arguments. The modules stand in the order in which one event meets them, so
 //! reading this list from top to bottom is reading the path of one event.
 
+pub mod access;
+pub mod dsn;
 pub mod ids;
 pub mod limits;
 

@@ -5,7 +5,10 @@
 
 pub mod error;
 pub mod ingest;
+pub mod keys;
 pub mod notifications;
+pub mod people;
 pub mod pool;
+pub mod projects;
 
 pub use error::StoreError;

@@ -1,0 +1,15 @@
+//! People and what lets them in: users, their sessions, API tokens, and the first-run link.
+//!
+//! Only SHA-256 of a secret ever reaches this module: making and printing secrets is the caller's.
+
+pub mod sessions;
+pub mod setup;
+pub mod tokens;
+pub mod users;
+
+pub use sessions::Session;
+pub use tokens::ApiToken;
+pub use users::User;
+
+/// SHA-256 of a secret.
+pub type SecretHash = [u8; 32];

@@ -1,0 +1,120 @@
+//! The table `sessions`: who is signed in, on which browser.
+
+use engine::ids::UserId;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use super::SecretHash;
+use super::users::{Row, User};
+use crate::StoreError;
+
+/// One signed-in browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Who.
+    pub user: User,
+    /// When they signed in.
+    pub created_at: OffsetDateTime,
+    /// When the cookie stops working.
+    pub expires_at: OffsetDateTime,
+}
+
+/// Remembers a sign-in.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn create(
+    pool: &PgPool,
+    hash: &SecretHash,
+    user_id: UserId,
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at)
+        values ($1, $2, $3, $3, $4)
+        "#,
+        hash.as_slice(),
+        user_id.get(),
+        now,
+        expires_at,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The session of this cookie, unless it has expired or its user was disabled.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn find(pool: &PgPool, hash: &SecretHash, now: OffsetDateTime) -> Result<Option<Session>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select
+            users.id, users.email, users.name, users.role, users.password_hash, users.disabled_at,
+            users.created_at, sessions.created_at as signed_in_at, sessions.expires_at
+        from sessions
+        join users on users.id = sessions.user_id
+        where sessions.token_hash = $1 and sessions.expires_at > $2 and users.disabled_at is null
+        "#,
+        hash.as_slice(),
+        now,
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let user = Row {
+        id: row.id,
+        email: row.email,
+        name: row.name,
+        role: row.role,
+        password_hash: row.password_hash,
+        disabled_at: row.disabled_at,
+        created_at: row.created_at,
+    };
+    Ok(Some(Session { user: user.try_into()?, created_at: row.signed_in_at, expires_at: row.expires_at }))
+}
+
+/// Notes that a session was used and moves its end; writes at most once a minute per session.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn touch(
+    pool: &PgPool,
+    hash: &SecretHash,
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update sessions
+        set last_used_at = $2, expires_at = $3
+        where token_hash = $1 and last_used_at < $2::timestamptz - interval '1 minute'
+        "#,
+        hash.as_slice(),
+        now,
+        expires_at,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Signs one browser out.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn delete(pool: &PgPool, hash: &SecretHash) -> Result<(), StoreError> {
+    sqlx::query!("delete from sessions where token_hash = $1", hash.as_slice()).execute(pool).await?;
+    Ok(())
+}
+
+/// Signs a person out everywhere; the number of sessions that ended.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn delete_of_user(pool: &PgPool, user_id: UserId) -> Result<u64, StoreError> {
+    Ok(sqlx::query!("delete from sessions where user_id = $1", user_id.get()).execute(pool).await?.rows_affected())
+}

@@ -1,0 +1,191 @@
+//! The table `users`.
+
+use engine::access::{Email, Role};
+use engine::ids::UserId;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+/// One person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Row.
+    pub id: UserId,
+    /// Address, as it was written; compared without regard to case.
+    pub email: String,
+    /// Name for people; may be empty.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Argon2id in PHC form; `None` until they have chosen one.
+    pub password_hash: Option<String>,
+    /// Set while they must not sign in.
+    pub disabled_at: Option<OffsetDateTime>,
+    /// When they were added.
+    pub created_at: OffsetDateTime,
+}
+
+/// A person to add.
+#[derive(Debug, Clone, Copy)]
+pub struct NewUser<'a> {
+    /// Address.
+    pub email: &'a Email,
+    /// Name for people; may be empty.
+    pub name: &'a str,
+    /// What they may do.
+    pub role: Role,
+    /// Argon2id in PHC form.
+    pub password_hash: Option<&'a str>,
+    /// The time.
+    pub now: OffsetDateTime,
+}
+
+/// A row as the database gives it, before the role is read.
+pub(super) struct Row {
+    pub(super) id: i64,
+    pub(super) email: String,
+    pub(super) name: String,
+    pub(super) role: String,
+    pub(super) password_hash: Option<String>,
+    pub(super) disabled_at: Option<OffsetDateTime>,
+    pub(super) created_at: OffsetDateTime,
+}
+
+impl TryFrom<Row> for User {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let role = row.role.parse().map_err(|_| StoreError::Corrupt {
+            table: "users",
+            column: "role",
+            row: row.id.to_string(),
+            found: row.role.chars().take(40).collect(),
+        })?;
+        Ok(Self {
+            id: UserId(row.id),
+            email: row.email,
+            name: row.name,
+            role,
+            password_hash: row.password_hash,
+            disabled_at: row.disabled_at,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// Adds a person. The first-run link dies with the first of them.
+///
+/// # Errors
+/// `Conflict` when somebody has this address already.
+pub async fn create(pool: &PgPool, new: NewUser<'_>) -> Result<User, StoreError> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("delete from setup_link").execute(&mut *tx).await?;
+    let user = insert(&mut tx, new).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, new: NewUser<'_>) -> Result<User, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        insert into users (email, name, role, password_hash, created_at)
+        values ($1, $2, $3, $4, $5)
+        returning id, email, name, role, password_hash, disabled_at, created_at
+        "#,
+        new.email.as_str(),
+        new.name,
+        new.role.as_str(),
+        new.password_hash,
+        new.now,
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
+        Some("users_email_key") => {
+            StoreError::Conflict(format!("somebody with the address {} exists already", new.email.as_str()))
+        }
+        _ => error.into(),
+    })?;
+    row.try_into()
+}
+
+/// The person with this address, whatever its case, disabled or not.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn by_email(pool: &PgPool, email: &str) -> Result<Option<User>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select id, email, name, role, password_hash, disabled_at, created_at
+        from users
+        where lower(email) = lower($1)
+        "#,
+        email,
+    )
+    .fetch_optional(pool)
+    .await?
+    .map(TryInto::try_into)
+    .transpose()
+}
+
+/// The person with this id, disabled or not.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn by_id(pool: &PgPool, id: UserId) -> Result<Option<User>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "select id, email, name, role, password_hash, disabled_at, created_at from users where id = $1",
+        id.get(),
+    )
+    .fetch_optional(pool)
+    .await?
+    .map(TryInto::try_into)
+    .transpose()
+}
+
+/// At most `limit` people in the order of their ids, beginning after `after`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn list(pool: &PgPool, after: Option<UserId>, limit: i64) -> Result<Vec<User>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select id, email, name, role, password_hash, disabled_at, created_at
+        from users
+        where id > $1
+        order by id
+        limit $2
+        "#,
+        after.map_or(0, UserId::get),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// Replaces the password. False when there is no such person.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn set_password(pool: &PgPool, id: UserId, password_hash: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query!("update users set password_hash = $2 where id = $1", id.get(), password_hash)
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// True while there is nobody: the instance waits for its first administrator.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn none_exist(pool: &PgPool) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select not exists (select 1 from users) as "none!""#).fetch_one(pool).await?)
+}
