@@ -10,3 +10,5 @@ pub mod ids;
 pub mod limits;
 
 pub mod event;
+
+pub mod title;
