@@ -3,11 +3,15 @@
 //! Owns nothing but the types: a project id never compiles where an issue id is meant. To add one,
 //! add a line to the `row_ids!` list.
 
+mod short;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use short::ShortId;
 
 macro_rules! row_ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
