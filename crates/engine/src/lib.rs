@@ -10,5 +10,6 @@ pub mod ids;
 pub mod limits;
 
 pub mod event;
+pub mod issue;
 
-pub mod title;
+pub mod query;

@@ -54,3 +54,10 @@ pub const TITLE_CHARS_MAX: usize = 256;
 pub const FUTURE_SECONDS_MAX: i64 = 60;
 /// How old an event may be before it is moved to its arrival (protocol, section 5.10).
 pub const PAST_SECONDS_MAX: i64 = 30 * 24 * 3600;
+
+/// Length of a search text. Longer ones are pasted by mistake.
+pub const QUERY_CHARS_MAX: usize = 1000;
+/// Terms of a search; each becomes a condition of one SQL statement.
+pub const QUERY_TERMS_MAX: usize = 20;
+/// Stars in one value of a search: matching cost grows with each.
+pub const QUERY_WILDCARDS_MAX: usize = 5;
