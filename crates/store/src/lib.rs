@@ -3,10 +3,16 @@
 //! May name `engine`, never HTTP. Queries are checked at compile time against the committed
 //! metadata in `.sqlx`. To add a table, add a migration and a module named after it.
 
+pub mod activity;
+pub mod counts;
 pub mod error;
+pub mod events;
+pub mod hashes;
 pub mod ingest;
+pub mod issues;
 pub mod keys;
 pub mod notifications;
+pub mod page;
 pub mod people;
 pub mod pool;
 pub mod projects;

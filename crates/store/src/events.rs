@@ -1,0 +1,385 @@
+//! Stored events: one by its id, the lists of an issue and of a project, and neighbours.
+//!
+//! Lists carry no payload; only `get` and its kin read one. All lists are ordered by
+//! (day, received_at, event_id), which is the order of both indexes: PostgreSQL then opens one daily
+//! partition after the other and stops when the page is full.
+
+use engine::ids::{EventId, IssueId, ProjectId};
+use sqlx::PgPool;
+use sqlx::types::Json;
+use time::macros::datetime;
+use time::{OffsetDateTime, UtcOffset};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::page::{Direction, Page, Paging};
+
+/// An event without its payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Its id.
+    pub event_id: EventId,
+    /// The issue that it joined.
+    pub issue_id: IssueId,
+    /// Our clock when it arrived.
+    pub received_at: OffsetDateTime,
+    /// The client's clock, after clamping.
+    pub occurred_at: OffsetDateTime,
+    /// Level.
+    pub level: String,
+    /// Platform.
+    pub platform: String,
+    /// One line for lists.
+    pub title: String,
+    /// Where in our code.
+    pub culprit: String,
+    /// Release.
+    pub release: Option<String>,
+    /// Environment.
+    pub environment: Option<String>,
+    /// Build of the release.
+    pub dist: Option<String>,
+    /// Web request or task.
+    pub transaction: Option<String>,
+    /// Host name.
+    pub server_name: Option<String>,
+    /// Trace it belongs to.
+    pub trace_id: Option<Uuid>,
+    /// `id:…`, `username:…`, `email:…` or `ip:…`.
+    pub user_key: Option<String>,
+    /// Final tags.
+    pub tags: Vec<(String, String)>,
+}
+
+impl Event {
+    /// Its place in lists.
+    #[must_use]
+    pub const fn key(&self) -> EventKey {
+        EventKey { received_at: self.received_at, event_id: self.event_id }
+    }
+}
+
+/// An event with its payload as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Everything but the payload.
+    pub event: Event,
+    /// Address of the sender, where the SDK asks the server to infer it.
+    pub client_ip: Option<String>,
+    /// Packing of `payload`.
+    pub codec: i16,
+    /// The event as sent, packed.
+    pub payload: Vec<u8>,
+}
+
+/// Place of an event in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventKey {
+    /// Arrival.
+    pub received_at: OffsetDateTime,
+    /// Tells events of the same microsecond apart.
+    pub event_id: EventId,
+}
+
+impl EventKey {
+    /// Beyond every event, at the new end.
+    const NEWEST: Self = Self { received_at: datetime!(9999-12-31 0:00 UTC), event_id: EventId(Uuid::max()) };
+    /// Beyond every event, at the old end.
+    const OLDEST: Self = Self { received_at: datetime!(1970-01-01 0:00 UTC), event_id: EventId(Uuid::nil()) };
+
+    fn day(self) -> time::Date {
+        self.received_at.to_offset(UtcOffset::UTC).date()
+    }
+}
+
+/// One event by its id, with its payload. An id that was sent twice on different days is stored once
+/// by the writer; should it ever be twice, the newer one is meant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn get(pool: &PgPool, project_id: ProjectId, event_id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+    let row = sqlx::query_as!(
+        StoredRow,
+        r#"select
+            project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
+            environment, dist, transaction, server_name, trace_id, user_key, tags as "tags: Json<Vec<(String, String)>>",
+            client_ip, codec, payload
+        from events
+        where project_id = $1 and event_id = $2
+        order by day desc
+        limit 1"#,
+        project_id.get(),
+        event_id.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(StoredEvent::from))
+}
+
+/// The newest event of an issue.
+///
+/// # Errors
+/// When the database fails.
+pub async fn latest(
+    pool: &PgPool,
+    project_id: ProjectId,
+    issue_id: IssueId,
+) -> Result<Option<StoredEvent>, StoreError> {
+    edge(pool, project_id, issue_id, Direction::Older).await
+}
+
+/// The oldest event of an issue that is still stored.
+///
+/// # Errors
+/// When the database fails.
+pub async fn oldest(
+    pool: &PgPool,
+    project_id: ProjectId,
+    issue_id: IssueId,
+) -> Result<Option<StoredEvent>, StoreError> {
+    edge(pool, project_id, issue_id, Direction::Newer).await
+}
+
+async fn edge(
+    pool: &PgPool,
+    project_id: ProjectId,
+    issue_id: IssueId,
+    direction: Direction,
+) -> Result<Option<StoredEvent>, StoreError> {
+    let paging = Paging { from: None, direction, rows: 1 };
+    match list_of_issue(pool, project_id, issue_id, paging).await?.rows.first() {
+        Some(event) => get(pool, project_id, event.event_id).await,
+        None => Ok(None),
+    }
+}
+
+/// The events just older and just newer than one of an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbours {
+    /// The next older one.
+    pub older: Option<EventId>,
+    /// The next newer one.
+    pub newer: Option<EventId>,
+}
+
+/// The neighbours of an event within its issue.
+///
+/// # Errors
+/// When the database fails.
+pub async fn neighbours(pool: &PgPool, event: &Event) -> Result<Neighbours, StoreError> {
+    let step = async |direction| {
+        let paging = Paging { from: Some(event.key()), direction, rows: 1 };
+        let page = list_of_issue(pool, event.project_id, event.issue_id, paging).await?;
+        Ok::<_, StoreError>(page.rows.first().map(|event| event.event_id))
+    };
+    Ok(Neighbours { older: step(Direction::Older).await?, newer: step(Direction::Newer).await? })
+}
+
+/// Events of one issue.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_of_issue(
+    pool: &PgPool,
+    project_id: ProjectId,
+    issue_id: IssueId,
+    paging: Paging<EventKey>,
+) -> Result<Page<Event, EventKey>, StoreError> {
+    let rows = match paging.direction {
+        Direction::Older => {
+            let from = paging.from.unwrap_or(EventKey::NEWEST);
+            sqlx::query_as!(
+                EventRow,
+                r#"select
+                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
+                    environment, dist, transaction, server_name, trace_id, user_key,
+                    tags as "tags: Json<Vec<(String, String)>>"
+                from events
+                where project_id = $1 and issue_id = $2 and day <= $3 and (day, received_at, event_id) < ($3, $4, $5)
+                order by day desc, received_at desc, event_id desc
+                limit $6"#,
+                project_id.get(),
+                issue_id.get(),
+                from.day(),
+                from.received_at,
+                from.event_id.0,
+                paging.rows_probed()
+            )
+            .fetch_all(pool)
+            .await?
+        }
+        Direction::Newer => {
+            let from = paging.from.unwrap_or(EventKey::OLDEST);
+            sqlx::query_as!(
+                EventRow,
+                r#"select
+                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
+                    environment, dist, transaction, server_name, trace_id, user_key,
+                    tags as "tags: Json<Vec<(String, String)>>"
+                from events
+                where project_id = $1 and issue_id = $2 and day >= $3 and (day, received_at, event_id) > ($3, $4, $5)
+                order by day, received_at, event_id
+                limit $6"#,
+                project_id.get(),
+                issue_id.get(),
+                from.day(),
+                from.received_at,
+                from.event_id.0,
+                paging.rows_probed()
+            )
+            .fetch_all(pool)
+            .await?
+        }
+    };
+    Ok(Page::from_probe(rows.into_iter().map(Event::from).collect(), &paging, Event::key))
+}
+
+/// Events of one project.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_of_project(
+    pool: &PgPool,
+    project_id: ProjectId,
+    paging: Paging<EventKey>,
+) -> Result<Page<Event, EventKey>, StoreError> {
+    let rows = match paging.direction {
+        Direction::Older => {
+            let from = paging.from.unwrap_or(EventKey::NEWEST);
+            sqlx::query_as!(
+                EventRow,
+                r#"select
+                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
+                    environment, dist, transaction, server_name, trace_id, user_key,
+                    tags as "tags: Json<Vec<(String, String)>>"
+                from events
+                where project_id = $1 and day <= $2 and (day, received_at, event_id) < ($2, $3, $4)
+                order by day desc, received_at desc, event_id desc
+                limit $5"#,
+                project_id.get(),
+                from.day(),
+                from.received_at,
+                from.event_id.0,
+                paging.rows_probed()
+            )
+            .fetch_all(pool)
+            .await?
+        }
+        Direction::Newer => {
+            let from = paging.from.unwrap_or(EventKey::OLDEST);
+            sqlx::query_as!(
+                EventRow,
+                r#"select
+                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
+                    environment, dist, transaction, server_name, trace_id, user_key,
+                    tags as "tags: Json<Vec<(String, String)>>"
+                from events
+                where project_id = $1 and day >= $2 and (day, received_at, event_id) > ($2, $3, $4)
+                order by day, received_at, event_id
+                limit $5"#,
+                project_id.get(),
+                from.day(),
+                from.received_at,
+                from.event_id.0,
+                paging.rows_probed()
+            )
+            .fetch_all(pool)
+            .await?
+        }
+    };
+    Ok(Page::from_probe(rows.into_iter().map(Event::from).collect(), &paging, Event::key))
+}
+
+struct EventRow {
+    project_id: i64,
+    event_id: Uuid,
+    issue_id: i64,
+    received_at: OffsetDateTime,
+    occurred_at: OffsetDateTime,
+    level: String,
+    platform: String,
+    title: String,
+    culprit: String,
+    release: Option<String>,
+    environment: Option<String>,
+    dist: Option<String>,
+    transaction: Option<String>,
+    server_name: Option<String>,
+    trace_id: Option<Uuid>,
+    user_key: Option<String>,
+    tags: Json<Vec<(String, String)>>,
+}
+
+impl From<EventRow> for Event {
+    fn from(row: EventRow) -> Self {
+        Self {
+            project_id: ProjectId(row.project_id),
+            event_id: EventId(row.event_id),
+            issue_id: IssueId(row.issue_id),
+            received_at: row.received_at,
+            occurred_at: row.occurred_at,
+            level: row.level,
+            platform: row.platform,
+            title: row.title,
+            culprit: row.culprit,
+            release: row.release,
+            environment: row.environment,
+            dist: row.dist,
+            transaction: row.transaction,
+            server_name: row.server_name,
+            trace_id: row.trace_id,
+            user_key: row.user_key,
+            tags: row.tags.0,
+        }
+    }
+}
+
+struct StoredRow {
+    project_id: i64,
+    event_id: Uuid,
+    issue_id: i64,
+    received_at: OffsetDateTime,
+    occurred_at: OffsetDateTime,
+    level: String,
+    platform: String,
+    title: String,
+    culprit: String,
+    release: Option<String>,
+    environment: Option<String>,
+    dist: Option<String>,
+    transaction: Option<String>,
+    server_name: Option<String>,
+    trace_id: Option<Uuid>,
+    user_key: Option<String>,
+    tags: Json<Vec<(String, String)>>,
+    client_ip: Option<String>,
+    codec: i16,
+    payload: Vec<u8>,
+}
+
+impl From<StoredRow> for StoredEvent {
+    fn from(row: StoredRow) -> Self {
+        let event = Event {
+            project_id: ProjectId(row.project_id),
+            event_id: EventId(row.event_id),
+            issue_id: IssueId(row.issue_id),
+            received_at: row.received_at,
+            occurred_at: row.occurred_at,
+            level: row.level,
+            platform: row.platform,
+            title: row.title,
+            culprit: row.culprit,
+            release: row.release,
+            environment: row.environment,
+            dist: row.dist,
+            transaction: row.transaction,
+            server_name: row.server_name,
+            trace_id: row.trace_id,
+            user_key: row.user_key,
+            tags: row.tags.0,
+        };
+        Self { event, client_ip: row.client_ip, codec: row.codec, payload: row.payload }
+    }
+}

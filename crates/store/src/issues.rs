@@ -1,0 +1,188 @@
+//! Issues as they stand: one by its id or short id, and the list with its search.
+//!
+//! Reads only; issues change in `ingest` (events) and through `engine::issue::step`.
+
+mod search;
+
+use engine::ids::{EventId, IssueId, ProjectId, ShortId};
+use engine::issue::State;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub use search::{EVENTS_WINDOW, IssueKey, IssueSearch, PROJECTS_MAX, Scope, list};
+
+use crate::StoreError;
+
+/// One issue with the names of its project.
+#[derive(Debug, Clone)]
+pub struct Issue {
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Slug of the project.
+    pub project_slug: String,
+    /// Name of the project.
+    pub project_name: String,
+    /// Unique in the whole instance.
+    pub id: IssueId,
+    /// Counted per project; see `short_id`.
+    pub number: i64,
+    /// Where it stands.
+    pub state: State,
+    /// Level of the newest event.
+    pub level: String,
+    /// Platform of the newest event.
+    pub platform: String,
+    /// Exception class, or empty.
+    pub ty: String,
+    /// Its message.
+    pub value: String,
+    /// One line for lists.
+    pub title: String,
+    /// Where in our code.
+    pub culprit: String,
+    /// `function file:line` of the frame shown first.
+    pub location: String,
+    /// False when nothing caught the newest exception.
+    pub handled: Option<bool>,
+    /// When its first event happened.
+    pub first_seen: OffsetDateTime,
+    /// When its newest event happened.
+    pub last_seen: OffsetDateTime,
+    /// The order of lists, see the table.
+    pub seen_slot: i64,
+    /// Release of the first event.
+    pub first_release: Option<String>,
+    /// Release of the newest event.
+    pub last_release: Option<String>,
+    /// Its first event.
+    pub first_event_id: EventId,
+    /// Its newest event.
+    pub last_event_id: EventId,
+    /// Events so far.
+    pub events: i64,
+    /// Distinct users so far.
+    pub users: i64,
+    /// When its state last changed.
+    pub status_changed_at: OffsetDateTime,
+}
+
+impl Issue {
+    /// What people call it.
+    #[must_use]
+    pub fn short_id(&self) -> ShortId {
+        ShortId::new(self.project_slug.as_str(), self.number)
+    }
+}
+
+/// One issue by its id.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn get(pool: &PgPool, id: IssueId) -> Result<Option<Issue>, StoreError> {
+    let row = sqlx::query_as!(
+        IssueRow,
+        r#"select
+            i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
+            i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
+            i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
+            i.status_changed_at, i.resolved_in_release, i.ignored_until
+        from issues i
+        join projects p on p.id = i.project_id
+        where i.id = $1"#,
+        id.get()
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.map(Issue::try_from).transpose()
+}
+
+/// The id behind a short id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_by_short_id(pool: &PgPool, short_id: &ShortId) -> Result<Option<IssueId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        "select i.id
+        from projects p
+        join issues i on i.project_id = p.id and i.number = $2
+        where p.slug = $1",
+        short_id.project_slug(),
+        short_id.number()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(id.map(IssueId))
+}
+
+/// An issue as its columns, before its state is read.
+#[derive(Debug, sqlx::FromRow)]
+struct IssueRow {
+    project_id: i64,
+    project_slug: String,
+    project_name: String,
+    id: i64,
+    number: i64,
+    substatus: String,
+    level: String,
+    platform: String,
+    ty: String,
+    value: String,
+    title: String,
+    culprit: String,
+    location: String,
+    handled: Option<bool>,
+    first_seen: OffsetDateTime,
+    last_seen: OffsetDateTime,
+    seen_slot: i64,
+    first_release: Option<String>,
+    last_release: Option<String>,
+    first_event_id: Uuid,
+    last_event_id: Uuid,
+    events: i64,
+    users: i64,
+    status_changed_at: OffsetDateTime,
+    resolved_in_release: Option<String>,
+    ignored_until: Option<OffsetDateTime>,
+}
+
+impl TryFrom<IssueRow> for Issue {
+    type Error = StoreError;
+
+    fn try_from(row: IssueRow) -> Result<Self, StoreError> {
+        let Some(state) = State::from_columns(&row.substatus, row.resolved_in_release, row.ignored_until) else {
+            return Err(StoreError::Corrupt {
+                table: "issues",
+                column: "substatus",
+                row: row.id.to_string(),
+                found: row.substatus,
+            });
+        };
+        Ok(Self {
+            project_id: ProjectId(row.project_id),
+            project_slug: row.project_slug,
+            project_name: row.project_name,
+            id: IssueId(row.id),
+            number: row.number,
+            state,
+            level: row.level,
+            platform: row.platform,
+            ty: row.ty,
+            value: row.value,
+            title: row.title,
+            culprit: row.culprit,
+            location: row.location,
+            handled: row.handled,
+            first_seen: row.first_seen,
+            last_seen: row.last_seen,
+            seen_slot: row.seen_slot,
+            first_release: row.first_release,
+            last_release: row.last_release,
+            first_event_id: EventId(row.first_event_id),
+            last_event_id: EventId(row.last_event_id),
+            events: row.events,
+            users: row.users,
+            status_changed_at: row.status_changed_at,
+        })
+    }
+}
