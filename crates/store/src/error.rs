@@ -27,6 +27,9 @@ pub enum StoreError {
         /// What the cell holds, shortened.
         found: String,
     },
+    /// Other writers got in between again and again.
+    #[error("gave up after several tries: other writers kept changing the same rows")]
+    Contended,
     /// A named constraint refused the change; the text is for the person who asked for it.
     #[error("{0}")]
     Conflict(String),
@@ -38,6 +41,9 @@ impl StoreError {
     /// 40001/40P01 (serialisation failure, deadlock).
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
+        if matches!(self, Self::Contended) {
+            return true;
+        }
         let Self::Database(error) = self else { return false };
         match error {
             sqlx::Error::Io(_)

@@ -1,9 +1,22 @@
 //! The one write path: a batch of events, outcomes and a spool position in one transaction.
 //!
 //! Owns the order of the statements, which is also the lock order that keeps several writers from
-//! deadlocking: hashes, events, issues, counters, each in key order.
+//! deadlocking: hashes, users, events, numbers, issues, counters, each in key order. The rows that every
+//! batch of a project touches (`project_counts`, `outcomes`) come last, so that another writer waits
+//! for them only while this one commits.
+//!
+//! `plan` decides in memory which event joins which issue; the other modules hold the SQL.
+
+mod counters;
+mod issues;
+mod plan;
+mod statements;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use engine::ids::{EventId, IssueId, ProjectId};
+use sqlx::{Connection, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,6 +27,8 @@ use crate::StoreError;
 pub struct NewEvent {
     /// Project whose key it came with.
     pub project_id: ProjectId,
+    /// Rate-limit category it is counted under: `error` or `security`.
+    pub category: &'static str,
     /// Its id; a repeated id changes nothing.
     pub event_id: EventId,
     /// Our clock when the request arrived; decides the partition.
@@ -126,4 +141,116 @@ pub struct Written {
     pub touched: Vec<(ProjectId, IssueId)>,
     /// Signals (new, regressed) that were written to the outbox.
     pub signals: u64,
+}
+
+/// A batch is tried this often when another writer gets in between (a new hash claimed by both, a
+/// duplicate in flight, an issue deleted meanwhile); each try starts from fresh reads.
+const TRIES_MAX: usize = 8;
+
+/// A release or environment is touched again after this many seconds; its `last_seen` is as exact.
+const NAME_FRESH_S: i64 = 60;
+
+/// Names remembered as fresh. Beyond it the memory is emptied: that costs statements, not correctness.
+const NAMES_MAX: usize = 20_000;
+
+/// Stores batches. Several may run at once, also in several processes.
+#[derive(Debug)]
+pub struct Writer {
+    pool: PgPool,
+    /// When each release and environment was last written by this process, so that most batches
+    /// need no statement for them.
+    names: Mutex<HashMap<counters::Name, i64>>,
+}
+
+impl Writer {
+    /// `pool` should come from `pool::connect_writer`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, names: Mutex::new(HashMap::new()) }
+    }
+
+    /// Stores a batch in one transaction; when it returns, the batch is durable.
+    ///
+    /// # Errors
+    /// When PostgreSQL is away (`is_unavailable`) or refuses the batch; nothing of it is stored then.
+    pub async fn write(&self, batch: &Batch) -> Result<Written, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        for _ in 1..TRIES_MAX {
+            match self.try_write(&mut connection, batch).await? {
+                Attempt::Done(written) => return Ok(written),
+                Attempt::Raced(what) => tracing::debug!(what, "another writer got in between, trying again"),
+                Attempt::NoPartition => crate::partitions::ensure(&mut connection, &plan::days(batch)).await?,
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    async fn try_write(&self, connection: &mut PgConnection, batch: &Batch) -> Result<Attempt, StoreError> {
+        let mut tx = connection.begin().await?;
+        let attempt = self.write_in(&mut tx, batch).await;
+        match attempt {
+            Ok(Attempt::Done(written)) => match tx.commit().await {
+                Ok(()) => Ok(Attempt::Done(written)),
+                Err(error) => statements::raced_or(error.into()),
+            },
+            Ok(again) => {
+                tx.rollback().await?;
+                Ok(again)
+            }
+            Err(error) => {
+                tx.rollback().await?;
+                statements::raced_or(error)
+            }
+        }
+    }
+
+    async fn write_in(&self, tx: &mut PgConnection, batch: &Batch) -> Result<Attempt, StoreError> {
+        let known = statements::known_events(tx, &batch.events).await?;
+        let (fresh, duplicates) = plan::without_duplicates(&batch.events, &known);
+        let mut written = Written { duplicates: duplicates.len() as u64, ..Written::default() };
+        if !fresh.is_empty() {
+            let owners = statements::owners(tx, &fresh).await?;
+            let new_issues = plan::count_new_issues(&fresh, &owners);
+            let ids = statements::new_issue_ids(tx, new_issues).await?;
+            let plan = plan::assign(&fresh, owners, ids);
+            if let Some(raced) = statements::store_events(tx, &plan, &mut written).await? {
+                return Ok(Attempt::Raced(raced));
+            }
+            let due = self.due_names(&plan);
+            counters::touch_names(tx, &due).await?;
+            self.remember(due);
+            counters::count_issue_events(tx, &plan).await?;
+            counters::count_project_events(tx, &plan).await?;
+        }
+        counters::count_outcomes(tx, &plan::outcomes(batch, &fresh, &duplicates)).await?;
+        if let Some(position) = &batch.spool {
+            counters::move_spool(tx, position).await?;
+        }
+        Ok(Attempt::Done(written))
+    }
+
+    fn due_names(&self, plan: &plan::Plan<'_>) -> Vec<counters::DueName> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.names()
+            .into_iter()
+            .filter(|due| names.get(&due.name).is_none_or(|seen| due.seen_at.unix_timestamp() - seen >= NAME_FRESH_S))
+            .collect()
+    }
+
+    /// Remembered before the commit: if that fails, `last_seen` of a name known to the database is
+    /// up to a minute older, and one that it does not know yet is written by the next due batch.
+    fn remember(&self, due: Vec<counters::DueName>) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() + due.len() > NAMES_MAX {
+            names.clear();
+        }
+        names.extend(due.into_iter().map(|due| (due.name, due.seen_at.unix_timestamp())));
+    }
+}
+
+/// How one try ended.
+enum Attempt {
+    Done(Written),
+    Raced(&'static str),
+    NoPartition,
 }

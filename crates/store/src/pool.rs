@@ -24,6 +24,24 @@ pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<
         .await?)
 }
 
+/// Opens the pool of the batch writer.
+///
+/// Its statements only look rows up by key. A plan made while a table was still empty would scan it,
+/// and would go on doing so until the next `analyze`; these settings leave only index plans.
+///
+/// # Errors
+/// When the first connection cannot be made within ten seconds.
+pub async fn connect_writer(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StoreError> {
+    let options = options.options([
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+        ("jit", "off"),
+    ]);
+    connect(options, connections_max).await
+}
+
 /// Brings the schema to this version.
 ///
 /// # Errors

@@ -1,0 +1,191 @@
+//! The statements that count: releases and environments seen, buckets, outcomes, the spool position.
+//! Each locks its rows in key order; the rows that every batch touches come last.
+
+use std::collections::BTreeMap;
+
+use engine::ids::ProjectId;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::plan::{self, Plan};
+use super::{OutcomeCount, SpoolPosition};
+use crate::StoreError;
+
+/// A release or environment of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) kind: NameKind,
+    pub(super) project_id: ProjectId,
+    pub(super) name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum NameKind {
+    Release,
+    Environment,
+}
+
+/// A name that was seen now and not for a while.
+pub(super) struct DueName {
+    pub(super) name: Name,
+    pub(super) seen_at: OffsetDateTime,
+}
+
+/// Releases and environments: first and last seen.
+pub(super) async fn touch_names(tx: &mut PgConnection, due: &[DueName]) -> Result<(), StoreError> {
+    for kind in [NameKind::Release, NameKind::Environment] {
+        let mut projects = Vec::new();
+        let mut names = Vec::new();
+        let mut seen = Vec::new();
+        for due in due.iter().filter(|due| due.name.kind == kind) {
+            projects.push(due.name.project_id.get());
+            names.push(due.name.name.clone());
+            seen.push(due.seen_at);
+        }
+        if projects.is_empty() {
+            continue;
+        }
+        match kind {
+            NameKind::Release => {
+                sqlx::query!(
+                    "insert into releases (project_id, version, first_seen, last_seen)
+                 select project_id, name, seen, seen
+                 from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (project_id, name, seen)
+                 order by project_id, name
+                 on conflict (project_id, version)
+                 do update set last_seen = greatest(releases.last_seen, excluded.last_seen)",
+                    &projects,
+                    &names,
+                    &seen,
+                )
+                .execute(&mut *tx)
+                .await?
+            }
+            NameKind::Environment => {
+                sqlx::query!(
+                    "insert into environments (project_id, name, first_seen, last_seen)
+                 select project_id, name, seen, seen
+                 from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (project_id, name, seen)
+                 order by project_id, name
+                 on conflict (project_id, name)
+                 do update set last_seen = greatest(environments.last_seen, excluded.last_seen)",
+                    &projects,
+                    &names,
+                    &seen,
+                )
+                .execute(&mut *tx)
+                .await?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// Minute and hour counters of the issues.
+pub(super) async fn count_issue_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+    let mut counts: BTreeMap<(i64, i64, i32, i64), i64> = BTreeMap::new();
+    for (event, issue_id) in &plan.events {
+        for span_s in [60, 3600] {
+            let bucket = plan::bucket(event.received_at, i64::from(span_s));
+            *counts.entry((event.project_id.get(), issue_id.get(), span_s, bucket)).or_default() += 1;
+        }
+    }
+    let (keys, events): (Vec<_>, Vec<i64>) = counts.into_iter().unzip();
+    let projects: Vec<i64> = keys.iter().map(|key| key.0).collect();
+    let issues: Vec<i64> = keys.iter().map(|key| key.1).collect();
+    let spans: Vec<i32> = keys.iter().map(|key| key.2).collect();
+    let buckets: Vec<i64> = keys.iter().map(|key| key.3).collect();
+    sqlx::query!(
+        "insert into issue_counts (project_id, issue_id, span_s, bucket, events)
+         select project_id, issue_id, span_s, bucket, events
+         from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[])
+             as n (project_id, issue_id, span_s, bucket, events)
+         order by project_id, issue_id, span_s, bucket
+         on conflict (project_id, issue_id, span_s, bucket)
+         do update set events = issue_counts.events + excluded.events",
+        &projects,
+        &issues,
+        &spans,
+        &buckets,
+        &events,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Ten-second, minute and hour counters of the projects.
+pub(super) async fn count_project_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+    let mut counts: BTreeMap<(i64, i32, i64), i64> = BTreeMap::new();
+    for (event, _) in &plan.events {
+        for span_s in [10, 60, 3600] {
+            let bucket = plan::bucket(event.received_at, i64::from(span_s));
+            *counts.entry((event.project_id.get(), span_s, bucket)).or_default() += 1;
+        }
+    }
+    let (keys, events): (Vec<_>, Vec<i64>) = counts.into_iter().unzip();
+    let projects: Vec<i64> = keys.iter().map(|key| key.0).collect();
+    let spans: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    let buckets: Vec<i64> = keys.iter().map(|key| key.2).collect();
+    sqlx::query!(
+        "insert into project_counts (project_id, span_s, bucket, events)
+         select project_id, span_s, bucket, events
+         from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[]) as n (project_id, span_s, bucket, events)
+         order by project_id, span_s, bucket
+         on conflict (project_id, span_s, bucket)
+         do update set events = project_counts.events + excluded.events",
+        &projects,
+        &spans,
+        &buckets,
+        &events,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Outcomes, one row per project, hour, category, outcome and reason.
+pub(super) async fn count_outcomes(tx: &mut PgConnection, counts: &[OutcomeCount]) -> Result<(), StoreError> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        ($count:ident => $value:expr) => {
+            &counts.iter().map(|$count| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query!(
+        "insert into outcomes (project_id, bucket, category, outcome, reason, quantity)
+         select project_id, bucket, category, outcome, reason, quantity
+         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+             as n (project_id, bucket, category, outcome, reason, quantity)
+         order by project_id, bucket, category, outcome, reason
+         on conflict (project_id, bucket, category, outcome, reason)
+         do update set quantity = outcomes.quantity + excluded.quantity",
+        column!(count => count.project_id.get()),
+        column!(count => count.at.unix_timestamp()),
+        column!(count => count.category) as &[&str],
+        column!(count => count.outcome) as &[&str],
+        column!(count => count.reason) as &[&str],
+        column!(count => count.quantity),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Moves the position of a spool.
+pub(super) async fn move_spool(tx: &mut PgConnection, position: &SpoolPosition) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into spool_positions (spool_id, segment, byte_offset, updated_at)
+         values ($1, $2, $3, now())
+         on conflict (spool_id)
+         do update set segment = excluded.segment, byte_offset = excluded.byte_offset, updated_at = excluded.updated_at",
+        position.spool_id,
+        position.segment,
+        position.byte_offset,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

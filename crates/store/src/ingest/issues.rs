@@ -1,0 +1,175 @@
+//! The statements on `issues`: making them, counting events into them, and acting on their state.
+
+use std::collections::BTreeMap;
+
+use engine::ids::{IssueId, ProjectId};
+use engine::issue::{self, Transition};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::plan::{Arrivals, Plan};
+use super::{NewEvent, Written};
+use crate::{StoreError, lifecycle};
+
+/// The events of each issue of a batch.
+pub(super) type Issues<'a> = BTreeMap<(ProjectId, IssueId), Arrivals<'a>>;
+/// A number per issue.
+pub(super) type Counted = BTreeMap<(ProjectId, IssueId), i64>;
+
+/// Makes the issues that the batch found no owner for.
+pub(super) async fn create_issues(
+    tx: &mut PgConnection,
+    plan: &Plan<'_>,
+    issues: &Issues<'_>,
+    new_users: &Counted,
+    written: &mut Written,
+) -> Result<(), StoreError> {
+    let mut made: BTreeMap<ProjectId, Vec<(IssueId, &Arrivals<'_>)>> = BTreeMap::new();
+    for id in &plan.new_issues {
+        if let Some(arrivals) = issues.get(id) {
+            made.entry(id.0).or_default().push((id.1, arrivals));
+        }
+    }
+    for (project_id, made) in made {
+        let mut number = lifecycle::reserve_numbers(tx, project_id, made.len()).await?;
+        for (issue_id, arrivals) in made {
+            let (Some(first), Some(newest)) = (arrivals.oldest(), arrivals.newest()) else { continue };
+            let users = new_users.get(&(project_id, issue_id)).copied().unwrap_or_default();
+            let counts = (arrivals.events.len() as i64, users);
+            lifecycle::insert_issue(tx, issue_id, number, first, newest, counts).await?;
+            number += 1;
+            let transition = issue::create(first.release.as_deref(), first.environment.as_deref());
+            written.signals +=
+                lifecycle::record(tx, project_id, issue_id, &transition, Some(first), None, first.received_at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the events into their issues and lets each event act on its issue's state. False when one
+/// of the issues no longer exists.
+pub(super) async fn update_issues(
+    tx: &mut PgConnection,
+    issues: &[(&(ProjectId, IssueId), &Arrivals<'_>)],
+    new_users: &Counted,
+    written: &mut Written,
+) -> Result<bool, StoreError> {
+    if issues.is_empty() {
+        return Ok(true);
+    }
+    let rows = count_into(tx, issues, new_users).await?;
+    let all_there = rows.len() == issues.len();
+    for row in rows {
+        // States in which no event changes anything: nearly every row of nearly every batch.
+        if matches!(row.substatus.as_str(), "new" | "ongoing" | "regressed") {
+            continue;
+        }
+        let id = (ProjectId(row.project_id), IssueId(row.id));
+        let state = lifecycle::state(id.1, &row.substatus, row.resolved_in_release, row.ignored_until)?;
+        if let Ok(at) = issues.binary_search_by_key(&id, |(id, _)| **id) {
+            written.signals += arrive(tx, id, state, issues[at].1).await?;
+        }
+    }
+    Ok(all_there)
+}
+
+/// State of an issue that events were counted into.
+struct StateRow {
+    project_id: i64,
+    id: i64,
+    substatus: String,
+    resolved_in_release: Option<String>,
+    ignored_until: Option<OffsetDateTime>,
+}
+
+/// Counts the events into the issues, shows the newest one on each, and returns their states.
+async fn count_into(
+    tx: &mut PgConnection,
+    issues: &[(&(ProjectId, IssueId), &Arrivals<'_>)],
+    new_users: &Counted,
+) -> Result<Vec<StateRow>, StoreError> {
+    let newest: Vec<&NewEvent> = issues.iter().filter_map(|(_, arrivals)| arrivals.newest()).collect();
+    macro_rules! column {
+        ($event:ident => $value:expr) => {
+            &newest.iter().map(|$event| $value).collect::<Vec<_>>()
+        };
+    }
+    let ids: Vec<i64> = issues.iter().map(|((_, id), _)| id.get()).collect();
+    let events: Vec<i64> = issues.iter().map(|(_, arrivals)| arrivals.events.len() as i64).collect();
+    let users: Vec<i64> = issues.iter().map(|(id, _)| new_users.get(id).copied().unwrap_or_default()).collect();
+    // The rows are locked in key order by `locked` before any is changed: an `update … from unnest`
+    // alone locks in whatever order the join delivers, and two writers could deadlock.
+    Ok(sqlx::query_as!(
+        StateRow,
+        "with n as (
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[],
+                 $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
+                 $14::boolean[], $15::text[])
+                 as n (project_id, id, events, users, seen, event_id, level, platform, type, value, title, culprit,
+                     location, handled, release)
+         ), locked as (
+             select i.project_id, i.id
+             from n
+             join issues i on i.project_id = n.project_id and i.id = n.id
+             order by i.project_id, i.id
+             for no key update of i
+         )
+         update issues i
+         set events = i.events + n.events,
+             users = i.users + n.users,
+             last_seen = greatest(i.last_seen, n.seen),
+             seen_slot = greatest(i.seen_slot, floor(extract(epoch from n.seen) / 10)::bigint),
+             last_event_id = n.event_id,
+             level = n.level,
+             platform = n.platform,
+             type = n.type,
+             value = n.value,
+             title = n.title,
+             culprit = n.culprit,
+             location = n.location,
+             handled = n.handled,
+             last_release = coalesce(n.release, i.last_release)
+         from locked, n
+         where i.project_id = locked.project_id and i.id = locked.id
+             and n.project_id = locked.project_id and n.id = locked.id
+         returning i.project_id, i.id, i.substatus, i.resolved_in_release, i.ignored_until",
+        column!(event => event.project_id.get()),
+        &ids,
+        &events,
+        &users,
+        column!(event => event.received_at),
+        column!(event => event.event_id.0),
+        column!(event => event.level) as &[&str],
+        column!(event => event.platform.as_str()) as &[&str],
+        column!(event => event.ty.as_str()) as &[&str],
+        column!(event => event.value.as_str()) as &[&str],
+        column!(event => event.title.as_str()) as &[&str],
+        column!(event => event.culprit.as_str()) as &[&str],
+        column!(event => event.location.as_str()) as &[&str],
+        column!(event => event.handled) as &[Option<bool>],
+        column!(event => event.release.as_deref()) as &[Option<&str>],
+    )
+    .fetch_all(&mut *tx)
+    .await?)
+}
+
+/// Lets the events of an issue act on its state, in order of arrival.
+async fn arrive(
+    tx: &mut PgConnection,
+    (project_id, issue_id): (ProjectId, IssueId),
+    mut state: issue::State,
+    arrivals: &Arrivals<'_>,
+) -> Result<u64, StoreError> {
+    let mut signals = 0;
+    for event in &arrivals.events {
+        let signal = issue::Signal::EventArrived { release: event.release.as_deref(), received_at: event.received_at };
+        let transition = issue::step(&state, signal);
+        if let Transition::Change { to, .. } = &transition {
+            lifecycle::set_state(tx, project_id, issue_id, to, event.received_at).await?;
+            signals +=
+                lifecycle::record(tx, project_id, issue_id, &transition, Some(event), None, event.received_at).await?;
+            state = to.clone();
+        }
+    }
+    Ok(signals)
+}

@@ -1,0 +1,157 @@
+//! Which event joins which issue, and what that adds up to: decided in memory, no SQL.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use engine::ids::{EventId, IssueId, ProjectId};
+use time::{Date, OffsetDateTime};
+
+use super::counters::{DueName, Name, NameKind};
+use super::{Batch, NewEvent, NewKey, OutcomeCount};
+
+/// Grouping keys that have an owner.
+pub(super) type Owners = HashMap<(ProjectId, [u8; 16]), IssueId>;
+
+/// A batch with an issue for every event.
+pub(super) struct Plan<'a> {
+    pub(super) events: Vec<(&'a NewEvent, IssueId)>,
+    /// Keys that get an owner by this batch, with that owner.
+    pub(super) claims: BTreeMap<(ProjectId, [u8; 16]), (IssueId, &'a NewKey, OffsetDateTime)>,
+    /// Issues that are made by this batch.
+    pub(super) new_issues: BTreeSet<(ProjectId, IssueId)>,
+}
+
+/// The events of one issue in a batch.
+pub(super) struct Arrivals<'a> {
+    pub(super) events: Vec<&'a NewEvent>,
+}
+
+impl<'a> Arrivals<'a> {
+    /// The event whose title the issue shows: the last that arrived.
+    pub(super) fn newest(&self) -> Option<&'a NewEvent> {
+        self.events.iter().copied().max_by_key(|event| event.received_at)
+    }
+
+    pub(super) fn oldest(&self) -> Option<&'a NewEvent> {
+        self.events.iter().copied().min_by_key(|event| event.received_at)
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Events by issue, in key order.
+    pub(super) fn by_issue(&self) -> BTreeMap<(ProjectId, IssueId), Arrivals<'a>> {
+        let mut issues: BTreeMap<_, Arrivals<'a>> = BTreeMap::new();
+        for (event, issue_id) in &self.events {
+            issues
+                .entry((event.project_id, *issue_id))
+                .or_insert_with(|| Arrivals { events: Vec::new() })
+                .events
+                .push(event);
+        }
+        issues
+    }
+
+    /// Releases and environments of the batch, in key order.
+    pub(super) fn names(&self) -> Vec<DueName> {
+        let mut names: BTreeMap<Name, OffsetDateTime> = BTreeMap::new();
+        for (event, _) in &self.events {
+            let pairs = [(NameKind::Release, &event.release), (NameKind::Environment, &event.environment)];
+            for (kind, name) in pairs {
+                if let Some(name) = name {
+                    let name = Name { kind, project_id: event.project_id, name: name.clone() };
+                    let seen_at = names.entry(name).or_insert(event.received_at);
+                    *seen_at = event.received_at.max(*seen_at);
+                }
+            }
+        }
+        names.into_iter().map(|(name, seen_at)| DueName { name, seen_at }).collect()
+    }
+}
+
+/// Days (partitions) that a batch needs.
+pub(super) fn days(batch: &Batch) -> Vec<Date> {
+    let days: BTreeSet<Date> = batch.events.iter().map(|event| event.received_at.date()).collect();
+    days.into_iter().collect()
+}
+
+/// Splits a batch into events whose id is new and events whose id is known or repeated in it.
+pub(super) fn without_duplicates<'a>(
+    events: &'a [NewEvent],
+    known: &HashSet<(ProjectId, EventId)>,
+) -> (Vec<&'a NewEvent>, Vec<&'a NewEvent>) {
+    let mut seen = HashSet::with_capacity(events.len());
+    events.iter().partition(|event| {
+        let id = (event.project_id, event.event_id);
+        !known.contains(&id) && seen.insert(id)
+    })
+}
+
+/// An upper bound of the issues that the batch makes: events none of whose keys has an owner, each
+/// distinct strongest key once.
+pub(super) fn count_new_issues(events: &[&NewEvent], owners: &Owners) -> usize {
+    events
+        .iter()
+        .filter(|event| event.keys.iter().all(|key| !owners.contains_key(&(event.project_id, key.hash))))
+        .map(|event| (event.project_id, event.keys.first().map(|key| key.hash)))
+        .collect::<HashSet<_>>()
+        .len()
+}
+
+/// Gives every event its issue: the first of its keys that has an owner decides, and the event's
+/// other keys become that issue's. `ids` holds at least `count_new_issues` unused issue ids.
+pub(super) fn assign<'a>(events: &[&'a NewEvent], mut owners: Owners, ids: Vec<IssueId>) -> Plan<'a> {
+    let mut ids = ids.into_iter();
+    let mut plan =
+        Plan { events: Vec::with_capacity(events.len()), claims: BTreeMap::new(), new_issues: BTreeSet::new() };
+    for event in events.iter().copied() {
+        let owner = event.keys.iter().find_map(|key| owners.get(&(event.project_id, key.hash)).copied());
+        let Some(issue_id) = owner.or_else(|| ids.next()) else {
+            continue;
+        };
+        if owner.is_none() {
+            plan.new_issues.insert((event.project_id, issue_id));
+        }
+        for key in event.keys.iter().filter(|key| key.owns) {
+            let id = (event.project_id, key.hash);
+            if let std::collections::hash_map::Entry::Vacant(vacant) = owners.entry(id) {
+                vacant.insert(issue_id);
+                plan.claims.insert(id, (issue_id, key, event.received_at));
+            }
+        }
+        plan.events.push((event, issue_id));
+    }
+    plan
+}
+
+/// Everything that is counted as an outcome, one entry per row, in key order.
+pub(super) fn outcomes(batch: &Batch, fresh: &[&NewEvent], duplicates: &[&NewEvent]) -> Vec<OutcomeCount> {
+    let mut counts: BTreeMap<_, i64> = BTreeMap::new();
+    let stored = fresh.iter().map(|event| (event, "accepted", ""));
+    let dropped = duplicates.iter().map(|event| (event, "dropped", "duplicate"));
+    for (event, outcome, reason) in stored.chain(dropped) {
+        *counts.entry((event.project_id, hour(event.received_at), event.category, outcome, reason)).or_default() += 1;
+    }
+    for count in &batch.outcomes {
+        let key = (count.project_id, hour(count.at), count.category, count.outcome, count.reason);
+        *counts.entry(key).or_default() += count.quantity;
+    }
+    counts
+        .into_iter()
+        .map(|((project_id, at, category, outcome, reason), quantity)| OutcomeCount {
+            project_id,
+            at: OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            category,
+            outcome,
+            reason,
+            quantity,
+        })
+        .collect()
+}
+
+/// Start of the bucket of `span_s` seconds that holds `at`, in seconds since 1970.
+pub(super) fn bucket(at: OffsetDateTime, span_s: i64) -> i64 {
+    at.unix_timestamp().div_euclid(span_s) * span_s
+}
+
+fn hour(at: OffsetDateTime) -> i64 {
+    bucket(at, 3600)
+}

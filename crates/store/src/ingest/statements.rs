@@ -1,0 +1,272 @@
+//! The statements on hashes, users and events, in the order in which `Writer` runs them. All are
+//! set-wise, and all lock rows in key order.
+
+use std::collections::{BTreeMap, HashSet};
+
+use engine::ids::{EventId, IssueId, ProjectId};
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::issues::{create_issues, update_issues};
+use super::plan::{Owners, Plan};
+use super::{Attempt, NewEvent, Written};
+use crate::{StoreError, lifecycle};
+
+/// Turns an error that only means "another writer was there first" into another try.
+pub(super) fn raced_or(error: StoreError) -> Result<Attempt, StoreError> {
+    let code = match &error {
+        StoreError::Database(sqlx::Error::Database(error)) => error.code().unwrap_or_default().into_owned(),
+        _ => return Err(error),
+    };
+    match code.as_str() {
+        "23514" if error.to_string().contains("no partition of relation") => Ok(Attempt::NoPartition),
+        // Deadlock, serialisation failure, and an issue deleted between our read and our commit.
+        "40P01" => Ok(Attempt::Raced("deadlock")),
+        "40001" => Ok(Attempt::Raced("serialisation")),
+        "23503" => Ok(Attempt::Raced("deleted issue")),
+        _ => Err(error),
+    }
+}
+
+/// Ids of the batch that are stored already. Looked for in the partitions of the batch and the day
+/// before: SDKs and the spool repeat a request within minutes, not days.
+pub(super) async fn known_events(
+    tx: &mut PgConnection,
+    events: &[NewEvent],
+) -> Result<HashSet<(ProjectId, EventId)>, StoreError> {
+    let days = events.iter().map(|event| event.received_at.date());
+    let (Some(first), Some(last)) = (days.clone().min(), days.max()) else {
+        return Ok(HashSet::new());
+    };
+    let projects: Vec<i64> = events.iter().map(|event| event.project_id.get()).collect();
+    let ids: Vec<Uuid> = events.iter().map(|event| event.event_id.0).collect();
+    let rows = sqlx::query!(
+        "select e.project_id, e.event_id
+         from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
+         join events e on e.project_id = n.project_id and e.event_id = n.event_id
+         where e.day between $3 and $4",
+        &projects,
+        &ids,
+        first - Duration::DAY,
+        last,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ProjectId(row.project_id), EventId(row.event_id))).collect())
+}
+
+/// Owners of the batch's keys.
+pub(super) async fn owners(tx: &mut PgConnection, events: &[&NewEvent]) -> Result<Owners, StoreError> {
+    let keys: HashSet<(i64, [u8; 16])> =
+        events.iter().flat_map(|event| event.keys.iter().map(|key| (event.project_id.get(), key.hash))).collect();
+    let (projects, hashes): (Vec<i64>, Vec<Vec<u8>>) = keys.into_iter().map(|(id, hash)| (id, hash.to_vec())).unzip();
+    let rows = sqlx::query!(
+        "select h.project_id, h.hash, h.issue_id
+         from unnest($1::bigint[], $2::bytea[]) as n (project_id, hash)
+         join issue_hashes h on h.project_id = n.project_id and h.hash = n.hash",
+        &projects,
+        &hashes,
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut owners = Owners::with_capacity(rows.len());
+    for row in rows {
+        let hash: [u8; 16] = row.hash.as_slice().try_into().map_err(|_| StoreError::Corrupt {
+            table: "issue_hashes",
+            column: "hash",
+            row: format!("{}/{}", row.project_id, hex::encode(&row.hash)),
+            found: format!("{} bytes", row.hash.len()),
+        })?;
+        owners.insert((ProjectId(row.project_id), hash), IssueId(row.issue_id));
+    }
+    Ok(owners)
+}
+
+/// Unused issue ids; a gap left by another try does not matter.
+pub(super) async fn new_issue_ids(tx: &mut PgConnection, count: usize) -> Result<Vec<IssueId>, StoreError> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    let ids = sqlx::query_scalar!(r#"select nextval('issue_ids') as "id!" from generate_series(1, $1::int)"#, count)
+        .fetch_all(tx)
+        .await?;
+    Ok(ids.into_iter().map(IssueId).collect())
+}
+
+/// Hashes, numbers, users, events and issues; says what another writer changed meanwhile, if so.
+pub(super) async fn store_events(
+    tx: &mut PgConnection,
+    plan: &Plan<'_>,
+    written: &mut Written,
+) -> Result<Option<&'static str>, StoreError> {
+    if !claim_hashes(tx, plan).await? {
+        return Ok(Some("new hash"));
+    }
+    let issues = plan.by_issue();
+    let new_users = count_users(tx, plan).await?;
+    if insert_events(tx, plan).await? != plan.events.len() as u64 {
+        return Ok(Some("duplicate in flight"));
+    }
+    create_issues(tx, plan, &issues, &new_users, written).await?;
+    let known: Vec<_> = issues.iter().filter(|(id, _)| !plan.new_issues.contains(id)).collect();
+    if !update_issues(tx, &known, &new_users, written).await? {
+        return Ok(Some("deleted issue"));
+    }
+    written.stored = plan.events.len() as u64;
+    written.touched = issues.into_keys().collect();
+    Ok(None)
+}
+
+/// Gives new keys their owner. False when a key that must lead to a new issue was taken by another
+/// writer; a key that would only have become an alias may be lost to it.
+async fn claim_hashes(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<bool, StoreError> {
+    if plan.claims.is_empty() {
+        return Ok(true);
+    }
+    let mut projects: Vec<i64> = Vec::with_capacity(plan.claims.len());
+    let mut issues: Vec<i64> = Vec::with_capacity(plan.claims.len());
+    let mut hash_bytes: Vec<Vec<u8>> = Vec::new();
+    let mut variants: Vec<String> = Vec::new();
+    let mut explanations: Vec<String> = Vec::new();
+    let mut created: Vec<OffsetDateTime> = Vec::new();
+    for ((project_id, hash), (issue_id, key, at)) in &plan.claims {
+        projects.push(project_id.get());
+        issues.push(issue_id.get());
+        hash_bytes.push(hash.to_vec());
+        variants.push(key.variant.to_owned());
+        explanations.push(key.explanation.clone());
+        created.push(*at);
+    }
+    let rows = sqlx::query!(
+        "insert into issue_hashes (project_id, hash, issue_id, variant, explanation, created_at)
+         select project_id, hash, issue_id, variant, explanation::jsonb, created_at
+         from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
+             as n (project_id, hash, issue_id, variant, explanation, created_at)
+         order by project_id, hash
+         on conflict do nothing
+         returning project_id, issue_id",
+        &projects,
+        &hash_bytes,
+        &issues,
+        &variants,
+        &explanations,
+        &created,
+    )
+    .fetch_all(tx)
+    .await?;
+    let claimed = |rows: &[(i64, i64)]| {
+        let mut counts: BTreeMap<(i64, i64), usize> = BTreeMap::new();
+        for id in rows {
+            *counts.entry(*id).or_default() += 1;
+        }
+        counts
+    };
+    let won = claimed(&rows.iter().map(|row| (row.project_id, row.issue_id)).collect::<Vec<_>>());
+    let wanted = claimed(&projects.into_iter().zip(issues).collect::<Vec<_>>());
+    Ok(plan.new_issues.iter().all(|(project_id, issue_id)| {
+        let id = (project_id.get(), issue_id.get());
+        won.get(&id) == wanted.get(&id)
+    }))
+}
+
+/// Adds the batch's users to their issues; how many each issue had not seen before.
+async fn count_users(
+    tx: &mut PgConnection,
+    plan: &Plan<'_>,
+) -> Result<BTreeMap<(ProjectId, IssueId), i64>, StoreError> {
+    let users: std::collections::BTreeSet<(i64, i64, Vec<u8>)> = plan
+        .events
+        .iter()
+        .filter_map(|(event, issue_id)| {
+            let key = event.user_key.as_deref()?;
+            Some((event.project_id.get(), issue_id.get(), lifecycle::user_hash(key).to_vec()))
+        })
+        .collect();
+    if users.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut projects = Vec::with_capacity(users.len());
+    let mut issues = Vec::with_capacity(users.len());
+    let mut hashes = Vec::with_capacity(users.len());
+    for (project_id, issue_id, hash) in users {
+        projects.push(project_id);
+        issues.push(issue_id);
+        hashes.push(hash);
+    }
+    let rows = sqlx::query!(
+        "insert into issue_users (project_id, issue_id, user_hash)
+         select project_id, issue_id, user_hash
+         from unnest($1::bigint[], $2::bigint[], $3::bytea[]) as n (project_id, issue_id, user_hash)
+         order by project_id, issue_id, user_hash
+         on conflict do nothing
+         returning project_id, issue_id",
+        &projects,
+        &issues,
+        &hashes,
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        *counts.entry((ProjectId(row.project_id), IssueId(row.issue_id))).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// One array per column of `events`.
+async fn insert_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<u64, StoreError> {
+    let mut events: Vec<&(&NewEvent, IssueId)> = plan.events.iter().collect();
+    events.sort_unstable_by_key(|(event, _)| (event.project_id, event.event_id));
+    macro_rules! column {
+        ($event:ident => $value:expr) => {
+            &events.iter().map(|($event, _)| $value).collect::<Vec<_>>()
+        };
+    }
+    let issue_ids: Vec<i64> = events.iter().map(|(_, issue_id)| issue_id.get()).collect();
+    let tags: Vec<String> = events
+        .iter()
+        .map(|(event, _)| serde_json::to_string(&event.tags))
+        .collect::<Result<_, _>>()
+        .map_err(|error| StoreError::Database(sqlx::Error::Encode(Box::new(error))))?;
+    let done = sqlx::query!(
+        "insert into events (project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
+             culprit, release, environment, dist, transaction, server_name, trace_id, user_key, client_ip, tags,
+             codec, payload)
+         select project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
+             culprit, release, environment, dist, transaction, server_name, trace_id, user_key, client_ip, tags::jsonb,
+             codec, payload
+         from unnest($1::bigint[], $2::date[], $3::uuid[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+             $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+             $15::text[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::smallint[], $21::bytea[])
+             as n (project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
+                 culprit, release, environment, dist, transaction, server_name, trace_id, user_key, client_ip, tags,
+                 codec, payload)
+         on conflict do nothing",
+        column!(event => event.project_id.get()),
+        column!(event => event.received_at.date()),
+        column!(event => event.event_id.0),
+        &issue_ids,
+        column!(event => event.received_at),
+        column!(event => event.occurred_at),
+        column!(event => event.level) as &[&str],
+        column!(event => event.platform.as_str()) as &[&str],
+        column!(event => event.title.as_str()) as &[&str],
+        column!(event => event.culprit.as_str()) as &[&str],
+        column!(event => event.release.as_deref()) as &[Option<&str>],
+        column!(event => event.environment.as_deref()) as &[Option<&str>],
+        column!(event => event.dist.as_deref()) as &[Option<&str>],
+        column!(event => event.transaction.as_deref()) as &[Option<&str>],
+        column!(event => event.server_name.as_deref()) as &[Option<&str>],
+        column!(event => event.trace_id) as &[Option<Uuid>],
+        column!(event => event.user_key.as_deref()) as &[Option<&str>],
+        column!(event => event.client_ip.as_deref()) as &[Option<&str>],
+        &tags,
+        column!(event => event.codec),
+        column!(event => event.payload.as_slice()) as &[&[u8]],
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected())
+}

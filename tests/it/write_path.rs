@@ -1,0 +1,211 @@
+//! The write path: what one batch leaves in the tables, alone, repeated, and beside other writers.
+
+use engine::ids::{EventId, IssueId, ProjectId};
+use engine::issue::Signal;
+use sqlx::PgPool;
+use store::ingest::{Batch, NewEvent, NewKey, OutcomeCount, SpoolPosition, Writer};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use uuid::Uuid;
+
+use crate::support::Database;
+
+const NOON: OffsetDateTime = datetime!(2026-11-22 12:00:03 UTC);
+
+async fn project(pool: &PgPool) -> ProjectId {
+    let sql = "insert into projects (slug, name, created_at) values ('shop', 'Shop', now()) returning id";
+    ProjectId(sqlx::query_scalar(sql).fetch_one(pool).await.unwrap())
+}
+
+fn event(project_id: ProjectId, id: u128, keys: &[u8]) -> NewEvent {
+    NewEvent {
+        project_id,
+        category: "error",
+        event_id: EventId(Uuid::from_u128(id)),
+        received_at: NOON,
+        occurred_at: NOON,
+        level: "error",
+        platform: "python".into(),
+        ty: "KeyError".into(),
+        value: "'id'".into(),
+        title: "KeyError: 'id'".into(),
+        culprit: "shop.checkout in pay".into(),
+        location: "pay shop/checkout.py:12".into(),
+        handled: Some(false),
+        release: Some("shop@1".into()),
+        environment: Some("production".into()),
+        dist: None,
+        transaction: None,
+        server_name: None,
+        trace_id: None,
+        user_key: Some(format!("id:{}", id % 2)),
+        client_ip: None,
+        tags: vec![("browser".into(), "Firefox \"1\"".into())],
+        codec: 1,
+        payload: vec![1, 2, 3],
+        keys: keys
+            .iter()
+            .map(|key| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true })
+            .collect(),
+    }
+}
+
+fn batch(events: Vec<NewEvent>) -> Batch {
+    Batch { events, ..Batch::default() }
+}
+
+async fn number(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_is_stored_counted_and_announced_once() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    let events = vec![
+        event(project_id, 1, &[1]),
+        event(project_id, 2, &[1, 2]),
+        event(project_id, 3, &[3]),
+        event(project_id, 1, &[1]),
+    ];
+    let outcome = OutcomeCount {
+        project_id,
+        at: NOON,
+        category: "session",
+        outcome: "dropped",
+        reason: "not_stored",
+        quantity: 4,
+    };
+    let batch = Batch { events, outcomes: vec![outcome], spool: None };
+
+    let written = writer.write(&batch).await.unwrap();
+    assert_eq!((written.stored, written.duplicates, written.touched.len(), written.signals), (3, 1, 2, 2));
+
+    let written = writer.write(&batch).await.unwrap();
+    assert_eq!((written.stored, written.duplicates, written.touched.len(), written.signals), (0, 4, 0, 0));
+
+    assert_eq!(number(pool, "select count(*) from events").await, 3);
+    assert_eq!(number(pool, "select sum(events)::bigint from issues").await, 3);
+    assert_eq!(number(pool, "select max(users) from issues").await, 2);
+    assert_eq!(number(pool, "select max(number) from issues").await, 2);
+    assert_eq!(number(pool, "select sum(events)::bigint from issue_counts where span_s = 60").await, 3);
+    assert_eq!(number(pool, "select sum(events)::bigint from project_counts where span_s = 10").await, 3);
+    assert_eq!(number(pool, "select count(*) from issue_hashes").await, 3);
+    assert_eq!(number(pool, "select count(*) from issue_activity where kind = 'new'").await, 2);
+    assert_eq!(number(pool, "select count(*) from signals where kind = 'new'").await, 2);
+    assert_eq!(number(pool, "select count(*) from releases").await, 1);
+    assert_eq!(number(pool, "select sum(quantity)::bigint from outcomes where outcome = 'accepted'").await, 3);
+    assert_eq!(number(pool, "select sum(quantity)::bigint from outcomes where reason = 'duplicate'").await, 5);
+    assert_eq!(number(pool, "select sum(quantity)::bigint from outcomes where category = 'session'").await, 8);
+}
+
+#[tokio::test]
+async fn an_event_joins_by_its_first_known_key_and_brings_the_others_along() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    writer.write(&batch(vec![event(project_id, 1, &[1])])).await.unwrap();
+    writer.write(&batch(vec![event(project_id, 2, &[9, 1])])).await.unwrap();
+    let written = writer.write(&batch(vec![event(project_id, 3, &[9])])).await.unwrap();
+    assert_eq!(written.touched.len(), 1);
+    assert_eq!(number(pool, "select count(*) from issues").await, 1);
+    assert_eq!(number(pool, "select events from issues").await, 3);
+
+    let mut lookup_only = event(project_id, 4, &[7, 8]);
+    lookup_only.keys[1].owns = false;
+    writer.write(&batch(vec![lookup_only])).await.unwrap();
+    let hashes = number(pool, "select count(*) from issue_hashes where get_byte(hash, 0) = 8").await;
+    assert_eq!(hashes, 0, "a key that only looks up owns nothing");
+}
+
+#[tokio::test]
+async fn an_event_on_a_resolved_issue_is_a_regression_and_on_an_ignored_one_is_not() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    let written = writer.write(&batch(vec![event(project_id, 1, &[1])])).await.unwrap();
+    let issue = written.touched[0];
+    let resolve = Signal::Resolve { in_release: None };
+    assert_eq!(store::lifecycle::apply(pool, &[issue], &resolve, None, NOON).await.unwrap(), [issue]);
+    assert!(store::lifecycle::apply(pool, &[issue], &resolve, None, NOON).await.unwrap().is_empty());
+    let missing = (project_id, IssueId(999_999));
+    assert!(store::lifecycle::apply(pool, &[missing], &resolve, None, NOON).await.unwrap().is_empty());
+
+    let written = writer.write(&batch(vec![event(project_id, 2, &[1]), event(project_id, 3, &[1])])).await.unwrap();
+    assert_eq!(written.signals, 1);
+    let row: (String, String) = sqlx::query_as("select status, substatus from issues").fetch_one(pool).await.unwrap();
+    assert_eq!(row, ("unresolved".into(), "regressed".into()));
+    let reason: String =
+        sqlx::query_scalar("select reason from issue_activity where kind = 'regressed'").fetch_one(pool).await.unwrap();
+    assert_eq!(reason, "Came back in shop@1 after it was resolved.");
+
+    store::lifecycle::apply(pool, &[issue], &Signal::Ignore { until: None }, None, NOON).await.unwrap();
+    let written = writer.write(&batch(vec![event(project_id, 4, &[1])])).await.unwrap();
+    assert_eq!((written.stored, written.signals), (1, 0));
+    assert_eq!(number(pool, "select events from issues where status = 'ignored'").await, 4);
+}
+
+#[tokio::test]
+async fn the_spool_position_moves_with_the_events_it_stands_for() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    let position = SpoolPosition { spool_id: Uuid::from_u128(5), segment: 2, byte_offset: 77 };
+    writer
+        .write(&Batch { events: vec![event(project_id, 1, &[1])], outcomes: vec![], spool: Some(position) })
+        .await
+        .unwrap();
+    assert_eq!(number(pool, "select byte_offset from spool_positions where segment = 2").await, 77);
+
+    let mut poisonous = event(project_id, 2, &[2]);
+    poisonous.title = "nul \0".into();
+    let position = SpoolPosition { byte_offset: 99, ..position };
+    let refused = writer.write(&Batch { events: vec![poisonous], outcomes: vec![], spool: Some(position) }).await;
+    assert!(!refused.unwrap_err().is_unavailable(), "a bad row is no outage");
+    assert_eq!(number(pool, "select byte_offset from spool_positions").await, 77);
+}
+
+#[tokio::test]
+async fn writers_side_by_side_agree_on_issues_and_counts() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writers: Vec<_> = (0..4_u128)
+        .map(|writer| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let store = Writer::new(pool);
+                for round in 0..25_u128 {
+                    // Half of the ids are sent by every writer, and all writers share the 40 groups.
+                    let events = (0..20_u128)
+                        .map(|i| {
+                            let id =
+                                if i % 2 == 0 { round * 100 + i } else { (writer + 1) * 1_000_000 + round * 100 + i };
+                            let group = u8::try_from((id * 7 + round) % 40).unwrap();
+                            event(project_id, id, &[group, group + 100])
+                        })
+                        .collect();
+                    store.write(&batch(events)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let stored = number(pool, "select count(*) from events").await;
+    assert_eq!(stored, 25 * 10 + 4 * 25 * 10);
+    assert_eq!(number(pool, "select sum(events)::bigint from issues").await, stored);
+    assert_eq!(number(pool, "select sum(events)::bigint from issue_counts where span_s = 3600").await, stored);
+    assert_eq!(number(pool, "select sum(events)::bigint from project_counts where span_s = 3600").await, stored);
+    assert_eq!(number(pool, "select sum(quantity)::bigint from outcomes where outcome = 'accepted'").await, stored);
+    assert_eq!(number(pool, "select count(*) from issues").await, 40);
+    assert_eq!(number(pool, "select max(number) from issues").await, 40);
+    let lost = "select count(*) from events e left join issues i using (project_id) where i.id is null or e.issue_id not in (select id from issues)";
+    assert_eq!(number(pool, lost).await, 0);
+}
