@@ -6,7 +6,7 @@
 //! JSON does. It must not know where the bytes came from. To add an attribute, add a field to its
 //! struct and a line to its `lenient_object!` list.
 
-mod lenient;
+pub(crate) mod lenient;
 mod timestamp;
 
 use std::borrow::Cow;
@@ -200,6 +200,15 @@ pub struct Request<'a> {
     pub url: Text<'a>,
     /// HTTP method.
     pub method: Text<'a>,
+    /// The parts of the server's environment that columns need.
+    pub env: RequestEnv<'a>,
+}
+
+/// `request.env`.
+#[derive(Debug, Default, Clone)]
+pub struct RequestEnv<'a> {
+    /// Address of the peer as the application saw it.
+    pub remote_addr: Text<'a>,
 }
 
 /// The parts of `contexts` that columns need.
@@ -207,6 +216,25 @@ pub struct Request<'a> {
 pub struct Contexts<'a> {
     /// Distributed tracing.
     pub trace: Option<Trace<'a>>,
+    /// Language runtime.
+    pub runtime: Option<Product<'a>>,
+    /// Operating system.
+    pub os: Option<Product<'a>>,
+    /// Browser.
+    pub browser: Option<Product<'a>>,
+    /// Device.
+    pub device: Option<Product<'a>>,
+}
+
+/// A context that names a thing and its version.
+#[derive(Debug, Default, Clone)]
+pub struct Product<'a> {
+    /// For instance `CPython`.
+    pub name: Text<'a>,
+    /// For instance `3.11.2`.
+    pub version: Text<'a>,
+    /// Model of a device.
+    pub model: Text<'a>,
 }
 
 /// `contexts.trace`.
@@ -223,6 +251,15 @@ pub struct Sdk<'a> {
     pub name: Text<'a>,
     /// Its version.
     pub version: Text<'a>,
+    /// What it asks of the server.
+    pub settings: SdkSettings<'a>,
+}
+
+/// `sdk.settings`.
+#[derive(Debug, Default, Clone)]
+pub struct SdkSettings<'a> {
+    /// `auto`, `never` or `legacy`: whether the server may take the sender's address for the user's.
+    pub infer_ip: Text<'a>,
 }
 
 /// A Content-Security-Policy report, in the old (dashed) or the event (underscored) spelling.
@@ -349,10 +386,25 @@ lenient_object!(User {
 lenient_object!(Request {
     "url" => |r, v: Text<'de>| r.url = v,
     "method" => |r, v: Text<'de>| r.method = v,
+    "env" => |r, v: RequestEnv<'de>| r.env = v,
+});
+
+lenient_object!(RequestEnv {
+    "REMOTE_ADDR" => |e, v: Text<'de>| e.remote_addr = v,
 });
 
 lenient_object!(Contexts {
     "trace" => |c, v: Option<Trace<'de>>| c.trace = v,
+    "runtime" => |c, v: Option<Product<'de>>| c.runtime = v,
+    "os" => |c, v: Option<Product<'de>>| c.os = v,
+    "browser" => |c, v: Option<Product<'de>>| c.browser = v,
+    "device" => |c, v: Option<Product<'de>>| c.device = v,
+});
+
+lenient_object!(Product {
+    "name" => |p, v: Text<'de>| p.name = v,
+    "version" => |p, v: Text<'de>| p.version = v,
+    "model" => |p, v: Text<'de>| p.model = v,
 });
 
 lenient_object!(Trace {
@@ -362,6 +414,11 @@ lenient_object!(Trace {
 lenient_object!(Sdk {
     "name" => |s, v: Text<'de>| s.name = v,
     "version" => |s, v: Text<'de>| s.version = v,
+    "settings" => |s, v: SdkSettings<'de>| s.settings = v,
+});
+
+lenient_object!(SdkSettings {
+    "infer_ip" => |s, v: Text<'de>| s.infer_ip = v,
 });
 
 lenient_object!(Csp {

@@ -9,7 +9,17 @@ pub mod dsn;
 pub mod ids;
 pub mod limits;
 
+pub mod auth;
+pub mod inflate;
+
+pub mod envelope;
+pub mod outcome;
+
 pub mod event;
+pub mod json;
+pub mod normalize;
+pub mod payload;
+
 pub mod issue;
 
 pub mod query;

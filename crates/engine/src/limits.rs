@@ -61,3 +61,52 @@ pub const QUERY_CHARS_MAX: usize = 1000;
 pub const QUERY_TERMS_MAX: usize = 20;
 /// Stars in one value of a search: matching cost grows with each.
 pub const QUERY_WILDCARDS_MAX: usize = 5;
+
+/// Request bodies whose ratio is below this many bytes out per byte in are never suspect: real
+/// deep Python stacks reach 72.
+pub const INFLATE_RATIO_MAX: usize = 200;
+/// Below this size out, no ratio is suspect.
+pub const INFLATE_RATIO_FLOOR_BYTES: usize = 4 * 1024 * 1024;
+/// Window of a zstd stream, as a power of two: the format's own advice is 8 MiB (2²³).
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// User id and user name (protocol, section 5.7).
+pub const USER_FIELD_CHARS_MAX: usize = 128;
+/// Mail address of a user: the longest that mail allows. The official server cuts at 75, which
+/// makes two long addresses one person.
+pub const EMAIL_CHARS_MAX: usize = 254;
+/// Build of a release (protocol, section 5).
+pub const DIST_CHARS_MAX: usize = 64;
+/// Name of a logger (protocol, section 5).
+pub const LOGGER_CHARS_MAX: usize = 64;
+
+/// Depth to which a stored event is shown. Databags are cut far above this; the bound keeps the
+/// reader of hostile payloads off the end of the stack.
+pub const VIEW_DEPTH_MAX: usize = 24;
+/// Values (of any kind) shown of one event: about four times the largest event of the corpus.
+pub const VIEW_VALUES_MAX: usize = 200_000;
+/// Breadcrumbs shown; SDKs keep up to 100.
+pub const BREADCRUMBS_MAX: usize = 200;
+/// Locals of one frame in JSON bytes (protocol, section 5.3 says about 2 KiB; twice that, because
+/// locals are what people look for).
+pub const VARS_BYTES_MAX: usize = 4096;
+/// Depth of locals and breadcrumb data.
+pub const VARS_DEPTH_MAX: usize = 5;
+/// Data of one breadcrumb in JSON bytes (protocol, section 5.5).
+pub const BREADCRUMB_DATA_BYTES_MAX: usize = 2048;
+/// One context in JSON bytes (protocol, section 5.6).
+pub const CONTEXT_BYTES_MAX: usize = 16 * 1024;
+/// All of `extra` in JSON bytes (protocol, section 5).
+pub const EXTRA_BYTES_MAX: usize = 256 * 1024;
+/// One value of `extra` in JSON bytes (protocol, section 5).
+pub const EXTRA_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Depth of `extra`, contexts and request data.
+pub const EXTRA_DEPTH_MAX: usize = 7;
+/// Body of the web request in JSON bytes; SDKs send at most 10 kB of it.
+pub const REQUEST_DATA_BYTES_MAX: usize = 32 * 1024;
+/// Everything else at the top of an event (modules, debug images) in JSON bytes.
+pub const OTHER_BYTES_MAX: usize = 64 * 1024;
+/// One source line next to a frame; minified bundles have lines of megabytes.
+pub const SOURCE_LINE_CHARS_MAX: usize = 256;
+/// Source lines kept on each side of a frame's own line.
+pub const SOURCE_LINES_MAX: usize = 20;

@@ -130,7 +130,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
 }
 
 /// Text, or any other JSON value as JSON text ("json string").
-pub(super) struct JsonText<'a>(pub(super) Text<'a>);
+pub(crate) struct JsonText<'a>(pub(crate) Text<'a>);
 
 impl<'de> Deserialize<'de> for JsonText<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -145,21 +145,21 @@ impl<'de> Deserialize<'de> for JsonText<'de> {
 
 /// `true`, `false`, or one of them as text or number.
 #[derive(Clone, Copy)]
-pub(super) struct Flag(pub(super) bool);
+pub(crate) struct Flag(pub(crate) bool);
 
 /// A whole number, also when sent as text or as a float without fraction.
 #[derive(Clone, Copy)]
-pub(super) struct Whole(pub(super) i64);
+pub(crate) struct Whole(pub(crate) i64);
 
 impl Whole {
     /// A line or column: from 1 and below 2³¹ (the database's `integer`).
-    pub(super) fn positive(self) -> Option<u32> {
+    pub(crate) fn positive(self) -> Option<u32> {
         u32::try_from(self.0).ok().filter(|n| (1..=i32::MAX as u32).contains(n))
     }
 }
 
 /// A value that may be anything and is kept only when it converts.
-pub(super) trait Lenient: Sized {
+pub(crate) trait Lenient: Sized {
     fn from_text(text: &str) -> Option<Self>;
     fn from_number(number: f64) -> Option<Self>;
     fn from_bool(flag: bool) -> Option<Self>;
@@ -199,7 +199,7 @@ impl Lenient for Whole {
     }
 }
 
-pub(super) struct LenientVisitor<T>(pub(super) PhantomData<T>);
+pub(crate) struct LenientVisitor<T>(pub(crate) PhantomData<T>);
 
 #[expect(clippy::cast_precision_loss, reason = "a number too large for a float is out of range for every user")]
 impl<'de, T: Lenient> Visitor<'de> for LenientVisitor<T> {
@@ -233,12 +233,12 @@ impl<'de, T: Lenient> Visitor<'de> for LenientVisitor<T> {
 }
 
 /// An attribute of an object: how a field's type is read from any JSON value.
-pub(super) trait Attribute<'de>: Sized {
+pub(crate) trait Attribute<'de>: Sized {
     fn read<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error>;
 }
 
 /// Reads any value into `Option<T>`.
-pub(super) struct Maybe<T>(pub(super) Option<T>);
+pub(crate) struct Maybe<T>(pub(crate) Option<T>);
 
 impl<'de, T: Lenient> Deserialize<'de> for Maybe<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -266,7 +266,7 @@ impl<'de> Attribute<'de> for JsonText<'de> {
 
 /// A "values list": `[…]`, `{"values": […]}`, or one object. Keeps the last `N` entries, because
 /// the newest frame and the outermost exception stand last.
-pub(super) struct BoundedList<T, const N: usize>(pub(super) VecDeque<T>);
+pub(crate) struct BoundedList<T, const N: usize>(pub(crate) VecDeque<T>);
 
 impl<'de, T, const N: usize> Attribute<'de> for BoundedList<T, N>
 where
@@ -278,7 +278,7 @@ where
 }
 
 /// What a list may hold: reads any value, `None` for one that does not fit.
-pub(super) trait Entry<'de>: Sized {
+pub(crate) trait Entry<'de>: Sized {
     /// How the entry is read from any JSON value.
     type Read: Deserialize<'de>;
     /// The entry, unless what was read does not fit.
@@ -344,7 +344,7 @@ impl<'de, T: Entry<'de>, const N: usize> Deserialize<'de> for BoundedList<T, N> 
 
 /// A "pair list": an object, or `[[key, value], …]`. Pairs without text on both sides are left out,
 /// and the first of equal keys wins.
-pub(super) struct Pairs<'a>(pub(super) Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(crate) struct Pairs<'a>(pub(crate) Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Pairs<'a> {
     fn push(&mut self, key: Text<'a>, value: Text<'a>) {
@@ -428,7 +428,7 @@ impl<'de> Deserialize<'de> for BoundedSeq<'de> {
 }
 
 /// The key of an object, borrowed where it has no escapes.
-pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -576,4 +576,4 @@ macro_rules! lenient_object {
         });
     };
 }
-pub(super) use lenient_object;
+pub(crate) use lenient_object;
