@@ -22,4 +22,5 @@ pub mod payload;
 
 pub mod issue;
 
+pub mod histogram;
 pub mod query;

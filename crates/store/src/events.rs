@@ -4,12 +4,16 @@
 //! (day, received_at, event_id), which is the order of both indexes: PostgreSQL then opens one daily
 //! partition after the other and stops when the page is full.
 
+mod tail;
+
 use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::PgPool;
 use sqlx::types::Json;
 use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
+
+pub use tail::{TAIL_PROJECTS_MAX, TAIL_ROWS_MAX, TailEvent, tail};
 
 use crate::StoreError;
 use crate::page::{Direction, Page, Paging};

@@ -2,7 +2,9 @@
 //!
 //! Reads only; issues change in `ingest` (events) and through `engine::issue::step`.
 
+mod changed;
 mod search;
+mod tally;
 
 use engine::ids::{EventId, IssueId, ProjectId, ShortId};
 use engine::issue::State;
@@ -10,7 +12,9 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use changed::{BY_IDS_MAX, by_ids, newest_of_project};
 pub use search::{EVENTS_WINDOW, IssueKey, IssueSearch, PROJECTS_MAX, Scope, list};
+pub use tally::{TALLY_MAX, Tally, tally};
 
 use crate::StoreError;
 

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod issues;
 pub mod keys;
 pub mod lifecycle;
+pub mod live;
 pub mod notifications;
 pub mod page;
 pub mod partitions;
