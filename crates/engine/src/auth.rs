@@ -244,23 +244,6 @@ pub struct Dsn {
 #[error("a DSN has the form https://<32 hex digits>@<host>/<project number>")]
 pub struct DsnError;
 
-impl Dsn {
-    /// The DSN of a project on the server with this public address (`https://host/pre/fix`).
-    ///
-    /// # Errors
-    /// When the address is no http(s) URL.
-    pub fn new(base_url: &str, public_key: PublicKey, project_id: ProjectId) -> Result<Self, DsnError> {
-        let (secure, rest) = split_scheme(base_url)?;
-        let rest = rest.trim_end_matches('/');
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.is_empty() || authority.contains('@') {
-            return Err(DsnError);
-        }
-        let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
-        Ok(Self { secure, public_key, authority: authority.to_owned(), prefix, project_id })
-    }
-}
-
 fn split_scheme(url: &str) -> Result<(bool, &str), DsnError> {
     if let Some(rest) = url.strip_prefix("https://") {
         return Ok((true, rest));
@@ -375,7 +358,5 @@ mod tests {
             assert_eq!(text.parse::<Dsn>(), Err(DsnError), "{text}");
         }
         assert!(format!("http://{KEY}@h/shop").parse::<Dsn>().is_err());
-        let dsn = Dsn::new("https://h/pre/", KEY.parse().unwrap(), ProjectId(7)).unwrap();
-        assert_eq!(dsn.to_string(), format!("https://{KEY}@h/pre/7"));
     }
 }

@@ -19,6 +19,7 @@ pub mod event;
 pub mod json;
 pub mod normalize;
 pub mod payload;
+pub mod title;
 
 pub mod issue;
 

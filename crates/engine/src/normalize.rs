@@ -11,8 +11,8 @@ mod tags;
 mod times;
 mod user;
 
+use core::net::IpAddr;
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use time::OffsetDateTime;
 use uuid::Uuid;

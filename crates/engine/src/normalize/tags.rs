@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::{Normalized, Note, NoteKind, Notes, fields};
 use crate::event::{Event, Product};
 use crate::limits;
+use crate::title;
 
 type Tag<'a> = (Cow<'a, str>, Cow<'a, str>);
 
@@ -98,7 +99,7 @@ fn derive<'a>(event: &'a Event<'_>, normalized: &Normalized<'a>, tags: &mut Vec<
         let bare = url.split(['?', '#']).next().unwrap_or_default();
         add("url", Cow::Borrowed(bare));
     }
-    if let Some(handled) = handled(event) {
+    if let Some(handled) = title::handled(event) {
         add("handled", Cow::Borrowed(if handled { "yes" } else { "no" }));
     }
     let mechanism = event.exceptions.last().and_then(|exception| exception.mechanism.as_ref());
@@ -112,12 +113,6 @@ fn derive<'a>(event: &'a Event<'_>, normalized: &Normalized<'a>, tags: &mut Vec<
     if let Some(model) = contexts.device.as_ref().and_then(|device| device.model.trimmed()) {
         add("device", Cow::Borrowed(model));
     }
-}
-
-/// False when any exception of the event was not caught; `None` when none says.
-fn handled(event: &Event<'_>) -> Option<bool> {
-    let said = event.exceptions.iter().filter_map(|exception| exception.mechanism.as_ref()?.handled);
-    said.reduce(|all, one| all && one)
 }
 
 fn product<'a>(

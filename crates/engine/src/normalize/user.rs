@@ -1,6 +1,6 @@
 //! Whom it happened to (protocol, section 5.7).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::{Arrival, NoteKind, Notes, fields};
 use crate::event::{Event, Text};

@@ -1,7 +1,7 @@
 //! What surrounds an error in the view: breadcrumbs, contexts, user, request, extra
 //! (protocol, sections 5.5 to 5.8).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
