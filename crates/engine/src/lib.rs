@@ -24,4 +24,7 @@ pub mod title;
 pub mod issue;
 
 pub mod histogram;
+
+pub mod alert;
+
 pub mod query;

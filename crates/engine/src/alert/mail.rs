@@ -1,0 +1,277 @@
+//! A notice as a mail: subject, threading, and every line of its body, for the templates to lay out.
+
+use super::snippet::{Line, snippet};
+use super::text::{bars, count, date, duration, histogram, one_line};
+use super::{Kind, Notice};
+
+/// Characters of a subject. Longer ones are cut by phones anyway; the place at its end must survive.
+const SUBJECT_CHARS: usize = 160;
+
+/// Characters of the place in a subject.
+const PLACE_CHARS: usize = 60;
+
+/// Characters of the exception's message in the body.
+const VALUE_CHARS: usize = 500;
+
+/// Characters of any other line of the body.
+const LINE_CHARS: usize = 200;
+
+/// Width of source in the plain text, so that a line with its number fits into 78 columns.
+const TEXT_SOURCE_CHARS: usize = 62;
+
+/// Width of source in the HTML, in which 640 pixels hold about this much.
+const HTML_SOURCE_CHARS: usize = 66;
+
+/// A mail, ready for the templates.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// One line, without control characters.
+    pub subject: String,
+    /// `New` or `Regressed`.
+    pub word: &'static str,
+    /// The sign that goes with the word.
+    pub sign: char,
+    /// `in shop-web@4.7.1, production`; empty when neither is known.
+    pub scope: String,
+    /// Exception class, or `Message`.
+    pub ty: String,
+    /// Its message.
+    pub value: String,
+    /// Where: the frame, else the culprit.
+    pub place: String,
+    /// Source for a proportional page with a monospaced well.
+    pub source_html: Vec<Line>,
+    /// Source for plain text, with the line under it that marks the expression.
+    pub source_text: Vec<String>,
+    /// Name and value of each fact.
+    pub facts: Vec<(&'static str, String)>,
+    /// The last hour in characters of plain ASCII.
+    pub hour_text: String,
+    /// The last hour in block characters, in runs: whether they are above zero, and the characters.
+    pub hour_html: Vec<(bool, String)>,
+    /// `8 events`.
+    pub hour_count: String,
+    /// `SHOP-WEB-CW`.
+    pub short_id: String,
+    /// Page of the issue.
+    pub open_url: String,
+    /// Page that asks whether to resolve it.
+    pub resolve_url: String,
+    /// Page that asks whether to ignore it for a day.
+    pub ignore_url: String,
+    /// Why this person gets it.
+    pub because: String,
+}
+
+impl Mail {
+    /// Writes the mail of `notice`, sent on behalf of the destination that people call `destination`.
+    #[must_use]
+    pub fn new(notice: &Notice, destination: &str) -> Self {
+        let issue = &notice.issue;
+        let frame = notice.event.as_ref().and_then(|event| event.frame.as_ref());
+        let bars = bars(&issue.minutes);
+        let open_url = notice.issue_url();
+        Self {
+            subject: subject(notice),
+            word: notice.kind.word(),
+            sign: match notice.kind {
+                Kind::New => '✱',
+                Kind::Regressed => '↩',
+            },
+            scope: scope(notice),
+            ty: if issue.ty.is_empty() { "Message".to_owned() } else { one_line(&issue.ty, LINE_CHARS) },
+            value: one_line(&issue.value, VALUE_CHARS),
+            place: one_line(&frame.map_or_else(|| issue.culprit.clone(), super::Frame::place), LINE_CHARS),
+            source_html: frame.map(|frame| snippet(frame, 2, HTML_SOURCE_CHARS)).unwrap_or_default(),
+            source_text: frame.map(|frame| source_text(&snippet(frame, 1, TEXT_SOURCE_CHARS))).unwrap_or_default(),
+            facts: facts(notice),
+            hour_text: histogram(&bars, &['.', ':', '+', '#']),
+            hour_html: runs(&histogram(&bars, &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'])),
+            hour_count: count(bars.iter().sum(), "event"),
+            short_id: issue.short_id.clone(),
+            resolve_url: format!("{open_url}?ask=resolve"),
+            ignore_url: format!("{open_url}?ask=ignore-24h"),
+            open_url,
+            because: one_line(destination, LINE_CHARS),
+        }
+    }
+}
+
+/// The id of the mail: one per change of an issue, so that a repetition is recognised as one.
+#[must_use]
+pub fn message_id(notice: &Notice, domain: &str) -> String {
+    format!("<issue-{}.{}@{domain}>", notice.issue.id, notice.signal)
+}
+
+/// What all mails of an issue refer to, so that clients show them as one thread. No mail has this id
+/// itself: the thread then holds together also for whoever joins later.
+#[must_use]
+pub fn thread_id(notice: &Notice, domain: &str) -> String {
+    format!("<issue-{}@{domain}>", notice.issue.id)
+}
+
+/// `[shop] New: TypeError: cannot read 'id' of undefined (checkout.js in placeOrder)`.
+fn subject(notice: &Notice) -> String {
+    let event = notice.event.as_ref();
+    let frame = event.and_then(|event| event.frame.as_ref());
+    // The event that caused this message, not the newest of the issue: its text is what happened.
+    let title = event.map_or(&notice.issue.title, |event| &event.title);
+    let place = frame.map_or_else(|| notice.issue.culprit.clone(), super::Frame::short_place);
+    let place = match one_line(&place, PLACE_CHARS) {
+        place if place.is_empty() => place,
+        place => format!(" ({place})"),
+    };
+    let start = format!("[{}] {}: ", notice.project.slug, notice.kind.word());
+    let room = SUBJECT_CHARS.saturating_sub(start.chars().count() + place.chars().count());
+    one_line(&format!("{start}{}{place}", one_line(title, room)), SUBJECT_CHARS)
+}
+
+fn scope(notice: &Notice) -> String {
+    let parts: Vec<String> = [&notice.release, &notice.environment]
+        .into_iter()
+        .flatten()
+        .map(|part| one_line(part, LINE_CHARS))
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.is_empty() { String::new() } else { format!("in {}", parts.join(", ")) }
+}
+
+fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
+    let issue = &notice.issue;
+    let users = if issue.users > 0 { format!(", {}", count(issue.users, "user")) } else { String::new() };
+    let events = format!("{}{users}", count(issue.events, "event"));
+    let mut facts = Vec::new();
+    match notice.kind {
+        Kind::New => {
+            let span = issue.last_seen - issue.first_seen;
+            let when = if issue.events > 1 { format!("in the first {}", duration(span)) } else { "so far".to_owned() };
+            facts.push(("Since", date(issue.first_seen)));
+            facts.push(("How often", format!("{events} {when}")));
+        }
+        Kind::Regressed => {
+            facts.extend(notice.reason.as_ref().map(|reason| ("Why", one_line(reason, LINE_CHARS))));
+            facts.push(("Back since", date(notice.at)));
+            let release = issue.first_release.as_ref().map(|release| format!(" in {}", one_line(release, LINE_CHARS)));
+            facts.push(("First seen", format!("{}{}", date(issue.first_seen), release.unwrap_or_default())));
+            facts.push(("How often", format!("{events} in all")));
+        }
+    }
+    if issue.level != "error" {
+        facts.push(("Level", one_line(&issue.level, LINE_CHARS)));
+    }
+    if let Some(event) = &notice.event {
+        let lines = [("Request", &event.transaction), ("Host", &event.server_name)];
+        facts.extend(lines.into_iter().filter_map(|(name, value)| Some((name, one_line(value.as_ref()?, LINE_CHARS)))));
+    }
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
+/// `> 88 | code` and, under the failing expression, `^^^^`.
+fn source_text(lines: &[Line]) -> Vec<String> {
+    let width = lines.iter().map(|line| line.number.to_string().len()).max().unwrap_or(1);
+    let mut out = Vec::new();
+    for line in lines {
+        let sign = if line.failing { '>' } else { ' ' };
+        let code = format!("{}{}{}", line.text, line.mark, line.rest);
+        out.push(format!("{sign} {:>width$} | {code}", line.number).trim_end().to_owned());
+        if !line.mark.is_empty() {
+            let before = " ".repeat(line.text.chars().count());
+            out.push(format!("  {:width$} | {before}{}", "", "^".repeat(line.mark.chars().count())));
+        }
+    }
+    out
+}
+
+/// Splits a histogram into runs of nothing and of something.
+fn runs(histogram: &str) -> Vec<(bool, String)> {
+    let mut runs: Vec<(bool, String)> = Vec::new();
+    for char in histogram.chars() {
+        let above = char != '▁';
+        match runs.last_mut() {
+            Some((same, run)) if *same == above => run.push(char),
+            _ => runs.push((above, char.to_string())),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn the_subject_says_what_and_where() {
+        assert_eq!(
+            subject(&samples::new_issue()),
+            "[shop-web] New: TypeError: Cannot read properties of undefined (reading 'id') (placeOrder.ts in placeOrder)"
+        );
+        let mut notice = samples::regressed_issue();
+        notice.event = None;
+        notice.issue.title = format!("E: {}", "x".repeat(500));
+        let cut = subject(&notice);
+        assert!(cut.starts_with("[shop-web] Regressed: E: xxx") && cut.ends_with("x… (placeOrder)"), "{cut}");
+        assert_eq!(cut.chars().count(), SUBJECT_CHARS);
+        notice.issue.culprit = String::new();
+        notice.issue.title = "Broken".to_owned();
+        assert_eq!(subject(&notice), "[shop-web] Regressed: Broken");
+    }
+
+    #[test]
+    fn no_text_of_a_stranger_makes_a_second_line() {
+        let notice = samples::hostile_issue();
+        let mail = Mail::new(&notice, "a\r\nb");
+        let mut texts = vec![mail.subject, mail.scope, mail.ty, mail.value, mail.place, mail.because];
+        texts.extend(mail.facts.into_iter().map(|(_, value)| value));
+        texts.extend(mail.source_text);
+        texts.extend(mail.source_html.into_iter().map(|line| line.text));
+        for text in texts {
+            assert!(!text.chars().any(|c| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}')), "{text:?}");
+            assert!(text.chars().count() <= VALUE_CHARS, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn facts_differ_by_kind() {
+        assert_eq!(
+            Mail::new(&samples::new_issue(), "").facts,
+            [
+                ("Since", "22 Nov 2026, 14:02:14 UTC".to_owned()),
+                ("How often", "8 events, 6 users in the first 27 s".to_owned()),
+                ("Request", "/checkout".to_owned()),
+            ]
+        );
+        assert_eq!(
+            Mail::new(&samples::regressed_issue(), "").facts[..4],
+            [
+                ("Why", "It came back in shop-web@4.7.1 after it had been resolved in shop-web@4.7.0.".to_owned()),
+                ("Back since", "22 Nov 2026, 14:02:14 UTC".to_owned()),
+                ("First seen", "3 Oct 2026, 09:00:00 UTC in shop-web@4.7.1".to_owned()),
+                ("How often", "12,048 events, 1 user in all".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_failing_expression_is_marked_in_plain_text() {
+        let mail = Mail::new(&samples::new_issue(), "");
+        assert_eq!(
+            mail.source_text,
+            [
+                "  87 | const method = quote.paymentMethods.find((m) => m.preferred);",
+                "> 88 | … .post('/v2/orders', { quote: quote.id, method: method.id });",
+                "     |                                                  ^^^^^^^^^",
+                "  89 | track('order_placed', { id: order.id, total: order.total });",
+            ]
+        );
+    }
+
+    #[test]
+    fn ids_make_a_thread() {
+        let notice = samples::new_issue();
+        assert_eq!(message_id(&notice, "errors.example"), "<issue-412.3@errors.example>");
+        assert_eq!(thread_id(&notice, "errors.example"), "<issue-412@errors.example>");
+        assert_eq!(runs("▁▁▂█▁"), [(false, "▁▁".to_owned()), (true, "▂█".to_owned()), (false, "▁".to_owned())]);
+    }
+}
