@@ -16,4 +16,4 @@ pub use destinations::{
     Destination, MailTarget, NewDestination, Target, WebhookTarget, create as create_destination,
     disable as disable_destination, enable as enable_destination, find as find_destination, list as list_destinations,
 };
-pub use facts::{EventFacts, IssueFacts, StoredEvent, issue_facts};
+pub use facts::{IssueFacts, issue_facts};

@@ -1,19 +1,16 @@
 //! What a message tells about an issue: one read per message, at the moment it is sent, so that a
 //! mail that waited an hour for its server still shows the figures of now.
 
-use engine::ids::{EventId, IssueId, ProjectId};
+use engine::ids::{IssueId, ProjectId};
 use sqlx::PgPool;
-use time::{Duration, OffsetDateTime};
-use uuid::Uuid;
+use time::OffsetDateTime;
 
 use super::Signal;
 use crate::StoreError;
+use crate::events::{self, StoredEvent};
 
 /// Minutes of the histogram in a message.
 const HISTOGRAM_MINUTES: i64 = 60;
-
-/// How many days before its signal an event may have arrived: a spool that was drained late.
-const EVENT_DAYS_BACK: i64 = 30;
 
 /// An issue with what surrounds it.
 #[derive(Debug, Clone)]
@@ -57,41 +54,7 @@ pub struct IssueFacts {
     /// Events of the last hour: (minutes ago, events).
     pub minutes: Vec<(i64, i64)>,
     /// The event that caused the signal; `None` when retention dropped it.
-    pub event: Option<EventFacts>,
-}
-
-/// The event that caused the signal.
-#[derive(Debug, Clone)]
-pub struct EventFacts {
-    /// Its id.
-    pub id: EventId,
-    /// When it arrived.
-    pub received_at: OffsetDateTime,
-    /// When it happened.
-    pub occurred_at: OffsetDateTime,
-    /// `type: value` of this event, which may differ from the issue's newest.
-    pub title: String,
-    /// Where, for this event.
-    pub culprit: String,
-    /// Release.
-    pub release: Option<String>,
-    /// Environment.
-    pub environment: Option<String>,
-    /// Web request or task.
-    pub transaction: Option<String>,
-    /// Host name.
-    pub server_name: Option<String>,
-    /// The event itself, packed.
-    pub stored: StoredEvent,
-}
-
-/// An event as `engine::payload` packed it.
-#[derive(Debug, Clone)]
-pub struct StoredEvent {
-    /// How it is packed.
-    pub codec: i16,
-    /// Packed bytes.
-    pub payload: Vec<u8>,
+    pub event: Option<StoredEvent>,
 }
 
 /// Everything that a message about `signal` says, as it stands at `now`. `None` when the issue is gone.
@@ -143,7 +106,7 @@ pub async fn issue_facts(
         users: row.users,
         reason: row.reason,
         minutes: minutes(pool, signal.project_id, signal.issue_id, now).await?,
-        event: event(pool, signal).await?,
+        event: events::get(pool, signal.project_id, signal.event_id).await?,
     }))
 }
 
@@ -168,34 +131,4 @@ async fn minutes(
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|row| (((this_minute - row.bucket) / 60).max(0), row.events)).collect())
-}
-
-async fn event(pool: &PgPool, signal: &Signal) -> Result<Option<EventFacts>, StoreError> {
-    let day = signal.created_at.date();
-    let row = sqlx::query!(
-        "select event_id, received_at, occurred_at, title, culprit, release, environment, transaction, server_name,
-             codec, payload
-         from events
-         where project_id = $1 and event_id = $2 and day between $3 and $4
-         order by day desc
-         limit 1",
-        signal.project_id.get(),
-        signal.event_id.0 as Uuid,
-        day - Duration::days(EVENT_DAYS_BACK),
-        day + Duration::days(1),
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(row.map(|row| EventFacts {
-        id: EventId(row.event_id),
-        received_at: row.received_at,
-        occurred_at: row.occurred_at,
-        title: row.title,
-        culprit: row.culprit,
-        release: row.release,
-        environment: row.environment,
-        transaction: row.transaction,
-        server_name: row.server_name,
-        stored: StoredEvent { codec: row.codec, payload: row.payload },
-    }))
 }
