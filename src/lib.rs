@@ -4,4 +4,5 @@
 //! `serve`, which composes them.
 
 pub mod passwords;
+pub mod postgres;
 pub mod secrets;

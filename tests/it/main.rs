@@ -7,6 +7,7 @@
 
 mod support;
 
+mod embedded_postgres;
 mod harness;
 mod tidy;
 mod write_path;
