@@ -24,7 +24,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection};
 use thiserror::Error;
 
 use cluster::Cluster;
@@ -113,7 +112,9 @@ impl Postgres {
         let keeper = blocking(move || Keeper::start(cluster)).await??;
         let options = options(&keeper.socket_dir());
         let started = Self { keeper, options, _lock: lock };
-        started.ensure_database().await?;
+        store::pool::ensure_database(&started.options, NAME)
+            .await
+            .map_err(|error| PostgresError::Failed(format!("embedded PostgreSQL: {error}")))?;
         Ok(started)
     }
 
@@ -141,21 +142,6 @@ impl Postgres {
     /// When it has to be killed because it does not stop within a minute.
     pub async fn stop(self) -> Result<(), PostgresError> {
         blocking(move || self.keeper.stop()).await?
-    }
-
-    async fn ensure_database(&self) -> Result<(), PostgresError> {
-        let failed = |error: sqlx::Error| PostgresError::Failed(format!("embedded PostgreSQL: {error}"));
-        let options = self.options.clone().database("postgres");
-        let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
-        let known: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-            .bind(NAME)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed)?;
-        if !known {
-            sqlx::query("create database firefinch").execute(&mut connection).await.map_err(failed)?;
-        }
-        Ok(())
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::StoreError;
 
@@ -40,6 +40,24 @@ pub async fn connect_writer(options: PgConnectOptions, connections_max: u32) -> 
         ("jit", "off"),
     ]);
     connect(options, connections_max).await
+}
+
+/// Makes the database `name` on the server of `options` if it does not exist; for the embedded server,
+/// which starts with `postgres` alone. `name` is a constant of ours, never input.
+///
+/// # Errors
+/// When the server cannot be reached or refuses.
+pub async fn ensure_database(options: &PgConnectOptions, name: &'static str) -> Result<(), StoreError> {
+    let mut connection = PgConnection::connect_with(&options.clone().database("postgres")).await?;
+    let known: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(name)
+        .fetch_one(&mut connection)
+        .await?;
+    if !known {
+        sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut connection).await?;
+    }
+    connection.close().await?;
+    Ok(())
 }
 
 /// Brings the schema to this version.
