@@ -6,3 +6,4 @@
 pub mod passwords;
 pub mod postgres;
 pub mod secrets;
+pub mod workers;

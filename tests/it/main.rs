@@ -9,5 +9,6 @@ mod support;
 
 mod embedded_postgres;
 mod harness;
+mod maintenance;
 mod tidy;
 mod write_path;

@@ -13,6 +13,7 @@ pub mod issues;
 pub mod keys;
 pub mod lifecycle;
 pub mod live;
+pub mod maintenance;
 pub mod notifications;
 pub mod page;
 pub mod partitions;

@@ -1,0 +1,144 @@
+//! Keeping the database small and ready: partitions ahead, old data gone.
+//!
+//! Every statement touches a bounded number of rows, so that none holds its locks for long; `round`
+//! repeats them. Several processes may call it: one does the work, the others are told so.
+
+use sqlx::{Connection, PgConnection, PgPool};
+use time::{Duration, OffsetDateTime};
+
+use crate::{StoreError, lifecycle, notifications, partitions};
+
+/// Key of the advisory lock that one round holds.
+const LOCK: i64 = 0x6669_7265_0002;
+/// Rows that one deletion touches.
+const ROWS_PER_STATEMENT: i64 = 10_000;
+/// Statements per table and round; what is left waits for the next round.
+const STATEMENTS_MAX: usize = 200;
+/// Days whose partition exists before their first event arrives: a stopped maintenance is noticed
+/// (`firefinch doctor`) before it matters.
+const DAYS_AHEAD: i64 = 3;
+/// How long an issue counts as new or regressed.
+const FRESH: Duration = Duration::days(7);
+/// Issues that leave that state in one round.
+const AGED_MAX: i64 = 1000;
+
+/// How long signals and their deliveries are kept.
+const SIGNALS_KEPT: Duration = Duration::days(90);
+/// Signals looked at in one round.
+const SIGNALS_PER_ROUND: i64 = 10_000;
+
+/// How long counters of each width are kept (`docs/ARCHITECTURE.md`, "Counters").
+const PROJECT_SPANS: [(i32, Duration); 3] =
+    [(10, Duration::hours(2)), (60, Duration::hours(48)), (3600, Duration::days(90))];
+const ISSUE_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(48)), (3600, Duration::days(90))];
+
+/// What one round did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Day partitions dropped with all their events.
+    pub partitions_dropped: usize,
+    /// Counter rows deleted.
+    pub counters_deleted: u64,
+    /// Outcome rows deleted.
+    pub outcomes_deleted: u64,
+    /// Expired sessions deleted.
+    pub sessions_deleted: u64,
+    /// Signals deleted with their deliveries.
+    pub signals_deleted: u64,
+    /// Issues that no longer count as new or regressed.
+    pub issues_aged: usize,
+}
+
+/// Does one round at `now`; `None` when another process is doing one.
+///
+/// # Errors
+/// When PostgreSQL is away, or a partition cannot be locked within five seconds because a long query
+/// reads it (the next round tries again).
+pub async fn round(pool: &PgPool, retention_days: u16, now: OffsetDateTime) -> Result<Option<Report>, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let got: bool =
+        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
+    if !got {
+        return Ok(None);
+    }
+    let done = work(pool, &mut connection, retention_days, now).await;
+    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
+    done.map(Some)
+}
+
+async fn work(
+    pool: &PgPool,
+    connection: &mut PgConnection,
+    retention_days: u16,
+    now: OffsetDateTime,
+) -> Result<Report, StoreError> {
+    let today = now.date();
+    let ahead: Vec<_> = (0..=DAYS_AHEAD).filter_map(|days| today.checked_add(Duration::days(days))).collect();
+    partitions::ensure(connection, &ahead).await?;
+    let oldest = today - Duration::days(i64::from(retention_days));
+    Ok(Report {
+        partitions_dropped: drop_partitions(connection, oldest).await?,
+        counters_deleted: prune_counters(connection, now).await?,
+        outcomes_deleted: prune_outcomes(connection, now - Duration::days(90)).await?,
+        sessions_deleted: prune_sessions(connection, now).await?,
+        signals_deleted: notifications::prune(pool, now - SIGNALS_KEPT, SIGNALS_PER_ROUND).await?,
+        issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
+    })
+}
+
+/// Dropping locks the whole of `events`; behind a long reader it would make every writer wait too.
+async fn drop_partitions(connection: &mut PgConnection, oldest: time::Date) -> Result<usize, StoreError> {
+    let mut tx = connection.begin().await?;
+    sqlx::query("set local lock_timeout = '5s'").execute(&mut *tx).await?;
+    let dropped = partitions::drop_before(&mut tx, oldest).await?;
+    tx.commit().await?;
+    Ok(dropped)
+}
+
+async fn prune_counters(connection: &mut PgConnection, now: OffsetDateTime) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for (span_s, kept) in PROJECT_SPANS {
+        deleted += sqlx::query!(
+            "delete from project_counts where span_s = $1 and bucket < $2",
+            span_s,
+            (now - kept).unix_timestamp()
+        )
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+    }
+    for (span_s, kept) in ISSUE_SPANS {
+        for _ in 0..STATEMENTS_MAX {
+            let rows = sqlx::query!(
+                "delete from issue_counts
+                 where ctid = any(array(
+                     select ctid
+                     from issue_counts
+                     where span_s = $1 and bucket < $2
+                     order by span_s, bucket
+                     limit $3))",
+                span_s,
+                (now - kept).unix_timestamp(),
+                ROWS_PER_STATEMENT
+            )
+            .execute(&mut *connection)
+            .await?
+            .rows_affected();
+            deleted += rows;
+            if rows == 0 {
+                break;
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+async fn prune_outcomes(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64, StoreError> {
+    // A row per project, hour, category and reason: few enough for one statement.
+    let done = sqlx::query!("delete from outcomes where bucket < $1", before.unix_timestamp());
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+async fn prune_sessions(connection: &mut PgConnection, now: OffsetDateTime) -> Result<u64, StoreError> {
+    Ok(sqlx::query!("delete from sessions where expires_at < $1", now).execute(connection).await?.rows_affected())
+}

@@ -1,0 +1,40 @@
+//! The maintenance worker: one round at start, then one every ten minutes.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use store::StoreError;
+use store::maintenance::{self, Report};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+/// Time between rounds. A minute bucket is kept at most this much longer than promised.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Does one round; `None` when another process is doing one.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn round(pool: &PgPool, retention_days: u16) -> Result<Option<Report>, StoreError> {
+    let report = maintenance::round(pool, retention_days, OffsetDateTime::now_utc()).await?;
+    if let Some(report) = report
+        && report != Report::default()
+    {
+        tracing::info!(?report, "maintenance");
+    }
+    Ok(report)
+}
+
+/// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
+pub async fn run(pool: PgPool, retention_days: u16, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = round(&pool, retention_days).await {
+            tracing::warn!(%error, "maintenance failed, the next round tries again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            // An error means that the sender is gone, which is a shutdown too.
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
