@@ -23,6 +23,7 @@ pub mod title;
 
 pub mod issue;
 
+pub mod facets;
 pub mod histogram;
 
 pub mod alert;
