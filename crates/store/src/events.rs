@@ -63,6 +63,29 @@ impl Event {
     pub const fn key(&self) -> EventKey {
         EventKey { received_at: self.received_at, event_id: self.event_id }
     }
+
+    /// Its tags, and the columns that people search and count like tags.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&str, &str)> {
+        let mut facts: Vec<(&str, &str)> =
+            self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let columns = [
+            ("environment", self.environment.as_deref()),
+            ("level", Some(self.level.as_str())),
+            ("release", self.release.as_deref()),
+            ("dist", self.dist.as_deref()),
+            ("transaction", self.transaction.as_deref()),
+            ("server_name", self.server_name.as_deref()),
+            ("user", self.user_key.as_deref()),
+        ];
+        for (key, value) in columns {
+            if let Some(value) = value.filter(|_| !facts.iter().any(|(known, _)| *known == key)) {
+                facts.push((key, value));
+            }
+        }
+        facts.sort_by_key(|(key, _)| *key);
+        facts
+    }
 }
 
 /// An event with its payload as it is stored.
@@ -238,6 +261,39 @@ pub async fn list_of_issue(
         }
     };
     Ok(Page::from_probe(rows.into_iter().map(Event::from).collect(), &paging, Event::key))
+}
+
+/// Rows of a sample: enough to tell how tags are spread, at a few milliseconds.
+pub const SAMPLE_ROWS_MAX: usize = 1000;
+
+/// The newest events of an issue, at most `SAMPLE_ROWS_MAX`, to count what they have in common.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sample(
+    pool: &PgPool,
+    project_id: ProjectId,
+    issue_id: IssueId,
+    rows: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let rows = i64::try_from(rows.min(SAMPLE_ROWS_MAX)).unwrap_or(1);
+    let found = sqlx::query_as!(
+        EventRow,
+        r#"select
+            project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
+            environment, dist, transaction, server_name, trace_id, user_key,
+            tags as "tags: Json<Vec<(String, String)>>"
+        from events
+        where project_id = $1 and issue_id = $2
+        order by day desc, received_at desc, event_id desc
+        limit $3"#,
+        project_id.get(),
+        issue_id.get(),
+        rows
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(found.into_iter().map(Event::from).collect())
 }
 
 /// Events of one project.

@@ -119,6 +119,18 @@ pub async fn find_by_short_id(pool: &PgPool, short_id: &ShortId) -> Result<Optio
     Ok(id.map(IssueId))
 }
 
+/// The projects of issues; ids that do not exist are left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn projects_of(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let rows = sqlx::query!("select project_id, id from issues where id = any($1) order by project_id, id", &ids)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(|row| (ProjectId(row.project_id), IssueId(row.id))).collect())
+}
+
 /// An issue as its columns, before its state is read.
 #[derive(Debug, sqlx::FromRow)]
 struct IssueRow {

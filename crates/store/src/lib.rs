@@ -20,5 +20,6 @@ pub mod partitions;
 pub mod people;
 pub mod pool;
 pub mod projects;
+pub mod releases;
 
 pub use error::StoreError;
