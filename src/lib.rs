@@ -3,6 +3,8 @@
 //! `ingest`, `web`, `api` and `workers` never name each other: they meet in PostgreSQL and in
 //! `serve`, which composes them.
 
+pub mod api;
+
 pub mod passwords;
 pub mod postgres;
 pub mod secrets;

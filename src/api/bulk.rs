@@ -1,0 +1,125 @@
+//! Updates of many issues at once.
+//!
+//! The selection is `id=` (any number), else `status=` and `query=`, else nothing. Nothing selected
+//! means every issue: that is what `sentry-cli issues resolve --all` sends, and refusing it would break
+//! those scripts. A call changes at most `ISSUES_MAX` issues and says with `more` that it stopped there;
+//! calling again goes on, as issues that are done already are skipped cheaply.
+
+use actix_web::HttpResponse;
+use engine::ids::{IssueId, ProjectId};
+use engine::issue::Signal;
+use engine::query::{Filter, Is, Query, Term};
+use serde_json::Value;
+use store::issues::{self, IssueSearch, Scope};
+use store::page::{PAGE_ROWS_MAX, Paging};
+use store::{lifecycle, live};
+
+use super::call::{Answer, Call, json as answer};
+use super::error::ApiError;
+use super::issues::{projects_wanted, search};
+use super::status::{Change, ResolvedIn};
+
+/// Issues that one call looks at. Keeps a call to a few seconds and its locks to a hundred rows at a time.
+const ISSUES_MAX: usize = 10_000;
+
+/// Ids that one call may name.
+const IDS_MAX: usize = lifecycle::BULK_MAX;
+
+/// `PUT /projects/{org}/{project}/issues/`
+pub(super) async fn update_project(call: Call) -> Answer {
+    let project = call.project().await?;
+    update(&call, &[project.id]).await
+}
+
+/// `PUT /organizations/{org}/issues/`
+pub(super) async fn update_all(call: Call) -> Answer {
+    let projects = projects_wanted(&call)?;
+    update(&call, &projects).await
+}
+
+/// Updates what the call selects within `projects`; none means all.
+async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
+    let change = Change::read(&call.body()?, call.now)?;
+    let latest = match (&change, projects) {
+        (Change::Resolve(ResolvedIn::Latest), [project]) => store::releases::latest(&call.api().pool, *project).await?,
+        (Change::Resolve(ResolvedIn::Latest), _) => {
+            return Err(ApiError::bad_request("Releases belong to a project: select one project"));
+        }
+        _ => None,
+    };
+    let signal = change.signal(latest.as_deref())?;
+    let ids: Vec<&str> = call.queries("id").collect();
+    let (selected, more) = match (&signal, ids.is_empty()) {
+        (None, _) => (1, false),
+        (Some(signal), false) => (update_ids(call, projects, &ids, signal).await?, false),
+        (Some(signal), true) => update_search(call, projects, signal).await?,
+    };
+    if selected == 0 {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let mut applied = change.applied();
+    if more {
+        applied["more"] = Value::Bool(true);
+    }
+    answer(applied)
+}
+
+async fn update_ids(call: &Call, projects: &[ProjectId], ids: &[&str], signal: &Signal<'_>) -> Result<usize, ApiError> {
+    if ids.len() > IDS_MAX {
+        return Err(ApiError::BadRequest(format!("At most {IDS_MAX} ids at a time")));
+    }
+    let mut wanted = Vec::with_capacity(ids.len());
+    for text in ids {
+        match call.issue_id(text).await? {
+            Some(id) => wanted.push(id),
+            None => return Err(ApiError::BadRequest(format!("id is the number of an issue, not {text:.40}"))),
+        }
+    }
+    let found = issues::projects_of(&call.api().pool, &wanted).await?;
+    let found: Vec<(ProjectId, IssueId)> =
+        found.into_iter().filter(|(project, _)| projects.is_empty() || projects.contains(project)).collect();
+    apply(call, &found, signal).await?;
+    Ok(found.len())
+}
+
+/// Changes what a search finds, page by page, each page in its own transaction.
+async fn update_search(call: &Call, projects: &[ProjectId], signal: &Signal<'_>) -> Result<(usize, bool), ApiError> {
+    let query = selection(call)?;
+    let scope = if projects.is_empty() { Scope::All } else { Scope::Projects(projects) };
+    let search = IssueSearch { scope, query: &query, now: call.now };
+    let mut selected = 0;
+    let mut paging = Paging::first(PAGE_ROWS_MAX);
+    // Empty pages of a search that finds little count as much as full ones.
+    for _ in 0..ISSUES_MAX / PAGE_ROWS_MAX {
+        let page = issues::list(&call.api().pool, &search, paging).await?;
+        let found: Vec<(ProjectId, IssueId)> = page.rows.iter().map(|issue| (issue.project_id, issue.id)).collect();
+        selected += found.len();
+        apply(call, &found, signal).await?;
+        match page.older {
+            Some(key) => paging.from = Some(key),
+            None => return Ok((selected, false)),
+        }
+    }
+    Ok((selected, true))
+}
+
+async fn apply(call: &Call, found: &[(ProjectId, IssueId)], signal: &Signal<'_>) -> Result<(), ApiError> {
+    let changed = lifecycle::apply(&call.api().pool, found, signal, None, call.now).await?;
+    live::notify(&call.api().pool, &changed).await?;
+    Ok(())
+}
+
+/// `query=` and `status=` as one search; neither is everything.
+fn selection(call: &Call) -> Result<Query, ApiError> {
+    let mut query = search(call, None)?;
+    for status in call.queries("status").filter(|status| !status.is_empty()) {
+        let is = match status {
+            "unresolved" => Is::Unresolved,
+            "resolved" => Is::Resolved,
+            "ignored" | "muted" => Is::Ignored,
+            _ => return Err(ApiError::bad_request("status selects unresolved, resolved, ignored or muted")),
+        };
+        query.terms.push(Term { span: 0..0, negated: false, filter: Filter::Is(is) });
+    }
+    Ok(query)
+}

@@ -1,0 +1,114 @@
+//! One issue: as it stands, its change, history, hashes and tags.
+
+use engine::facets::{self, Facet};
+use serde_json::{Value, json};
+use store::issues::Issue;
+use store::{activity, hashes, lifecycle, live};
+
+use super::call::{Answer, Call, json as answer};
+use super::error::ApiError;
+use super::issues::{StatsPeriod, series};
+use super::shape::{date, issue as shape};
+use super::status::{Change, ResolvedIn};
+
+/// Changes shown with an issue.
+const ACTIVITY_ROWS: usize = 100;
+
+/// Newest events of an issue whose tags are counted.
+const TAG_EVENTS_MAX: usize = store::events::SAMPLE_ROWS_MAX;
+
+/// Values of a tag that are listed.
+const TAG_VALUES_SHOWN: usize = 10;
+
+/// `GET /issues/{issue}/`
+pub(super) async fn get(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    answer(detail(&call, &issue).await?)
+}
+
+/// `PUT /issues/{issue}/`
+pub(super) async fn update(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    let change = Change::read(&call.body()?, call.now)?;
+    let latest = match change {
+        Change::Resolve(ResolvedIn::Latest) => store::releases::latest(&call.api().pool, issue.project_id).await?,
+        _ => None,
+    };
+    if let Some(signal) = change.signal(latest.as_deref())? {
+        let pool = &call.api().pool;
+        let changed = lifecycle::apply(pool, &[(issue.project_id, issue.id)], &signal, None, call.now).await?;
+        live::notify(pool, &changed).await?;
+    }
+    let issue = call.issue().await?;
+    answer(detail(&call, &issue).await?)
+}
+
+async fn detail(call: &Call, issue: &Issue) -> Result<Value, ApiError> {
+    let rows = activity::list(&call.api().pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?;
+    let mut stats = json!({});
+    for period in [StatsPeriod::Day, StatsPeriod::TwoWeeks] {
+        let found = series(call, std::slice::from_ref(issue), period).await?.remove(&issue.id);
+        if let (Some(Value::Object(found)), Some(stats)) = (found, stats.as_object_mut()) {
+            stats.extend(found);
+        }
+    }
+    Ok(shape::detail(call.api(), issue, stats, &rows))
+}
+
+/// `GET /organizations/{org}/shortids/{issue}/`
+pub(super) async fn by_short_id(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    answer(json!({
+        "organizationSlug": call.api().org_slug,
+        "projectSlug": issue.project_slug,
+        "groupId": issue.id.to_string(),
+        "group": shape::issue(call.api(), &issue, json!({})),
+        "shortId": issue.short_id().to_string(),
+    }))
+}
+
+/// `GET /issues/{issue}/activities/`
+pub(super) async fn activities(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    let rows = activity::list(&call.api().pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?;
+    answer(json!({ "activity": rows.iter().map(shape::activity).collect::<Vec<_>>() }))
+}
+
+/// `GET /issues/{issue}/hashes/`
+pub(super) async fn hashes(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    let rows = hashes::list(&call.api().pool, issue.project_id, issue.id).await?;
+    answer(rows.iter().map(shape::hash).collect::<Vec<_>>())
+}
+
+/// `GET /issues/{issue}/tags/`: counted over the newest events, so every answer costs the same.
+pub(super) async fn tags(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    let events = store::events::sample(&call.api().pool, issue.project_id, issue.id, TAG_EVENTS_MAX).await?;
+    let seen: Vec<_> = events.iter().map(|event| (event.occurred_at, event.facts())).collect();
+    let facets = facets::count(seen.iter().map(|(at, facts)| (*at, facts.as_slice())), TAG_VALUES_SHOWN);
+    answer(facets.iter().map(tag).collect::<Vec<_>>())
+}
+
+fn tag(facet: &Facet) -> Value {
+    let top: Vec<Value> = facet
+        .top
+        .iter()
+        .map(|value| {
+            json!({
+                "name": value.value,
+                "value": value.value,
+                "count": value.events,
+                "firstSeen": date(value.first_seen),
+                "lastSeen": date(value.last_seen),
+            })
+        })
+        .collect();
+    json!({
+        "key": facet.key,
+        "name": facet.key,
+        "totalValues": facet.events,
+        "uniqueValues": facet.values,
+        "topValues": top,
+    })
+}

@@ -1,0 +1,270 @@
+//! The schemas of the API: what scripts may rely on. Objects may grow; nothing here goes away.
+
+use serde_json::{Map, Value, json};
+
+/// All schemas by name.
+pub(super) fn all() -> Value {
+    let mut schemas = Map::new();
+    for (name, schema) in basics().into_iter().chain(issues()).chain(events()).chain(numbers()) {
+        schemas.insert(name.to_owned(), schema);
+    }
+    Value::Object(schemas)
+}
+
+fn basics() -> Vec<(&'static str, Value)> {
+    vec![
+        ("Error", object(&[("detail", text())])),
+        ("Token", object(&[("version", text()), ("auth", object(&[("scopes", list(text()))])), ("user", any())])),
+        (
+            "Organization",
+            object(&[
+                ("id", text()),
+                ("slug", text()),
+                ("name", text()),
+                ("dateCreated", date()),
+                ("isEarlyAdopter", flag()),
+                ("require2FA", flag()),
+                ("requireEmailVerification", flag()),
+                ("features", list(text())),
+                ("status", any()),
+                ("avatar", any()),
+                ("links", any()),
+            ]),
+        ),
+        ("Repository", object(&[("id", text()), ("name", text())])),
+        (
+            "Project",
+            object(&[
+                ("id", text()),
+                ("slug", text()),
+                ("name", text()),
+                ("platform", or_null("string")),
+                ("dateCreated", date()),
+                ("status", text()),
+                ("isMember", flag()),
+                ("hasAccess", flag()),
+                ("features", list(text())),
+                ("organization", any()),
+            ]),
+        ),
+        (
+            "Key",
+            object(&[
+                ("id", text()),
+                ("name", text()),
+                ("label", text()),
+                ("public", text()),
+                ("projectId", whole()),
+                ("isActive", flag()),
+                ("dateCreated", date()),
+                ("dsn", object(&[("public", text()), ("security", text())])),
+            ]),
+        ),
+    ]
+}
+
+fn issues() -> Vec<(&'static str, Value)> {
+    let issue = issue_fields();
+    let mut detail = issue.clone();
+    detail.extend([
+        ("activity", list(reference("Activity"))),
+        ("firstRelease", release()),
+        ("lastRelease", release()),
+        ("statusChangedAt", date()),
+        ("participants", list(any())),
+        ("seenBy", list(any())),
+        ("userReportCount", whole()),
+        ("pluginActions", list(any())),
+        ("tags", list(any())),
+    ]);
+    let activity = [("id", text()), ("type", text()), ("user", any()), ("data", any()), ("dateCreated", date())];
+    let value = [("name", text()), ("value", text()), ("count", whole()), ("firstSeen", date()), ("lastSeen", date())];
+    vec![
+        ("Issue", object(&issue)),
+        ("IssueDetail", object(&detail)),
+        ("IssueUpdate", issue_update()),
+        (
+            "IssueUpdated",
+            json!({
+                "type": "object",
+                "description": "What was applied. more: the call stopped at its bound; call again to go on.",
+                "properties": { "status": text(), "statusDetails": any(), "more": flag() },
+            }),
+        ),
+        (
+            "ShortIdMatch",
+            object(&[
+                ("organizationSlug", text()),
+                ("projectSlug", text()),
+                ("groupId", text()),
+                ("group", reference("Issue")),
+                ("shortId", text()),
+            ]),
+        ),
+        ("Activity", object(&activity)),
+        ("Activities", object(&[("activity", list(reference("Activity")))])),
+        ("Hash", object(&[("id", text()), ("variant", text()), ("explanation", any()), ("dateCreated", date())])),
+        (
+            "TagKey",
+            object(&[
+                ("key", text()),
+                ("name", text()),
+                ("totalValues", whole()),
+                ("uniqueValues", whole()),
+                ("topValues", list(object(&value))),
+            ]),
+        ),
+    ]
+}
+
+fn issue_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("id", text()),
+        ("shortId", text()),
+        ("title", text()),
+        ("culprit", text()),
+        ("permalink", text()),
+        ("logger", or_null("string")),
+        ("level", one_of(&["fatal", "error", "warning", "info", "debug"])),
+        ("status", one_of(&["unresolved", "resolved", "ignored"])),
+        ("statusDetails", any()),
+        ("substatus", or_null("string")),
+        ("isPublic", flag()),
+        ("platform", text()),
+        ("project", any()),
+        ("type", text()),
+        ("metadata", any()),
+        ("numComments", whole()),
+        ("assignedTo", any()),
+        ("isBookmarked", flag()),
+        ("isSubscribed", flag()),
+        ("hasSeen", flag()),
+        ("annotations", list(any())),
+        ("isUnhandled", flag()),
+        ("count", text()),
+        ("userCount", whole()),
+        ("firstSeen", date()),
+        ("lastSeen", date()),
+        ("stats", any()),
+    ]
+}
+
+fn issue_update() -> Value {
+    let statuses = one_of(&["resolved", "unresolved", "ignored", "muted", "resolvedInNextRelease"]);
+    json!({
+        "type": "object",
+        "description": "statusDetails takes inRelease (a version, or latest), inNextRelease and ignoreDuration.",
+        "properties": {
+            "status": statuses,
+            "statusDetails": any(),
+            "ignoreDuration": { "type": ["integer", "null"], "description": "Minutes." },
+            "snoozeDuration": { "type": ["integer", "null"], "description": "Minutes; the older name." },
+        },
+    })
+}
+
+fn events() -> Vec<(&'static str, Value)> {
+    let summary = vec![
+        ("id", text()),
+        ("eventID", text()),
+        ("event.type", text()),
+        ("type", text()),
+        ("groupID", text()),
+        ("projectID", text()),
+        ("title", text()),
+        ("message", text()),
+        ("culprit", text()),
+        ("level", text()),
+        ("platform", text()),
+        ("release", release()),
+        ("environment", or_null("string")),
+        ("location", or_null("string")),
+        ("user", any()),
+        ("tags", list(object(&[("key", text()), ("value", text())]))),
+        ("dateCreated", date()),
+        ("dateReceived", date()),
+    ];
+    let mut full = summary.clone();
+    full.extend([
+        ("metadata", any()),
+        ("entries", list(object(&[("type", text()), ("data", any())]))),
+        ("dist", or_null("string")),
+        ("fingerprints", list(text())),
+        ("contexts", any()),
+        ("context", any()),
+        ("packages", any()),
+        ("sdk", any()),
+        ("errors", list(any())),
+        ("_meta", any()),
+        ("size", whole()),
+        ("nextEventID", or_null("string")),
+        ("previousEventID", or_null("string")),
+    ]);
+    let payload = json!({ "type": "object", "description": "Whatever the SDK sent." });
+    vec![("EventSummary", object(&summary)), ("Event", object(&full)), ("Payload", payload)]
+}
+
+fn numbers() -> Vec<(&'static str, Value)> {
+    let group = object(&[("by", any()), ("totals", object(&[("sum(quantity)", whole())]))]);
+    let point = json!({
+        "type": "array", "minItems": 2, "maxItems": 2, "items": whole(),
+        "description": "Start of the point in seconds since 1970, and the events in it.",
+    });
+    vec![
+        (
+            "Outcomes",
+            object(&[("start", date()), ("end", date()), ("intervals", list(date())), ("groups", list(group))]),
+        ),
+        ("StatsPoint", point),
+    ]
+}
+
+/// An object with all of these.
+fn object(fields: &[(&str, Value)]) -> Value {
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let properties: Map<String, Value> =
+        fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn list(items: Value) -> Value {
+    let mut schema = json!({ "type": "array" });
+    schema["items"] = items;
+    schema
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn date() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn whole() -> Value {
+    json!({ "type": "integer" })
+}
+
+fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn or_null(kind: &str) -> Value {
+    json!({ "type": [kind, "null"] })
+}
+
+fn one_of(values: &[&str]) -> Value {
+    json!({ "type": "string", "enum": values })
+}
+
+fn release() -> Value {
+    json!({ "type": ["object", "null"], "properties": { "version": text(), "shortVersion": text() } })
+}
+
+fn any() -> Value {
+    json!({})
+}
+
+fn reference(name: &str) -> Value {
+    super::reference(name)
+}

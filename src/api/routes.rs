@@ -1,0 +1,207 @@
+//! Every route of the API on one page, with what it needs and what it answers.
+//!
+//! The table is what actix is configured from and what OpenAPI is written from, so neither can forget
+//! a route. A handler is: read parameters, call `store`, shape the answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Scope as ActixScope, web};
+use engine::access::Scope::{self, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases};
+
+use super::call::{Answer, Call};
+use super::error::ApiError;
+use super::{bulk, events, issue, issues, organizations, projects, stats};
+
+type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
+
+/// One method of one path.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// HTTP method.
+    pub method: Method,
+    /// Path below `/api/0`, with its trailing slash; it answers without one, too.
+    pub path: &'static str,
+    /// A token needs one of these; none means that any valid token will do.
+    pub scopes: &'static [Scope],
+    /// Largest body.
+    pub body_bytes_max: usize,
+    /// What it does, for people.
+    pub summary: &'static str,
+    /// Names of its query parameters, see `openapi`.
+    pub parameters: &'static [&'static str],
+    /// What a 200 carries.
+    pub answer: Body,
+    /// What it takes.
+    pub takes: Option<&'static str>,
+    handler: Handler,
+}
+
+impl Endpoint {
+    const fn taking(mut self, schema: &'static str) -> Self {
+        self.takes = Some(schema);
+        self
+    }
+}
+
+/// Shape of a body, by the name of its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// One object.
+    One(&'static str),
+    /// A page of objects with a `Link` header.
+    Page(&'static str),
+    /// A whole list.
+    List(&'static str),
+}
+
+/// Bodies of updates are a few hundred bytes; nobody needs more than this.
+const UPDATE_BYTES_MAX: usize = 64 * 1024;
+
+const LIST: &[&str] = &["cursor", "per_page"];
+const SEARCH: &[&str] = &["query", "cursor", "per_page", "environment", "statsPeriod", "shortIdLookup", "sort"];
+const SEARCH_ALL: &[&str] = &[
+    "query",
+    "cursor",
+    "per_page",
+    "project",
+    "environment",
+    "statsPeriod",
+    "groupStatsPeriod",
+    "shortIdLookup",
+    "sort",
+];
+const SELECT: &[&str] = &["id", "status", "query"];
+const SELECT_ALL: &[&str] = &["id", "status", "query", "project"];
+const STATS: &[&str] = &["statsPeriod", "start", "end", "groupBy", "project"];
+const SERIES: &[&str] = &["resolution", "since", "until", "stat"];
+const ANY: &[Scope] = &[];
+
+macro_rules! endpoint {
+    ($method:ident, $path:expr, $scopes:expr, $handler:path, $summary:literal, $parameters:expr, $answer:expr) => {
+        Endpoint {
+            method: Method::$method,
+            path: $path,
+            scopes: $scopes,
+            body_bytes_max: UPDATE_BYTES_MAX,
+            summary: $summary,
+            parameters: $parameters,
+            answer: $answer,
+            takes: None,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+/// Every endpoint.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = of_organization();
+    endpoints.extend(of_projects());
+    endpoints.extend(of_issues());
+    endpoints
+}
+
+#[rustfmt::skip]
+fn of_organization() -> Vec<Endpoint> {
+    use Body::{One, Page};
+    vec![
+        endpoint!(GET, "/", ANY, organizations::token, "What the token may do", &[], One("Token")),
+        endpoint!(GET, "/organizations/", &[OrgRead, OrgCi], organizations::list, "The organization, as a list of one", LIST, Page("Organization")),
+        endpoint!(GET, "/organizations/{org}/", &[OrgRead, OrgCi], organizations::get, "The organization", &[], One("Organization")),
+        endpoint!(GET, "/organizations/{org}/projects/", &[OrgRead, ProjectRead], projects::list, "Projects", LIST, Page("Project")),
+        endpoint!(GET, "/organizations/{org}/repos/", &[OrgRead, OrgCi, ProjectReleases], organizations::repos, "Repositories: always none, so that clients send commits in full", LIST, Page("Repository")),
+        endpoint!(GET, "/organizations/{org}/issues/", &[EventRead], issues::list_all, "Issues of all projects, the last seen first", SEARCH_ALL, Page("Issue")),
+        endpoint!(PUT, "/organizations/{org}/issues/", &[EventWrite], bulk::update_all, "Change many issues", SELECT_ALL, One("IssueUpdated")).taking("IssueUpdate"),
+        endpoint!(GET, "/organizations/{org}/shortids/{issue}/", &[EventRead], issue::by_short_id, "The issue behind a short id", &[], One("ShortIdMatch")),
+        endpoint!(GET, "/organizations/{org}/stats_v2/", &[OrgRead], stats::outcomes, "Fates of all items that came in", STATS, One("Outcomes")),
+    ]
+}
+
+#[rustfmt::skip]
+fn of_projects() -> Vec<Endpoint> {
+    use Body::{List, One, Page};
+    vec![
+        endpoint!(GET, "/projects/", &[ProjectRead], projects::list, "Projects", LIST, Page("Project")),
+        endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project", &[], One("Project")),
+        endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], projects::keys, "Client keys (DSNs) of a project", &[], List("Key")),
+        endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),
+        endpoint!(GET, "/projects/{org}/{project}/issues/", &[EventRead], issues::list_project, "Issues of a project, the last seen first", SEARCH, Page("Issue")),
+        endpoint!(PUT, "/projects/{org}/{project}/issues/", &[EventWrite], bulk::update_project, "Change many issues of a project; without any selection, all of them", SELECT, One("IssueUpdated")).taking("IssueUpdate"),
+        endpoint!(GET, "/projects/{org}/{project}/events/", &[EventRead], events::list_project, "Events of a project, the newest first", LIST, Page("EventSummary")),
+        endpoint!(GET, "/projects/{org}/{project}/events/{event}/", &[EventRead], events::get_of_project, "An event", &[], One("Event")),
+        endpoint!(GET, "/projects/{org}/{project}/events/{event}/json/", &[EventRead], events::json, "An event as its SDK sent it", &[], One("Payload")),
+    ]
+}
+
+/// Each with and without the organization in front; newer scripts name it.
+fn of_issues() -> Vec<Endpoint> {
+    use Body::{List, One, Page};
+    macro_rules! both {
+        ($($method:ident $tail:literal, $handler:path, $summary:literal, $parameters:expr, $answer:expr;)*) => {
+            vec![$(
+                endpoint!($method, concat!("/issues/{issue}/", $tail), &[EventRead], $handler, $summary, $parameters, $answer),
+                endpoint!($method, concat!("/organizations/{org}/issues/{issue}/", $tail), &[EventRead], $handler, $summary, $parameters, $answer),
+            )*]
+        };
+    }
+    let mut endpoints = both! {
+        GET "", issue::get, "An issue, by number or short id", &[], One("IssueDetail");
+        GET "events/", events::list_issue, "Events of an issue, the newest first", LIST, Page("EventSummary");
+        GET "events/latest/", events::latest, "The newest event of an issue", &[], One("Event");
+        GET "events/oldest/", events::oldest, "The oldest stored event of an issue", &[], One("Event");
+        GET "events/{event}/", events::get_of_issue, "An event of an issue", &[], One("Event");
+        GET "hashes/", issue::hashes, "Grouping hashes that lead to an issue", &[], List("Hash");
+        GET "tags/", issue::tags, "Tags of the newest events of an issue", &[], List("TagKey");
+        GET "activities/", issue::activities, "What happened to an issue, newest first", &[], One("Activities");
+        PUT "", issue::update, "Change an issue", &[], One("IssueDetail");
+    };
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method == Method::PUT) {
+        endpoint.scopes = &[EventWrite];
+        endpoint.takes = Some("IssueUpdate");
+    }
+    endpoints
+}
+
+/// The table as actix routes. Paths are looked up in the order of the table, so `latest` stands before
+/// `{event}`.
+pub(super) fn scope() -> ActixScope {
+    let mut resources: Vec<(&'static str, Vec<Rc<Endpoint>>)> = Vec::new();
+    for endpoint in endpoints().into_iter().map(Rc::new) {
+        match resources.iter_mut().find(|(path, _)| *path == endpoint.path) {
+            Some((_, methods)) => methods.push(endpoint),
+            None => resources.push((endpoint.path, vec![endpoint])),
+        }
+    }
+    let mut scope = web::scope("/api/0");
+    for (path, methods) in resources {
+        let without_slash = path.strip_suffix('/').unwrap_or(path);
+        let allowed = methods.iter().map(|endpoint| endpoint.method.as_str()).collect::<Vec<_>>().join(", ");
+        let mut resource = web::resource([path, without_slash]);
+        for endpoint in methods {
+            resource =
+                resource.route(web::method(endpoint.method.clone()).to(
+                    move |request: HttpRequest, payload: web::Payload| answer(Rc::clone(&endpoint), request, payload),
+                ));
+        }
+        scope = scope.service(resource.default_service(web::to(move |request: HttpRequest| {
+            let mut response = ApiError::MethodNotAllowed(request.method().to_string()).error_response();
+            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+                response.headers_mut().insert(header::ALLOW, allowed);
+            }
+            async { response }
+        })));
+    }
+    scope.default_service(web::to(|| async { ApiError::NotFound.error_response() }))
+}
+
+async fn answer(endpoint: Rc<Endpoint>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let answer = match Call::accept(&endpoint, request, payload).await {
+        Ok(call) => (endpoint.handler)(call).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| error.error_response())
+}
