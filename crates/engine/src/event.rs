@@ -71,6 +71,8 @@ pub struct Event<'a> {
     pub sdk: Sdk<'a>,
     /// A Content-Security-Policy report.
     pub csp: Option<Csp<'a>>,
+    /// `debug_meta.images`: what was loaded where, for frames without names.
+    pub images: Vec<Image<'a>>,
 }
 
 /// `logentry`, or the top-level `message` in any of its forms.
@@ -277,6 +279,23 @@ pub struct Csp<'a> {
     pub source_file: Text<'a>,
 }
 
+/// `debug_meta`.
+#[derive(Debug, Default, Clone)]
+struct DebugMeta<'a> {
+    images: Vec<Image<'a>>,
+}
+
+/// One loaded executable or library.
+#[derive(Debug, Default, Clone)]
+pub struct Image<'a> {
+    /// Its path.
+    pub code_file: Text<'a>,
+    /// Where it starts, `0x…`.
+    pub image_addr: Text<'a>,
+    /// How many bytes it spans.
+    pub image_size: Option<i64>,
+}
+
 impl<'a> Event<'a> {
     /// Reads one event from JSON text.
     ///
@@ -323,6 +342,17 @@ lenient_object!(required Event {
     "contexts" | "sentry.interfaces.Contexts" => |e, v: Contexts<'de>| e.contexts = v,
     "sdk" => |e, v: Sdk<'de>| e.sdk = v,
     "csp" => |e, v: Option<Csp<'de>>| e.csp = v,
+    "debug_meta" => |e, v: Option<DebugMeta<'de>>| e.images = v.unwrap_or_default().images,
+});
+
+lenient_object!(DebugMeta {
+    "images" => |d, v: BoundedList<Image<'de>, { limits::IMAGES_MAX }>| d.images = v.0.into(),
+});
+
+lenient_object!(Image {
+    "code_file" | "name" => |i, v: Text<'de>| i.code_file = v,
+    "image_addr" => |i, v: Text<'de>| i.image_addr = v,
+    "image_size" => |i, v: Option<lenient::Whole>| i.image_size = v.map(|whole| whole.0),
 });
 
 lenient_object!(Exception {

@@ -19,6 +19,8 @@ pub mod event;
 pub mod json;
 pub mod normalize;
 pub mod payload;
+
+pub mod grouping;
 pub mod title;
 
 pub mod issue;

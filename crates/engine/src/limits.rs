@@ -26,6 +26,9 @@ pub const EXCEPTIONS_MAX: usize = 50;
 /// Threads kept per event. JVM dumps carry hundreds; grouping and display need the crashed one.
 pub const THREADS_MAX: usize = 256;
 
+/// Loaded images kept per event. An iOS application lists about 500.
+pub const IMAGES_MAX: usize = 1024;
+
 /// Tags kept per event; the official server's columns allow 200-character values.
 pub const TAGS_MAX: usize = 100;
 /// Length of a tag's key.

@@ -1,0 +1,79 @@
+//! Which events are the same bug: several keys per event, strongest first, each explained.
+//!
+//! Owns the path from an event to its keys. An event joins the issue that owns the first of its keys
+//! that has an owner, and brings its other keys along; without any owner it opens a new issue. So
+//! each key must be right on its own: a later key may only link what is one bug.
+//!
+//! | key | made of | links |
+//! |---|---|---|
+//! | `fingerprint` | what the client said, alone | |
+//! | `csp`, `chunk-load` | directive and blocked host; failed delivery of code | |
+//! | `app` | types and frames of our code, message where the type says little | deploys, frameworks, runtimes |
+//! | `stack` | the same over all frames, when none is ours | |
+//! | `line` | `app` with the source line in place of the message | reworded messages of one statement |
+//! | `shape` | frames without names that a build chooses | builds without source maps or symbols |
+//! | `recursion` | type, message and one turn of the recursion at the top | overflows at another depth |
+//! | `site` | type, message and top frame | other callers, cut stacks |
+//! | `renamed` | type, message, file, source line and caller | a renamed function |
+//! | `message` | template of a message, or of an exception without a stack | |
+//! | `empty` | platform, logger, transaction | |
+//!
+//! Line and column numbers, addresses, deploy folders, context around the line, releases, users and
+//! transactions (but for `empty`) take no part. What a frame or a message is reduced to stands in
+//! `clean` and `message`, which words weigh what in `families`, and the list above in `recipe`.
+//! To add a key, add a function there.
+
+mod clean;
+mod families;
+mod fingerprint;
+mod images;
+mod message;
+mod paths;
+mod recipe;
+mod record;
+mod stack;
+mod subject;
+mod tokens;
+
+use crate::event::Event;
+
+pub use record::Explanation;
+
+/// Version of every key. A change that gives events other keys needs a new one, and the old recipe
+/// kept for looking up.
+pub const VERSION: &str = "v1";
+
+/// One key of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// First half of a SHA-256 over the version, the variant and every part with its length.
+    pub hash: [u8; 16],
+    /// Version and kind, `v1:app`.
+    pub variant: &'static str,
+    /// False for a key that may be joined but never owned.
+    pub owns: bool,
+}
+
+/// The keys of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouping {
+    /// Strongest first; never empty.
+    pub keys: Vec<Key>,
+}
+
+/// The keys of an event. Linear in its size.
+#[must_use]
+pub fn group(event: &Event<'_>) -> Grouping {
+    let mut keys = record::Hashing::default();
+    recipe::write(event, &mut keys);
+    Grouping { keys: keys.keys }
+}
+
+/// What each key of an event is made of, and why each frame takes part or not. Slower than `group`,
+/// for keys that are new and for people who ask.
+#[must_use]
+pub fn explain(event: &Event<'_>) -> Explanation {
+    let mut explaining = record::Explaining::default();
+    recipe::write(event, &mut explaining);
+    explaining.finish(subject::notes(event))
+}

@@ -1,0 +1,184 @@
+//! One cleaner per platform: whose frame it is, and the names it has in every build.
+//!
+//! Owns the table below and the order of the questions; the answers stand in one file per family of
+//! runtimes. A cleaner never looks at lines, columns or addresses. To add a platform, write its
+//! three functions and add a row.
+
+mod dotnet;
+mod go;
+mod java;
+mod javascript;
+mod native;
+mod other;
+mod php;
+mod python;
+mod ruby;
+
+use std::borrow::Cow;
+
+use super::paths;
+use crate::event::Frame;
+
+/// Whose code a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The application's.
+    App,
+    /// Somebody else's.
+    Library,
+    /// Machinery that comes and goes with versions (schedulers, reflection, the SDK itself): never
+    /// part of a key.
+    Noise,
+}
+
+/// A role and the reason for it, as the explanation shows it.
+pub(super) type Ruling = (Role, &'static str);
+
+/// How frames of one platform are read.
+pub(super) struct Cleaner {
+    /// What is certain whatever the SDK said.
+    pub(super) certain: fn(&Frame<'_>) -> Option<Ruling>,
+    /// What to think when the SDK did not say.
+    pub(super) guess: fn(&Frame<'_>) -> Ruling,
+    /// The function's name without counters, hashes and signatures; empty when it has none.
+    pub(super) function: for<'e> fn(&'e Frame<'_>) -> Cow<'e, str>,
+    /// Module, class or file without what a build or a deploy changes.
+    pub(super) place: for<'e> fn(&'e Frame<'_>) -> Cow<'e, str>,
+    /// Names may be the output of a minifier when no source was found.
+    pub(super) minified: bool,
+}
+
+const PYTHON: Cleaner = Cleaner {
+    certain: python::certain,
+    guess: python::guess,
+    function: python::function,
+    place: python::place,
+    minified: false,
+};
+const JAVASCRIPT: Cleaner = Cleaner {
+    certain: javascript::certain,
+    guess: javascript::guess,
+    function: javascript::function,
+    place: javascript::place,
+    minified: true,
+};
+const NODE: Cleaner = Cleaner { minified: false, ..JAVASCRIPT };
+const JAVA: Cleaner = Cleaner {
+    certain: java::certain,
+    guess: java::guess,
+    function: java::function,
+    place: java::place,
+    minified: false,
+};
+const PHP: Cleaner =
+    Cleaner { certain: php::certain, guess: php::guess, function: php::function, place: other::place, minified: false };
+const RUBY: Cleaner = Cleaner {
+    certain: ruby::certain,
+    guess: ruby::guess,
+    function: ruby::function,
+    place: other::place,
+    minified: false,
+};
+const GO: Cleaner =
+    Cleaner { certain: go::certain, guess: go::guess, function: go::function, place: go::place, minified: false };
+const DOTNET: Cleaner = Cleaner {
+    certain: dotnet::certain,
+    guess: dotnet::guess,
+    function: dotnet::function,
+    place: dotnet::place,
+    minified: false,
+};
+const NATIVE: Cleaner = Cleaner {
+    certain: native::certain,
+    guess: native::guess,
+    function: native::function,
+    place: native::place,
+    minified: false,
+};
+const OTHER: Cleaner = Cleaner {
+    certain: other::certain,
+    guess: other::guess,
+    function: other::function,
+    place: other::place,
+    minified: false,
+};
+
+/// The cleaner of a platform's name.
+pub(super) fn cleaner(platform: &str) -> &'static Cleaner {
+    match platform {
+        "python" => &PYTHON,
+        "javascript" => &JAVASCRIPT,
+        "node" => &NODE,
+        "java" | "kotlin" | "scala" | "clojure" | "groovy" => &JAVA,
+        "php" => &PHP,
+        "ruby" => &RUBY,
+        "go" => &GO,
+        "csharp" | "fsharp" | "dotnet" => &DOTNET,
+        "native" | "c" | "cocoa" | "objc" | "rust" | "swift" => &NATIVE,
+        _ => &OTHER,
+    }
+}
+
+/// Whose code a frame is: what is certain, else what the SDK said, else a guess.
+pub(super) fn ruling(cleaner: &Cleaner, frame: &Frame<'_>) -> Ruling {
+    if let Some(certain) = (cleaner.certain)(frame) {
+        return certain;
+    }
+    match frame.in_app {
+        Some(true) => (Role::App, "in app, says the SDK"),
+        Some(false) => (Role::Library, "not in app, says the SDK"),
+        None => (cleaner.guess)(frame),
+    }
+}
+
+const APP: Ruling = (Role::App, "in app by its name and path");
+const LIBRARY: Ruling = (Role::Library, "library by its name or path");
+const RUNTIME: Ruling = (Role::Library, "part of the language runtime");
+const MACHINERY: Ruling = (Role::Noise, "machinery whose frames come and go with versions");
+const SDK: Ruling = (Role::Noise, "frame of the SDK itself");
+
+/// The full path if sent, else the short one.
+fn path<'e>(frame: &'e Frame<'_>) -> &'e str {
+    frame.abs_path.trimmed().or_else(|| frame.filename.trimmed()).unwrap_or_default()
+}
+
+/// The relative file if there is one: it is free of deploy folders.
+fn file<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
+    let file = frame.filename.trimmed().or_else(|| frame.abs_path.trimmed()).unwrap_or_default();
+    if file.starts_with('<') { Cow::Borrowed("") } else { paths::short(file) }
+}
+
+fn has_any(text: &str, needles: &[&str]) -> bool {
+    needles.iter().any(|needle| text.contains(needle))
+}
+
+fn starts_with_any(text: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Rewrites only when something changes, so that most names are never copied.
+fn cow<'e>(original: &'e str, cleaned: &str) -> Cow<'e, str> {
+    // A cleaned name is most often a part of the original.
+    match original.find(cleaned) {
+        Some(at) => Cow::Borrowed(&original[at..at + cleaned.len()]),
+        None => Cow::Owned(cleaned.to_owned()),
+    }
+}
+
+/// Whose image this is.
+pub(super) fn image_ruling(path: &str) -> Ruling {
+    if native::is_system_image(path) { RUNTIME } else { APP }
+}
+
+/// A script's frame that no source map was found for.
+pub(super) fn is_unresolved_script(frame: &Frame<'_>) -> bool {
+    javascript::is_unresolved(frame)
+}
+
+/// Short enough to be a minifier's choice.
+pub(super) fn is_minified_name(name: &str) -> bool {
+    javascript::is_minified_name(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Go: no closure counters, no type arguments, no module versions.
+
+use std::borrow::Cow;
+
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Role, Ruling, SDK, cow, has_any, path};
+use crate::event::Frame;
+use crate::grouping::paths;
+
+/// A deferred call runs on top of the frames that panicked.
+const HANDLER: Ruling = (Role::Noise, "deferred function that caught the panic");
+
+pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
+    let (path, module) = (path(frame), frame.module.or_empty());
+    if module.starts_with("github.com/getsentry/") || path.contains("/getsentry/") {
+        return Some(SDK);
+    }
+    if frame.context_line.get().is_some_and(|line| line.contains("Recover(") || line.contains("recover()")) {
+        return Some(HANDLER);
+    }
+    if module == "runtime" && matches!(frame.function.or_empty(), "main" | "goexit" | "gopanic" | "sigpanic") {
+        return Some(MACHINERY);
+    }
+    if module == "runtime" || has_any(path, &["/usr/local/go/src/", "/usr/lib/go", "/usr/share/go", "/libexec/src/"]) {
+        return Some(RUNTIME);
+    }
+    has_any(path, &["/pkg/mod/", "/vendor/"]).then_some(LIBRARY)
+}
+
+pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
+    let module = frame.module.or_empty();
+    // Packages of the standard library have no dot in their first element; without a path `main` is
+    // the only certain one of ours.
+    let standard = !module.is_empty() && !module.split('/').next().is_some_and(|first| first.contains('.'));
+    if standard && module != "main" && path(frame).is_empty() { RUNTIME } else { APP }
+}
+
+pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
+    let name = frame.function.trimmed().unwrap_or_default();
+    let mut cleaned = String::with_capacity(name.len());
+    let mut depth = 0usize;
+    for c in name.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '(' | ')' | '*' => {}
+            _ if depth == 0 => cleaned.push(c),
+            _ => {}
+        }
+    }
+    let mut short = cleaned.strip_suffix("-fm").unwrap_or(&cleaned);
+    while let Some((outer, inner)) = short.rsplit_once('.') {
+        let counter = inner.strip_prefix("func").or_else(|| inner.strip_prefix("gowrap")).unwrap_or(inner);
+        if !counter.bytes().all(|b| b.is_ascii_digit()) {
+            break;
+        }
+        short = outer;
+    }
+    cow(name, short)
+}
+
+pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
+    match frame.module.trimmed() {
+        Some("main") | None => {
+            let file = paths::short(path(frame));
+            if file.is_empty() { Cow::Borrowed("main") } else { file }
+        }
+        Some(module) if module.contains('@') => Cow::Owned(
+            module.split('/').map(|part| part.split('@').next().unwrap_or(part)).collect::<Vec<_>>().join("/"),
+        ),
+        // A package is a folder with many files: two files of it may define one method name.
+        Some(module) => match paths::base(path(frame)) {
+            file if file.is_empty() => Cow::Borrowed(module),
+            file => Cow::Owned(format!("{module}/{file}")),
+        },
+    }
+}

@@ -1,0 +1,46 @@
+//! Python: comprehensions fold into their function, scripts are named by their file.
+
+use std::borrow::Cow;
+
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, has_any, path};
+use crate::event::Frame;
+use crate::grouping::paths;
+
+pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
+    let (path, function, module) = (path(frame), frame.function.or_empty(), frame.module.or_empty());
+    // Since 3.12 comprehensions have no frame of their own; earlier ones repeat their function.
+    if matches!(function, "<listcomp>" | "<dictcomp>" | "<setcomp>" | "<genexpr>") {
+        return Some(MACHINERY);
+    }
+    if path.starts_with("<frozen") || matches!(module, "runpy" | "multiprocessing.spawn" | "functools" | "contextlib") {
+        return Some(MACHINERY);
+    }
+    if module.starts_with("sentry_sdk") || path.contains("/sentry_sdk/") || module.starts_with("raven.") {
+        return Some(SDK);
+    }
+    has_any(path, &["site-packages", "dist-packages"]).then_some(LIBRARY)
+}
+
+pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
+    let path = path(frame);
+    if has_any(path, &["/lib/python", "\\lib\\python", "/lib64/python"]) { RUNTIME } else { APP }
+}
+
+pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
+    let name = frame.function.trimmed().unwrap_or_default();
+    // Qualified names (3.11) carry the way to a nested function; older ones only its own name.
+    let name = name.rsplit_once("<locals>.").map_or(name, |(_, inner)| inner);
+    if let Some(rest) = name.strip_prefix("<attrs generated ") {
+        return Cow::Owned(format!("<attrs {}", rest.split(' ').next().unwrap_or_default()));
+    }
+    Cow::Borrowed(if name.starts_with('<') && name != "<module>" { "" } else { name })
+}
+
+pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
+    match frame.module.trimmed() {
+        // A template's module is its whole path.
+        Some(module) if module.contains(['/', '\\']) => paths::short(module),
+        Some("__main__") | None => file(frame),
+        Some(module) => Cow::Borrowed(module),
+    }
+}

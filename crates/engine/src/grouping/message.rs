@@ -1,0 +1,401 @@
+//! The one message cleaner: free text in, a template out in which everything that varies is `*`.
+//!
+//! Owns which words of a message carry meaning. Every class of varying text becomes the same
+//! wildcard, and wildcards that touch become one, because the same value looks like a number in one
+//! event and like a hexadecimal id in the next, and lists have other lengths. Words stay; so do
+//! quoted identifiers (`reading 'items'`) and numbers that are codes (`status 404`).
+//!
+//! One pass from left to right; looking ahead (for a closing quote or bracket) draws on a budget,
+//! so hostile text costs linear time. No regular expression takes part.
+
+use super::tokens;
+
+/// Bytes that are looked at; what follows is ignored.
+pub(crate) const INPUT_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of the template. Longer text is told apart by what stands before.
+const OUTPUT_BYTES_MAX: usize = 1024;
+/// Bytes that all look-aheads of one message may visit together.
+const LOOKAHEAD_BYTES_MAX: usize = 16 * 1024;
+/// How far a quoted text may reach.
+const QUOTED_BYTES_MAX: usize = 256;
+
+/// The template of a message: of its first two lines that are not blank.
+pub(crate) fn template(text: &str) -> String {
+    masked(text, None)
+}
+
+/// The same, with `own` (the name of the function that failed) written as `f`: messages that name
+/// their own function change when it is renamed.
+pub(crate) fn masked(text: &str, own: Option<&str>) -> String {
+    let text = head(text, INPUT_BYTES_MAX);
+    let mut cleaner = Cleaner {
+        text: "",
+        out: String::with_capacity(text.len().min(OUTPUT_BYTES_MAX)),
+        wild_end: None,
+        after_number: false,
+        code_next: false,
+        budget: LOOKAHEAD_BYTES_MAX,
+        own,
+    };
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()).take(2) {
+        cleaner.line(line);
+    }
+    cleaner.out.truncate(cleaner.out.trim_end().len());
+    cleaner.out
+}
+
+/// At most `bytes`, cut between characters.
+pub(crate) fn head(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+struct Cleaner<'t> {
+    text: &'t str,
+    out: String,
+    /// Where the last wildcard ends, if there is one.
+    wild_end: Option<usize>,
+    /// The last word was a number: a unit behind it belongs to it.
+    after_number: bool,
+    /// The last word announces a code: a short number behind it is kept.
+    code_next: bool,
+    budget: usize,
+    own: Option<&'t str>,
+}
+
+impl<'t> Cleaner<'t> {
+    fn line(&mut self, line: &'t str) {
+        self.text = line;
+        self.space();
+        let mut at = 0;
+        while at < line.len() && self.out.len() < OUTPUT_BYTES_MAX {
+            at = self.step(at).max(at + 1);
+            while !line.is_char_boundary(at) {
+                at += 1;
+            }
+        }
+    }
+
+    /// Reads one thing and returns where the next one starts.
+    fn step(&mut self, at: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let byte = bytes[at];
+        match byte {
+            b' ' | b'\t' | b'\r' => {
+                self.space();
+                at + 1
+            }
+            0x1b => self.escape(at),
+            b'\'' | b'"' | b'`' => self.quote(at),
+            b'[' | b'{' => self.bracket(at),
+            b'%' => self.percent(at),
+            b'/' if self.path_starts(at) => self.path(at),
+            b'~' if bytes.get(at + 1) == Some(&b'/') => self.path(at),
+            _ if is_atom(byte) => self.atom(at),
+            _ => {
+                let end = (at + 1..=bytes.len()).find(|&end| self.text.is_char_boundary(end)).unwrap_or(bytes.len());
+                self.punctuation(&self.text[at..end]);
+                end
+            }
+        }
+    }
+
+    fn space(&mut self) {
+        if !self.out.is_empty() && !self.out.ends_with(' ') {
+            self.out.push(' ');
+        }
+    }
+
+    fn punctuation(&mut self, text: &str) {
+        let quote = matches!(text, "“" | "”" | "‘" | "’" | "«" | "»");
+        self.out.push_str(if quote { "'" } else { text });
+        self.code_next &= matches!(text, ":" | "=" | "#" | "(" | "[" | "-");
+        self.after_number = false;
+    }
+
+    /// Colours of terminals: `ESC [ 31 m`.
+    fn escape(&self, at: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        if bytes.get(at + 1) != Some(&b'[') {
+            return at + 1;
+        }
+        let end = bytes[at + 2..].iter().take(16).position(u8::is_ascii_alphabetic);
+        end.map_or(at + 1, |length| at + 2 + length + 1)
+    }
+
+    fn wildcard(&mut self) {
+        if let Some(end) = self.wild_end {
+            let joined = self.out[end..].bytes().all(|b| b" ,;:/.-_|+".contains(&b));
+            if joined {
+                self.out.truncate(end);
+                self.code_next = false;
+                return;
+            }
+        }
+        self.out.push('*');
+        self.wild_end = Some(self.out.len());
+        self.code_next = false;
+    }
+
+    /// `'name'` stays, any other quoted text is a value. An apostrophe inside a word is no quote.
+    fn quote(&mut self, at: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let open = bytes[at];
+        let inside_word = open == b'\'' && at > 0 && bytes[at - 1].is_ascii_alphanumeric();
+        let close = if inside_word { None } else { self.closing_quote(at) };
+        let Some(close) = close else {
+            self.punctuation("'");
+            return at + 1;
+        };
+        let content = &self.text[at + 1..close];
+        if tokens::is_name(content) {
+            self.out.push('\'');
+            self.name(content);
+            self.out.push('\'');
+        } else {
+            // A value in quotes and the same value without them are one template.
+            self.wildcard();
+        }
+        self.after_number = false;
+        close + 1
+    }
+
+    fn closing_quote(&mut self, at: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let open = bytes[at];
+        let reach = bytes.len().min(at + 1 + QUOTED_BYTES_MAX).min(at + 1 + self.budget);
+        let closes = |i: usize| {
+            let byte = bytes[i];
+            let ends_word = bytes.get(i + 1).is_none_or(|next| !next.is_ascii_alphanumeric());
+            // Ruby opens with a back quote and closes with an apostrophe.
+            (byte == open && ends_word) || (open == b'`' && (byte == b'\'' || byte == b'`'))
+        };
+        let found = (at + 1..reach).find(|&i| closes(i));
+        self.budget -= found.unwrap_or(reach).saturating_sub(at + 1);
+        found
+    }
+
+    /// `{…}` is a placeholder or an object; `[…]` is a list if it looks like one.
+    fn bracket(&mut self, at: usize) -> usize {
+        let open = self.text.as_bytes()[at];
+        let end = self.closing_bracket(at);
+        let content = &self.text[at + 1..end.unwrap_or(self.text.len())];
+        let value = match (open, end) {
+            // Cut off in the middle of a value: the rest belongs to it.
+            (_, None) => self.budget > 0 && content.contains(['"', ':', ',']),
+            (b'{', Some(_)) => true,
+            _ => content.contains(['"', '\'', ',']) || (!self.code_next && tokens::is_number(content)),
+        };
+        if !value {
+            self.punctuation(if open == b'[' { "[" } else { "{" });
+            return at + 1;
+        }
+        self.wildcard();
+        self.after_number = false;
+        end.map_or(self.text.len(), |end| end + 1)
+    }
+
+    fn closing_bracket(&mut self, at: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let open = bytes[at];
+        let close = if open == b'[' { b']' } else { b'}' };
+        let reach = bytes.len().min(at + self.budget);
+        let mut depth = 0usize;
+        let found = (at..reach).find(|&i| {
+            depth += usize::from(bytes[i] == open);
+            depth -= usize::from(bytes[i] == close);
+            depth == 0
+        });
+        self.budget -= found.unwrap_or(reach).saturating_sub(at);
+        found
+    }
+
+    /// `%s`, `%d`, `%(name)s`, `%1$s` are placeholders, `12%` is a number with its unit.
+    fn percent(&mut self, at: usize) -> usize {
+        let rest = &self.text.as_bytes()[at + 1..];
+        if self.after_number {
+            return at + 1;
+        }
+        let mut skip = 0;
+        if rest.first() == Some(&b'(') {
+            skip = rest.iter().take(64).position(|&b| b == b')').map_or(0, |end| end + 1);
+        }
+        skip += rest[skip..].iter().take(8).take_while(|b| b.is_ascii_digit() || b".-+#$l".contains(b)).count();
+        let conversion = rest.get(skip).is_some_and(|b| b"sdifxXrufgcvqopeEGTt@".contains(b));
+        let ends = rest.get(skip + 1).is_none_or(|b| !b.is_ascii_alphanumeric());
+        if conversion && ends {
+            self.wildcard();
+            return at + 2 + skip;
+        }
+        self.punctuation("%");
+        at + 1
+    }
+
+    fn path_starts(&self, at: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let free = at == 0 || !(bytes[at - 1].is_ascii_alphanumeric() || b"*)]}<".contains(&bytes[at - 1]));
+        free && bytes.get(at + 1).is_some_and(|&next| is_atom(next) || b"%:{".contains(&next))
+    }
+
+    fn path(&mut self, at: usize) -> usize {
+        let bytes = &self.text.as_bytes()[at..];
+        let length = bytes.iter().position(|b| b" \t\"'`<>|()[]{},;".contains(b)).unwrap_or(bytes.len());
+        // A sentence's full stop or a colon behind the path is not part of it.
+        let trimmed = self.text[at..at + length].trim_end_matches(['.', ':', '!', '?']).len().max(1);
+        self.wildcard();
+        self.after_number = false;
+        at + trimmed
+    }
+
+    /// A run of letters, digits and what joins them.
+    fn atom(&mut self, at: usize) -> usize {
+        let bytes = &self.text.as_bytes()[at..];
+        let length = bytes.iter().position(|&b| !is_atom(b)).unwrap_or(bytes.len());
+        let atom = self.text[at..at + length].trim_end_matches(['.', '-']);
+        if atom.is_empty() {
+            let dots = &self.text[at..at + length];
+            if dots.len() < 3 && bytes.get(length) == Some(&b'/') {
+                return self.path(at);
+            }
+            self.punctuation(if dots.starts_with('.') { "." } else { "-" });
+            return at + length;
+        }
+        let end = at + atom.len();
+        let rest = &self.text[end..];
+        let drive = atom.len() == 1 && (rest.starts_with(":\\") || rest.starts_with(":/"));
+        if rest.starts_with("://") || drive {
+            return self.path(at);
+        }
+        if let Some(domain) = rest.strip_prefix('@') {
+            let length = domain.bytes().position(|b| !is_atom(b)).unwrap_or(domain.len());
+            if domain[..length].trim_end_matches('.').contains('.') {
+                self.wildcard();
+                return end + 1 + domain[..length].trim_end_matches(['.', '-']).len();
+            }
+        }
+        self.word(atom, rest);
+        end
+    }
+
+    fn word(&mut self, word: &'t str, rest: &str) {
+        if self.after_number && self.wild_end == Some(self.out.trim_end().len()) && tokens::is_unit(word) {
+            let end = self.out.trim_end().len();
+            self.out.truncate(end);
+            self.after_number = false;
+            return;
+        }
+        let digits = word.bytes().any(|b| b.is_ascii_digit());
+        if digits && !self.is_code(word, rest) && !tokens::is_word_with_digits(word) {
+            self.wildcard();
+            self.after_number = word.as_bytes()[0].is_ascii_digit() || word.starts_with('-');
+            return;
+        }
+        if tokens::is_random(word) {
+            self.wildcard();
+            return;
+        }
+        let counted = self.after_number && self.wild_end == Some(self.out.trim_end().len());
+        self.name(if counted { singular(word) } else { word });
+        self.after_number = false;
+        self.code_next = tokens::announces_code(word);
+    }
+
+    fn name(&mut self, name: &str) {
+        let last = name.rsplit(['.', ':']).next().unwrap_or(name);
+        if self.own.is_some_and(|own| own == last) {
+            self.out.push_str(&name[..name.len() - last.len()]);
+            self.out.push('f');
+        } else {
+            self.out.push_str(name);
+        }
+    }
+
+    /// Numbers that say which error it is: behind `status`, `errno` and the like, or an HTTP status
+    /// in front of its text (`404 Not Found`).
+    fn is_code(&self, word: &str, rest: &str) -> bool {
+        if self.code_next {
+            // Only SQLSTATE writes codes with letters.
+            let number = tokens::is_number(word.trim_start_matches('-'));
+            return word.len() <= 5 && (number || self.out.ends_with("SQLSTATE["));
+        }
+        let status = word.len() == 3 && (word.starts_with('4') || word.starts_with('5')) && tokens::is_number(word);
+        status && rest.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| c.is_ascii_uppercase()))
+    }
+}
+
+fn singular(word: &str) -> &str {
+    word.strip_suffix('s').filter(|stem| stem.len() > 2).unwrap_or(word)
+}
+
+fn is_atom(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_.-$".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_words_and_drops_values() {
+        for (text, expected) in [
+            ("Payment 88121 for user ann@example.com failed after 312ms", "Payment * for user * failed after *"),
+            ("retry after 22 s", "retry after *"),
+            ("scanner 11 was offline for 22 minutes", "scanner * was offline for *"),
+            ("appointment 11 was moved 1 time", "appointment * was moved * time"),
+            ("appointment 11 was moved 3 times", "appointment * was moved * time"),
+            ("bounce rate is 12%", "bounce rate is *"),
+            ("GET https://api.example.com/v1/users/4412 timed out after 30.0s", "GET * timed out after *"),
+            (
+                "Cannot read properties of undefined (reading 'items')",
+                "Cannot read properties of undefined (reading 'items')",
+            ),
+            ("undefined method `name' for nil:NilClass", "undefined method 'name' for nil:NilClass"),
+            ("'order_9f3c21'", "*"),
+            ("'user'", "'user'"),
+            ("can't open \"a b\"", "can't open *"),
+            ("[Errno 111] Connection refused", "[Errno 111] Connection refused"),
+            ("No such file (os error 2)", "No such file (os error 2)"),
+            ("exited with status 1", "exited with status 1"),
+            ("request to /products/11 failed with status 500", "request to * failed with status 500"),
+            ("404 Client Error: Not Found for url: https://x/y", "404 Client Error: Not Found for url: *"),
+            ("Minified React error #418; visit https://r.dev/418", "Minified React error #418; visit *"),
+            ("Invalid currency code : X11", "Invalid currency code : *"),
+            ("SQLSTATE[HY000]: General error", "SQLSTATE[HY000]: General error"),
+            ("SQLSTATE[23505]: duplicate key", "SQLSTATE[23505]: duplicate key"),
+            ("cache node 10.1.2.11 evicted 341 keys in 18.70s", "cache node * evicted * key in *"),
+            ("bad ids [1, 2, 3]", "bad ids *"),
+            ("payload {\"a\": [1, 2]} refused", "payload * refused"),
+            ("payload {\"a\": [1, 2", "payload *"),
+            ("Payment %s failed in %(unit)s %.2f {name} {}", "Payment * failed in *"),
+            ("\u{1b}[31mfailed\u{1b}[0m badly", "failed badly"),
+            ("'utf-8' codec can't decode byte 0xfc in position 11", "'utf-8' codec can't decode byte * in position *"),
+            ("C:\\Users\\bob\\a.txt is missing", "* is missing"),
+            ("open /srv/app/x.csv: no such file", "open *: no such file"),
+            ("id 6F1B0C1A-11D2-4F5A-9C3B-0A1B2C3D4E5F gone", "id * gone"),
+            ("at 2026-01-02 10:11:12.345Z", "at *"),
+            ("dial tcp 127.0.0.1:9: connect: connection refused", "dial tcp *: connect: connection refused"),
+            ("first\n\nsecond\nthird", "first second"),
+            ("", ""),
+        ] {
+            assert_eq!(template(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_names_its_function_survives_a_rename() {
+        let old = masked("Mail\\Mailer::cents(): Argument #1 must be of type int", Some("cents"));
+        let new = masked("Mail\\Mailer::toCents(): Argument #1 must be of type int", Some("toCents"));
+        assert_eq!(old, new);
+    }
+
+    #[test]
+    fn hostile_text_is_bounded() {
+        for unit in ["[", "{", "\"", "'a", "[\"", "/", "%(", "a=", "9 ", "`", "é", "\u{1b}[", "1.", "@", "a@b."] {
+            let text = unit.repeat(1024 * 1024 / unit.len());
+            assert!(template(&text).len() <= OUTPUT_BYTES_MAX + QUOTED_BYTES_MAX + INPUT_BYTES_MAX, "{unit}");
+        }
+    }
+}

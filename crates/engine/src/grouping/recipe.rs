@@ -1,0 +1,297 @@
+//! The keys, in the order of their strength: what goes into each and when it may exist.
+
+use std::borrow::Cow;
+
+use super::images::Images;
+use super::record::Recorder;
+use super::stack::{Basis, CleanFrame, Stack};
+use super::subject::{self, CleanException, Subject};
+use super::{families, fingerprint, message, stack};
+use crate::event::{Csp, Event};
+
+/// Writes the keys of an event; at least one.
+pub(super) fn write(event: &Event<'_>, out: &mut impl Recorder) {
+    match fingerprint::of(event) {
+        fingerprint::Plan::Default => write_default(event, out),
+        fingerprint::Plan::Replace(parts) => {
+            out.begin("v1:fingerprint", true);
+            parts.iter().for_each(|part| out.part("fingerprint", part));
+            out.end();
+        }
+        fingerprint::Plan::Extend(parts) => write_default(event, &mut Extended { parts, out }),
+    }
+}
+
+/// Why a key exists, for the explanation.
+pub(super) fn reason(variant: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match variant {
+        "v1:fingerprint" => "the client chose the fingerprint",
+        "v1:app" => "frames of the application",
+        "v1:stack" => "no frame is the application's, so all frames but machinery",
+        "v1:line" => "the statement instead of the message: a reworded message stays in its issue",
+        "v1:shape" => "without names that a build chooses: the next build stays in this issue",
+        "v1:recursion" => "functions that called each other in turn: where it stopped is chance",
+        "v1:site" => "type, message and where it was raised: other callers join",
+        "v1:renamed" => "the statement, its file and its caller: a renamed function stays in its issue",
+        "v1:message" => "no stack: the template of the message",
+        "v1:csp" => "directive and what was blocked",
+        "v1:chunk-load" => "code that could not be delivered, whoever asked for it",
+        "v1:template" => "a template's file and line",
+        _ => "the event carries no data: only where it came from",
+    })
+}
+
+fn write_default(event: &Event<'_>, out: &mut impl Recorder) {
+    if let Some(csp) = &event.csp {
+        return write_csp(csp, out);
+    }
+    let images = Images::of(event);
+    match Subject::of(event, &images) {
+        Subject::Exceptions(exceptions) => write_exceptions(event, &exceptions, out),
+        Subject::Message(template) => {
+            out.begin("v1:message", true);
+            out.part("message", &template);
+            out.part("logger", &subject::logger(event));
+            out.end();
+        }
+        Subject::Stack(stack) => {
+            out.begin(stack_variant(&stack), true);
+            frames(&stack.frames, Detail::Exact, out);
+            out.end();
+        }
+        Subject::Nothing => write_nothing(event, out),
+    }
+}
+
+fn write_exceptions(event: &Event<'_>, exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    if exceptions.iter().any(|x| families::is_chunk_load_failure(&x.ty, x.value)) {
+        out.begin("v1:chunk-load", true);
+        out.end();
+        return;
+    }
+    let ours = exceptions.iter().any(|x| x.app_stack().is_some());
+    let stacked = exceptions.iter().filter_map(|x| x.stack.as_ref()).next_back();
+    let variant = match stacked {
+        None => "v1:message",
+        Some(_) if ours => "v1:app",
+        Some(stack) => stack_variant(stack),
+    };
+    out.begin(variant, true);
+    exceptions.iter().for_each(|x| exception(x, ours, Detail::Exact, out));
+    out.end();
+    if exceptions.iter().any(|x| line_of(x).is_some()) {
+        out.begin("v1:line", true);
+        exceptions.iter().for_each(|x| exception(x, ours, Detail::Line, out));
+        out.end();
+    }
+    if exceptions.iter().any(|x| x.stack.as_ref().is_some_and(|stack| stack.unresolved)) {
+        out.begin("v1:shape", true);
+        exceptions.iter().for_each(|x| exception(x, ours, Detail::Shape, out));
+        out.end();
+    }
+    write_recursion(exceptions, out);
+    if event.exceptions.len() == 1 || exceptions.len() == event.exceptions.len() {
+        write_site(exceptions, out);
+    }
+}
+
+fn stack_variant(stack: &Stack<'_>) -> &'static str {
+    match stack.basis {
+        Basis::App => "v1:app",
+        Basis::All => "v1:stack",
+    }
+}
+
+/// How much of an exception goes into a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Exact,
+    /// The source line stands for the message.
+    Line,
+    /// Names that a build chooses are left out.
+    Shape,
+}
+
+fn exception(x: &CleanException<'_>, ours: bool, detail: Detail, out: &mut impl Recorder) {
+    out.part("type", &x.ty);
+    let unresolved = x.stack.as_ref().is_some_and(|stack| stack.unresolved);
+    match line_of(x).filter(|_| detail == Detail::Line) {
+        Some(line) => out.part("line", &normal_line(line, None)),
+        None if needs_message(x) || unresolved => out.part("message", &x.template),
+        None => {}
+    }
+    // Inside a library nothing tells bugs of ours apart, and its next version looks different.
+    let stack = x.stack.as_ref().filter(|stack| !ours || stack.basis == Basis::App);
+    if let Some(stack) = stack {
+        frames(&stack.frames, detail, out);
+    }
+}
+
+/// The type and the stack alone would merge unrelated errors.
+fn needs_message(x: &CleanException<'_>) -> bool {
+    x.generic || x.stack.is_none()
+}
+
+/// The statement that raised an exception whose message would take part otherwise.
+fn line_of<'x>(x: &'x CleanException<'_>) -> Option<&'x str> {
+    let stack = x.app_stack().filter(|stack| stack.raised_here && needs_message(x))?;
+    stack.top()?.context
+}
+
+fn frames(frames: &[CleanFrame<'_>], detail: Detail, out: &mut impl Recorder) {
+    for frame in frames {
+        out.part("place", &frame.place);
+        let hidden = detail == Detail::Shape && frame.volatile;
+        out.part("function", if hidden { "" } else { &frame.function });
+    }
+}
+
+/// A stack that ends in a recursion ends somewhere in it by chance, and often lost its beginning.
+fn write_recursion(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    let Some(x) = exceptions.last() else { return };
+    let Some(turn) = x.app_stack().and_then(Stack::turn) else { return };
+    // Without names, one turn is next to nothing.
+    if turn.iter().any(|frame| frame.volatile || frame.function.is_empty()) {
+        return;
+    }
+    out.begin("v1:recursion", true);
+    out.part("type", &x.ty);
+    out.part("message", &x.template);
+    turn.iter().for_each(|frame| frames(std::slice::from_ref(*frame), Detail::Exact, out));
+    out.end();
+}
+
+/// The two keys that link through the place where it happened.
+fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    // The outermost exception that our code saw; the root cause tells wrappers apart.
+    let Some((x, stack)) = exceptions.iter().rev().find_map(|x| Some((x, x.app_stack()?))) else { return };
+    let Some(top) = stack.top() else { return };
+    let root = exceptions.first().filter(|root| !std::ptr::eq(*root, x));
+    let head = |template: &str, out: &mut _| site_head(x, template, root, out);
+    let nameless = top.function.is_empty() || top.volatile;
+    if !nameless || top.context.is_some_and(|_| !top.volatile) {
+        out.begin("v1:site", true);
+        head(&x.template, out);
+        frame_site(top, nameless, out);
+        if let Some(caller) = stack.caller().filter(|_| families::is_helper(&top.function)) {
+            frames(std::slice::from_ref(caller), Detail::Exact, out);
+        }
+        out.end();
+    }
+    if let (Some(line), false) = (top.context, top.volatile) {
+        let own = own_name(&top.function);
+        out.begin("v1:renamed", true);
+        head(&message::masked(x.value, own), out);
+        out.part("place", &top.place);
+        out.part("line", &normal_line(line, own));
+        if let Some(caller) = stack.caller() {
+            frames(std::slice::from_ref(caller), Detail::Exact, out);
+        }
+        out.end();
+    }
+}
+
+fn site_head(x: &CleanException<'_>, template: &str, root: Option<&CleanException<'_>>, out: &mut impl Recorder) {
+    out.part("type", &x.ty);
+    out.part("message", template);
+    if let Some(root) = root {
+        out.part("root type", &root.ty);
+        out.part("root message", &root.template);
+    }
+}
+
+fn frame_site(top: &CleanFrame<'_>, nameless: bool, out: &mut impl Recorder) {
+    out.part("place", &top.place);
+    if let (true, Some(line)) = (nameless, top.context) {
+        out.part("line", &normal_line(line, None));
+    } else {
+        out.part("function", &top.function);
+    }
+}
+
+/// The last part of a function's name, as its own file and messages spell it.
+fn own_name(function: &str) -> Option<&str> {
+    let name = function.rsplit(['.', ':', '\\', '#']).next().unwrap_or(function);
+    (name.len() >= 3).then_some(name)
+}
+
+/// A source line without its white space, and without the name of the function it stands in.
+fn normal_line(line: &str, own: Option<&str>) -> String {
+    let mut normal = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find(|c: char| !c.is_whitespace()) {
+        rest = &rest[start..];
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let end = if rest.starts_with(word) {
+            rest.find(|c: char| !word(c)).unwrap_or(rest.len())
+        } else {
+            rest.find(|c: char| c.is_whitespace() || word(c)).unwrap_or(rest.len())
+        };
+        let (token, behind) = rest.split_at(end);
+        normal.push_str(if own == Some(token) { "f" } else { token });
+        normal.push(' ');
+        rest = behind;
+    }
+    normal
+}
+
+fn write_csp(csp: &Csp<'_>, out: &mut impl Recorder) {
+    let directive = csp.effective_directive.trimmed().or_else(|| csp.violated_directive.trimmed()).unwrap_or_default();
+    let directive = directive.split(' ').next().unwrap_or(directive);
+    out.begin("v1:csp", true);
+    out.part("directive", directive);
+    out.part("blocked", blocked(csp.blocked_uri.trimmed().unwrap_or_default()));
+    out.end();
+}
+
+/// The host of what was blocked: other pages and files of one host are one problem.
+fn blocked(uri: &str) -> &str {
+    match uri.split_once("://") {
+        Some(("http" | "https" | "ws" | "wss", rest)) => {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+            host.split(':').next().unwrap_or(host)
+        }
+        Some((scheme, _)) => scheme,
+        // `inline`, `eval`, `self`, `data:…`, `blob:…`
+        None if uri.is_empty() => "self",
+        None => uri.split(':').next().unwrap_or(uri),
+    }
+}
+
+/// Without any data, where it came from is all there is; one bucket per project would hide what it
+/// collects.
+fn write_nothing(event: &Event<'_>, out: &mut impl Recorder) {
+    if let Some(template) = &event.template {
+        out.begin("v1:template", true);
+        out.part("place", &stack::template_place(template.filename.or_empty()));
+        out.part("line", &normal_line(template.context_line.or_empty(), None));
+    } else {
+        out.begin("v1:empty", true);
+        out.part("platform", event.platform.or_empty());
+        out.part("logger", &subject::logger(event));
+        out.part("transaction", &message::template(event.transaction.or_empty()));
+        out.part("culprit", &message::template(event.culprit.or_empty()));
+    }
+    out.end();
+}
+
+/// Puts the client's own parts in front of every key.
+struct Extended<'r, R> {
+    parts: Vec<String>,
+    out: &'r mut R,
+}
+
+impl<R: Recorder> Recorder for Extended<'_, R> {
+    fn begin(&mut self, variant: &'static str, owns: bool) {
+        self.out.begin(variant, owns);
+        self.parts.iter().for_each(|part| self.out.part("fingerprint", part));
+    }
+
+    fn part(&mut self, name: &'static str, value: &str) {
+        self.out.part(name, value);
+    }
+
+    fn end(&mut self) {
+        self.out.end();
+    }
+}

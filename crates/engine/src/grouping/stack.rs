@@ -1,0 +1,234 @@
+//! Stacks: from raw frames to the few that prove something, oldest first.
+//!
+//! Owns the choice of frames (ours, or everybody's when none is ours) and the folding of recursion.
+//! Names come from `clean`.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::clean::{self, Cleaner, Role};
+use super::{images::Images, paths};
+use crate::event::{Frame, Stacktrace};
+
+/// Longest cycle of calls that is recognised: `a` calls `b` calls `c` calls `d` calls `a`.
+const CYCLE_FRAMES_MAX: usize = 4;
+/// A source line that is longer was not written by a person.
+const CONTEXT_BYTES_MAX: usize = 160;
+/// A shorter one (`}`, `super`, `pass`) stands in every file.
+const CONTEXT_BYTES_MIN: usize = 10;
+
+/// Which frames a stack was reduced to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Frames of the application.
+    App,
+    /// No frame is the application's: all frames but machinery.
+    All,
+}
+
+/// The frames of one stack that contribute, oldest first, recursion folded.
+pub(super) struct Stack<'e> {
+    pub(super) frames: Vec<CleanFrame<'e>>,
+    pub(super) basis: Basis,
+    /// The newest frame apart from machinery is one of `frames`: our code raised this itself.
+    pub(super) raised_here: bool,
+    /// Names depend on the build: a minifier chose them, or they are addresses.
+    pub(super) unresolved: bool,
+    /// The newest frames are this many of one recursion.
+    recursion: Option<Recursion>,
+}
+
+/// Frames that called each other in turn, folded to one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Recursion {
+    start: usize,
+    period: usize,
+}
+
+/// One contributing frame.
+#[derive(Debug, Clone)]
+pub(super) struct CleanFrame<'e> {
+    /// Module, class or file.
+    pub(super) place: Cow<'e, str>,
+    /// Function; empty for an anonymous one.
+    pub(super) function: Cow<'e, str>,
+    /// The source line, when it says something.
+    pub(super) context: Option<&'e str>,
+    /// The function's name is one a minifier may have chosen, or an address.
+    pub(super) volatile: bool,
+    identity: u64,
+}
+
+impl<'e> Stack<'e> {
+    /// Reduces a stack; `None` when no frame of it can be named.
+    pub(super) fn of(stack: &'e Stacktrace<'_>, platform: &str, images: &Images<'e>) -> Option<Self> {
+        let roles: Vec<Role> = stack.frames.iter().map(|frame| ruling(frame, platform, images).0).collect();
+        let basis = if roles.contains(&Role::App) { Basis::App } else { Basis::All };
+        let kept = |role: Role| match basis {
+            Basis::App => role == Role::App,
+            Basis::All => role != Role::Noise,
+        };
+        let raised_here = roles.iter().rev().find(|role| **role != Role::Noise).is_some_and(|role| kept(*role));
+        let mut unresolved = false;
+        let mut frames = Vec::with_capacity(roles.len());
+        for (frame, _) in stack.frames.iter().zip(&roles).filter(|(_, role)| kept(**role)) {
+            let Some(clean) = CleanFrame::of(frame, platform, images) else { continue };
+            unresolved |= clean.volatile;
+            frames.push(clean);
+        }
+        let recursion = fold(&mut frames);
+        let said = frames.iter().any(|frame| !frame.place.is_empty() || !frame.function.is_empty());
+        said.then_some(Self { frames, basis, raised_here, unresolved, recursion })
+    }
+
+    /// One turn of the recursion that the stack ends in, always beginning with the same frame: where
+    /// the stack overflowed is chance.
+    pub(super) fn turn(&self) -> Option<Vec<&CleanFrame<'e>>> {
+        let Recursion { start, period } = self.recursion?;
+        let mut turn: Vec<_> = self.frames[start..start + period].iter().collect();
+        let first = (0..period).min_by_key(|&i| turn[i].identity).unwrap_or(0);
+        turn.rotate_left(first);
+        Some(turn)
+    }
+
+    /// The newest contributing frame.
+    pub(super) fn top(&self) -> Option<&CleanFrame<'e>> {
+        self.frames.last()
+    }
+
+    /// The one that called it.
+    pub(super) fn caller(&self) -> Option<&CleanFrame<'e>> {
+        self.frames.iter().rev().nth(1)
+    }
+}
+
+impl<'e> CleanFrame<'e> {
+    fn of(frame: &'e Frame<'_>, platform: &str, images: &Images<'e>) -> Option<Self> {
+        let cleaner = cleaner(frame, platform);
+        let (mut place, mut function) = ((cleaner.place)(frame), (cleaner.function)(frame));
+        let mut volatile = cleaner.minified && clean::is_minified_name(&function) && clean::is_unresolved_script(frame);
+        if place.is_empty() && function.is_empty() {
+            let (image, offset) = images.locate(frame)?;
+            (place, function, volatile) = (image, offset, true);
+        }
+        let mut hasher = DefaultHasher::new();
+        (&place, &function).hash(&mut hasher);
+        Some(Self { place, function, context: context(frame), volatile, identity: hasher.finish() })
+    }
+}
+
+fn cleaner(frame: &Frame<'_>, platform: &str) -> &'static Cleaner {
+    clean::cleaner(frame.platform.trimmed().unwrap_or(platform))
+}
+
+/// Whose frame it is; one without names is judged by the image it lies in.
+fn ruling(frame: &Frame<'_>, platform: &str, images: &Images) -> clean::Ruling {
+    let named = frame.function.get().is_some() || frame.filename.get().is_some() || frame.module.get().is_some();
+    match images.path(frame) {
+        Some((path, _)) if !named && frame.in_app.is_none() => clean::image_ruling(path),
+        _ => clean::ruling(cleaner(frame, platform), frame),
+    }
+}
+
+fn context<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
+    let line = frame.context_line.trimmed()?;
+    let wanted = (CONTEXT_BYTES_MIN..=CONTEXT_BYTES_MAX).contains(&line.len()) && !line.starts_with("{snip}");
+    wanted.then_some(line)
+}
+
+/// Folds direct and mutual recursion: how deep it went says nothing. Returns the recursion that the
+/// stack ends in, if it does.
+fn fold(frames: &mut Vec<CleanFrame<'_>>) -> Option<Recursion> {
+    let mut kept = 0;
+    let mut recursion = None;
+    for at in 0..frames.len() {
+        frames.swap(kept, at);
+        kept += 1;
+        let longest = CYCLE_FRAMES_MAX.min(kept / 2);
+        for period in 1..=longest {
+            let same = (kept - period..kept).all(|i| frames[i].identity == frames[i - period].identity);
+            if same {
+                kept -= period;
+                recursion = Some(Recursion { start: kept - period, period });
+                break;
+            }
+        }
+    }
+    frames.truncate(kept);
+    // A last turn may not be complete; anything else on top means that the recursion ended.
+    recursion.filter(|recursion| {
+        let mut behind = recursion.start + recursion.period..kept;
+        behind.len() < recursion.period && behind.all(|i| frames[i].identity == frames[i - recursion.period].identity)
+    })
+}
+
+/// One frame as the explanation shows it.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct FrameNote {
+    place: String,
+    function: String,
+    contributes: bool,
+    why: &'static str,
+}
+
+/// Every frame of a stack with the reason why it contributes or not. Only for explanations.
+pub(super) fn notes<'e>(stack: &'e Stacktrace<'_>, platform: &str, images: &Images<'e>) -> Vec<FrameNote> {
+    let rulings: Vec<_> = stack.frames.iter().map(|frame| ruling(frame, platform, images)).collect();
+    let ours = rulings.iter().any(|(role, _)| *role == Role::App);
+    let note = |(frame, (role, why)): (&'e Frame<'_>, &(Role, &'static str))| {
+        let clean = CleanFrame::of(frame, platform, images);
+        let contributes = clean.is_some() && (*role == Role::App || (!ours && *role == Role::Library));
+        FrameNote {
+            place: clean.as_ref().map(|frame| frame.place.to_string()).unwrap_or_default(),
+            function: clean.as_ref().map(|frame| frame.function.to_string()).unwrap_or_default(),
+            contributes,
+            why: if clean.is_none() { "has no name" } else { why },
+        }
+    };
+    stack.frames.iter().zip(&rulings).map(note).collect()
+}
+
+/// The place of a template file.
+pub(super) fn template_place(path: &str) -> Cow<'_, str> {
+    paths::short(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(names: &str, folded: &str, turn: &str) {
+        let mut frames: Vec<CleanFrame<'_>> = names
+            .chars()
+            .map(|c| CleanFrame {
+                place: Cow::Borrowed(""),
+                function: Cow::Owned(c.to_string()),
+                context: None,
+                volatile: false,
+                // Letters rank by their place in the alphabet.
+                identity: u64::from(u32::from(c)),
+            })
+            .collect();
+        let recursion = fold(&mut frames);
+        let stack = Stack { frames, basis: Basis::App, raised_here: true, unresolved: false, recursion };
+        let got: String = stack.frames.iter().map(|frame| &*frame.function).collect();
+        let got_turn: String = stack.turn().into_iter().flatten().map(|frame| &*frame.function).collect();
+        assert_eq!((&*got, &*got_turn), (folded, turn), "{names}");
+    }
+
+    #[test]
+    fn recursion_is_folded_whatever_its_depth_and_phase() {
+        check("mabc", "mabc", "");
+        check("maaaaz", "maz", "");
+        check("maaaa", "ma", "a");
+        check("mababab", "mab", "ab");
+        check("mbababa", "mba", "ab");
+        check("mabababa", "maba", "ab");
+        check("mababaz", "mabaz", "");
+        check("mabcabcabcab", "mabcab", "abc");
+        check("mabcdabcdabcd", "mabcd", "abcd");
+        check("mbcabcabc", "mbcabc", "abc");
+        check("aaaa", "a", "a");
+        check("", "", "");
+    }
+}

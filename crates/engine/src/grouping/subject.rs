@@ -1,0 +1,214 @@
+//! What an event is about: its exceptions in a stable order, or its message, or a bare stack.
+//!
+//! Owns the reading of chains, exception groups and threads. It reduces; what the reduced parts are
+//! worth is `recipe`'s business.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::images::Images;
+use super::stack::{self, Basis, Stack};
+use super::{families, message, paths, tokens};
+use crate::event::{Event, Exception, Stacktrace};
+
+/// What an event is about.
+pub(super) enum Subject<'e> {
+    /// Exceptions: the root cause first, what was caught last at the end.
+    Exceptions(Vec<CleanException<'e>>),
+    /// A log message.
+    Message(String),
+    /// Neither, but somebody's stack.
+    Stack(Stack<'e>),
+    /// Nothing of all that.
+    Nothing,
+}
+
+/// One exception, reduced.
+pub(super) struct CleanException<'e> {
+    pub(super) ty: Cow<'e, str>,
+    /// Its message as sent.
+    pub(super) value: &'e str,
+    /// Its message as a template.
+    pub(super) template: String,
+    /// Programs throw this type for unrelated reasons.
+    pub(super) generic: bool,
+    pub(super) stack: Option<Stack<'e>>,
+}
+
+impl<'e> Subject<'e> {
+    pub(super) fn of(event: &'e Event<'_>, images: &Images<'e>) -> Self {
+        let platform = event.platform.or_empty();
+        if !event.exceptions.is_empty() {
+            let mut exceptions: Vec<_> =
+                members(event).map(|exception| CleanException::of(exception, platform, images)).collect();
+            if event.exceptions.iter().any(is_group) {
+                order_group(&mut exceptions);
+            }
+            lend_stack(event, &mut exceptions, images);
+            if exceptions.iter().any(CleanException::says_something) {
+                return Self::Exceptions(exceptions);
+            }
+        }
+        let template = message_template(event);
+        if template.bytes().any(|b| b.is_ascii_alphanumeric() || b >= 0x80) {
+            return Self::Message(template);
+        }
+        match thread_stack(event).and_then(|stack| Stack::of(stack, platform, images)) {
+            Some(stack) => Self::Stack(stack),
+            None if !template.is_empty() => Self::Message(template),
+            None => Self::Nothing,
+        }
+    }
+}
+
+impl<'e> CleanException<'e> {
+    fn of(exception: &'e Exception<'_>, platform: &str, images: &Images<'e>) -> Self {
+        let value = exception.value.trimmed().unwrap_or_default();
+        let ty = class(exception.ty.trimmed().unwrap_or_default());
+        let generic = families::is_generic_type(&ty);
+        let stack = exception.stacktrace.as_ref().and_then(|stack| Stack::of(stack, platform, images));
+        Self { ty, value, template: message::template(value), generic, stack }
+    }
+
+    fn says_something(&self) -> bool {
+        !self.ty.is_empty() || !self.template.is_empty() || self.stack.is_some()
+    }
+
+    /// Frames of our own code.
+    pub(super) fn app_stack(&self) -> Option<&Stack<'e>> {
+        self.stack.as_ref().filter(|stack| stack.basis == Basis::App)
+    }
+}
+
+/// A class without what a runtime or a build adds to its name.
+fn class(ty: &str) -> Cow<'_, str> {
+    // `class@anonymous\0/path:18$4f`, `Foo$$EnhancerBySpringCGLIB$$a3f41b2c`
+    let ty = ty.split('\0').next().unwrap_or(ty);
+    Cow::Borrowed(ty.split("$$").next().unwrap_or(ty))
+}
+
+fn is_group(exception: &Exception<'_>) -> bool {
+    exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.is_exception_group == Some(true))
+}
+
+/// The exceptions that take part: a group only carries others, unless it carries none.
+fn members<'e, 'a>(event: &'e Event<'a>) -> impl Iterator<Item = &'e Exception<'a>> {
+    let only_groups = event.exceptions.iter().all(is_group);
+    event.exceptions.iter().filter(move |exception| only_groups || !is_group(exception))
+}
+
+/// Which task of a group failed first, and how many failed alike, says nothing.
+fn order_group(exceptions: &mut Vec<CleanException<'_>>) {
+    let rank = |x: &CleanException<'_>| {
+        let frames = x.stack.iter().flat_map(|stack| &stack.frames);
+        let frames: Vec<String> = frames.map(|frame| format!("{}\0{}", frame.place, frame.function)).collect();
+        (x.ty.to_string(), frames, if x.generic { x.template.clone() } else { String::new() })
+    };
+    exceptions.sort_by_cached_key(rank);
+    exceptions.dedup_by_key(|exception| rank(exception));
+}
+
+/// An exception without a stack of its own borrows the one of its thread.
+fn lend_stack<'e>(event: &'e Event<'_>, exceptions: &mut [CleanException<'e>], images: &Images<'e>) {
+    if exceptions.iter().any(|exception| exception.stack.is_some()) {
+        return;
+    }
+    let stack = thread_stack(event).and_then(|stack| Stack::of(stack, event.platform.or_empty(), images));
+    // A stack taken where the error was reported is worth something only if it shows our code.
+    if let (Some(stack), Some(last)) = (stack.filter(|stack| stack.basis == Basis::App), exceptions.last_mut()) {
+        last.stack = Some(stack);
+    }
+}
+
+/// The stack of the thread that crashed, else of the one that reported, else of the only one.
+fn thread_stack<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Stacktrace<'a>> {
+    let filled = |stack: &&Stacktrace<'_>| !stack.frames.is_empty();
+    if let Some(stack) = event.stacktrace.as_ref().filter(filled) {
+        return Some(stack);
+    }
+    let threads = &event.threads;
+    let thread = threads.iter().find(|thread| thread.crashed == Some(true));
+    let thread = thread.or_else(|| threads.iter().find(|thread| thread.current == Some(true)));
+    let thread = thread.or_else(|| threads.first().filter(|_| threads.len() == 1));
+    thread?.stacktrace.as_ref().filter(filled)
+}
+
+/// The template as sent when it has placeholders to show for it, else the finished text.
+fn message_template(event: &Event<'_>) -> String {
+    let message = event.message.as_ref();
+    let text = message.and_then(|message| message.template.trimmed().or_else(|| message.formatted.trimmed()));
+    message::template(text.unwrap_or_default())
+}
+
+/// A logger's name without the ids that some programs put into it.
+pub(super) fn logger<'e>(event: &'e Event<'_>) -> Cow<'e, str> {
+    let logger = event.logger.trimmed().unwrap_or_default();
+    if tokens::is_number(logger) { Cow::Borrowed("") } else { paths::without_volatile(logger) }
+}
+
+/// One thing that was read, for the explanation.
+#[derive(Debug, Serialize)]
+pub(super) struct Note {
+    what: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    template: String,
+    why: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    frames: Vec<stack::FrameNote>,
+}
+
+/// Everything that was read, with the reason for what was made of it.
+pub(super) fn notes<'e>(event: &'e Event<'_>) -> Vec<Note> {
+    let images = Images::of(event);
+    let platform = event.platform.or_empty();
+    let frames = |stack: Option<&'e Stacktrace<'_>>| {
+        stack.map(|stack| stack::notes(stack, platform, &images)).unwrap_or_default()
+    };
+    let mut notes: Vec<Note> = event
+        .exceptions
+        .iter()
+        .map(|exception| Note {
+            what: "exception",
+            name: exception.ty.or_empty().to_owned(),
+            template: message::template(exception.value.or_empty()),
+            why: exception_reason(exception),
+            frames: frames(exception.stacktrace.as_ref()),
+        })
+        .collect();
+    if event.message.is_some() {
+        let why = if notes.is_empty() { "names the event" } else { "the exception says more" };
+        notes.push(Note {
+            what: "message",
+            name: String::new(),
+            template: message_template(event),
+            why,
+            frames: Vec::new(),
+        });
+    }
+    if let Some(stack) = thread_stack(event) {
+        let why = "used only when neither an exception's stack nor a message tells more";
+        notes.push(Note {
+            what: "stack",
+            name: String::new(),
+            template: String::new(),
+            why,
+            frames: frames(Some(stack)),
+        });
+    }
+    notes
+}
+
+fn exception_reason(exception: &Exception<'_>) -> &'static str {
+    if is_group(exception) {
+        "only carries the exceptions of its group"
+    } else if families::is_generic_type(exception.ty.or_empty()) {
+        "its type is thrown for unrelated reasons, so its message takes part"
+    } else if exception.stacktrace.as_ref().is_none_or(|stack| stack.frames.is_empty()) {
+        "has no stack, so its message takes part"
+    } else {
+        "its type and stack tell enough, its message takes part only in linking keys"
+    }
+}
