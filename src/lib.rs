@@ -4,8 +4,20 @@
 //! `serve`, which composes them.
 
 pub mod api;
-
+pub mod cli;
+pub mod config;
+pub mod database;
+pub mod error;
+pub mod instance;
 pub mod passwords;
 pub mod postgres;
 pub mod secrets;
+pub mod serve;
+pub mod telemetry;
 pub mod workers;
+
+/// Chooses the one TLS implementation of the process; has to come before any TLS client is made.
+pub fn install_crypto() {
+    // An error says that somebody chose before, which only tests with several servers do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -8,7 +8,8 @@
 //! Layout of the data directory:
 //! ```text
 //! FIREFINCH         marks the directory as ours; holds its format number
-//! firefinch.lock    locked by the one `firefinch serve` that runs here; holds its process id
+//! serve.lock        locked by the one `firefinch serve` that runs here
+//! firefinch.lock    locked by whoever runs the server; holds its process id
 //! postgres/         the cluster          postgres.log  what the server says
 //! run/              the socket           spool/        see `ingest::spool`
 //! ```
@@ -26,7 +27,9 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
+pub use account::we_are_root;
 use cluster::Cluster;
+pub(crate) use cluster::claim;
 use keeper::Keeper;
 
 /// The database owner's name and the database's name.
@@ -153,6 +156,12 @@ pub struct Access {
     started: Option<Postgres>,
 }
 
+impl From<Postgres> for Access {
+    fn from(postgres: Postgres) -> Self {
+        Self { options: postgres.options(), started: Some(postgres) }
+    }
+}
+
 impl Access {
     /// Stops the server again if it was started for this command.
     ///
@@ -173,7 +182,7 @@ impl Access {
 pub async fn access(settings: Settings) -> Result<Access, PostgresError> {
     let data_dir = settings.data_dir.clone();
     match Postgres::start(settings).await {
-        Ok(postgres) => Ok(Access { options: postgres.options(), started: Some(postgres) }),
+        Ok(postgres) => Ok(postgres.into()),
         Err(error) if is_locked(&data_dir) => {
             let found = blocking(move || wait_for_server(&data_dir)).await?;
             let socket_dir = found.ok_or(error)?;

@@ -23,9 +23,7 @@ impl Account {
     /// Ourselves, or, as root, the owner of an existing cluster, the configured account, `postgres`
     /// or `nobody`.
     pub(super) fn choose(pgdata: &Path, configured: Option<&str>) -> Result<Self, PostgresError> {
-        // SAFETY: geteuid and getegid read two numbers of this process and cannot fail.
-        #[allow(unsafe_code)]
-        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        let (uid, gid) = ids();
         if uid != 0 {
             return Ok(Self { name: format!("user {uid}"), uid, gid, switch: false });
         }
@@ -97,6 +95,20 @@ impl Account {
             }
         }
         Ok(())
+    }
+}
+
+/// True when this process may do everything.
+#[must_use]
+pub fn we_are_root() -> bool {
+    ids().0 == 0
+}
+
+fn ids() -> (u32, u32) {
+    // SAFETY: geteuid and getegid read two numbers of this process and cannot fail.
+    #[allow(unsafe_code)]
+    unsafe {
+        (libc::geteuid(), libc::getegid())
     }
 }
 

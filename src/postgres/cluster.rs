@@ -39,7 +39,7 @@ pub(super) struct Running {
 }
 
 /// Makes the data directory, or checks that an existing one is ours and not newer than we are.
-pub(super) fn claim(data_dir: &Path) -> Result<(), PostgresError> {
+pub(crate) fn claim(data_dir: &Path) -> Result<(), PostgresError> {
     fs::create_dir_all(data_dir).map_err(PostgresError::io(format!("make {}", data_dir.display())))?;
     let marker = data_dir.join(MARKER);
     match fs::read_to_string(&marker) {

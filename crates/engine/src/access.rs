@@ -68,7 +68,7 @@ impl FromStr for Role {
 }
 
 /// What an API token may do, named as Sentry names it: existing scripts ask for these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // The names say it, and SCOPES spells them.
 pub enum Scope {
     OrgRead,

@@ -147,6 +147,26 @@ pub async fn of_project(pool: &PgPool, project_id: ProjectId) -> Result<Vec<Key>
     .await?)
 }
 
+/// The oldest enabled key of each of these projects that has one.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn first_enabled(pool: &PgPool, projects: &[ProjectId]) -> Result<Vec<Key>, StoreError> {
+    let ids: Vec<i64> = projects.iter().map(|project| project.get()).collect();
+    Ok(sqlx::query_as!(
+        Key,
+        r#"
+        select distinct on (project_id) id, project_id, public_key, label, disabled_at, created_at
+        from project_keys
+        where project_id = any($1) and disabled_at is null
+        order by project_id, id
+        "#,
+        &ids,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
 /// At most `limit` keys of the whole instance in the order of their ids, beginning after `after`.
 ///
 /// # Errors

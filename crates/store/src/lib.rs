@@ -8,6 +8,7 @@ pub mod counts;
 pub mod error;
 pub mod events;
 pub mod hashes;
+pub mod health;
 pub mod ingest;
 pub mod issues;
 pub mod keys;

@@ -1,0 +1,125 @@
+//! The command line: what there is to call, and what it prints.
+//!
+//! Data goes to stdout: with `--json` one JSON document, otherwise the one thing that a script would
+//! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
+//! command: a variant of [`Command`], a module here, an arm in [`run`].
+
+mod health;
+mod output;
+mod project;
+mod serve;
+mod token;
+mod user;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Settings};
+use crate::database::Database;
+use crate::error::Failure;
+use crate::telemetry;
+use output::Output;
+
+/// Firefinch: an exception tracker that speaks the Sentry protocol.
+///
+/// Every setting can be a flag, an environment variable, or an entry of the TOML file; the first of
+/// these wins.
+#[derive(Debug, Parser)]
+#[command(name = "firefinch", version, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// TOML file with settings
+    #[arg(long, global = true, env = "FIREFINCH_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Settings given as flags or in the environment.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// Everything that can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Migrate the database and start everything
+    Serve,
+    /// Migrate the database and end
+    Migrate,
+    /// Manage the people who may sign in
+    #[command(subcommand)]
+    User(user::Command),
+    /// Manage projects and their keys (DSNs)
+    #[command(subcommand)]
+    Project(project::Command),
+    /// Manage tokens of the web API
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Ask the server at the configured address whether it is alive
+    Health,
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// When it was asked wrongly or did not succeed; the text is for a person.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let file = cli.config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
+    let config = Config::resolve(cli.settings.or(file))?;
+    telemetry::init_logs(&config, matches!(cli.command, Command::Serve))
+        .map_err(|error| Failure::Usage(format!("{error:#}")))?;
+    let output = Output { json: cli.json };
+    match cli.command {
+        Command::Serve => serve::run(config, output).await,
+        Command::Health => health::run(&config, output).await,
+        Command::Migrate => {
+            with_database(&config, async |_| {
+                output.done(&serde_json::json!({"migrated": true}), "the schema is up to date")
+            })
+            .await
+        }
+        Command::User(command) => user::run(&config, command, output).await,
+        Command::Project(command) => project::run(&config, command, output).await,
+        Command::Token(command) => token::run(&config, command, output).await,
+    }
+}
+
+/// Opens and migrates the database, works, and closes it in every case.
+async fn with_database<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let database = Database::open_for_command(config).await?;
+    let done = match database.migrate().await {
+        Ok(()) => work(&database).await,
+        Err(error) => Err(error.into()),
+    };
+    let closed = database.close().await;
+    let done = done?;
+    closed?;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_follow_any_command() {
+        let cli =
+            Cli::try_parse_from(["firefinch", "project", "key", "list", "shop", "--json", "--retention-days", "7"]);
+        let cli = cli.unwrap();
+        assert!(cli.json);
+        assert_eq!(cli.settings.retention_days, Some(7));
+    }
+}

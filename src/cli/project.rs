@@ -1,0 +1,196 @@
+//! `firefinch project …`: projects and their keys.
+
+use anyhow::{Context, anyhow};
+use engine::dsn;
+use serde_json::{Value, json};
+use store::keys::{self, Key, NewKey};
+use store::projects::{self, NewProject, Project};
+use time::OffsetDateTime;
+
+use super::output::Output;
+use super::with_database;
+use crate::config::Config;
+use crate::database::Database;
+use crate::error::Failure;
+use crate::secrets;
+
+/// What can be done with projects.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a project and print its DSN
+    Create {
+        /// Its name in URLs: lower-case letters, digits, - and _
+        #[arg(long)]
+        slug: String,
+        /// Its name for people [default: the slug]
+        #[arg(long)]
+        name: Option<String>,
+        /// Platform, such as python or node
+        #[arg(long)]
+        platform: Option<String>,
+    },
+    /// List all projects with their DSNs
+    List,
+    /// Manage the keys of a project
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// What can be done with keys.
+#[derive(Debug, clap::Subcommand)]
+pub enum KeyCommand {
+    /// Make one more key and print its DSN
+    Create {
+        /// Slug of the project
+        project: String,
+        /// What the key is for
+        #[arg(long, default_value = "Default")]
+        label: String,
+    },
+    /// List the keys of a project
+    List {
+        /// Slug of the project
+        project: String,
+    },
+    /// Refuse events that come with this key
+    Disable {
+        /// The public key: the user part of the DSN
+        public_key: String,
+    },
+    /// Accept events that come with this key again
+    Enable {
+        /// The public key: the user part of the DSN
+        public_key: String,
+    },
+}
+
+/// Projects listed per page.
+const PAGE: i64 = 500;
+
+pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
+    let base_url = config.public_url(config.listen);
+    match command {
+        Command::Create { slug, name, platform } => {
+            let public_key = secrets::public_key();
+            let new = NewProject {
+                slug: &slug,
+                name: name.as_deref().unwrap_or(&slug),
+                platform: platform.as_deref(),
+                public_key: &public_key,
+                now: OffsetDateTime::now_utc(),
+            };
+            let (project, key) =
+                with_database(config, async |database| Ok(projects::create(&database.pool, new).await?)).await?;
+            let dsn = dsn::format(&base_url, &key.public_key, project.id);
+            output.answer(&project_document(&project, Some(&key), &base_url), &dsn)
+        }
+        Command::List => {
+            let found = with_database(config, async |database| all(database).await).await?;
+            let documents: Vec<Value> =
+                found.iter().map(|(project, key)| project_document(project, key.as_ref(), &base_url)).collect();
+            let lines: Vec<String> = found
+                .iter()
+                .map(|(project, key)| {
+                    let dsn = key.as_ref().map(|key| dsn::format(&base_url, &key.public_key, project.id));
+                    format!("{}\t{}\t{}", project.id, project.slug, dsn.unwrap_or_else(|| "no enabled key".into()))
+                })
+                .collect();
+            output.answer(&documents, &lines.join("\n"))
+        }
+        Command::Key(command) => run_key(config, command, output, &base_url).await,
+    }
+}
+
+async fn run_key(config: &Config, command: KeyCommand, output: Output, base_url: &str) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Create { project, label } => {
+            let key = with_database(config, async |database| {
+                let project_id = find(database, &project).await?.id;
+                let public_key = secrets::public_key();
+                let now = OffsetDateTime::now_utc();
+                let new = NewKey { project_id, public_key: &public_key, label: &label, now };
+                Ok(keys::create(&database.pool, new).await?)
+            })
+            .await?;
+            output.answer(&key_document(&key, base_url), &dsn::format(base_url, &key.public_key, key.project_id))
+        }
+        KeyCommand::List { project } => {
+            let found = with_database(config, async |database| {
+                let project = find(database, &project).await?;
+                Ok(keys::of_project(&database.pool, project.id).await?)
+            })
+            .await?;
+            let lines: Vec<String> = found.iter().map(|key| key_line(key, base_url)).collect();
+            let documents: Vec<Value> = found.iter().map(|key| key_document(key, base_url)).collect();
+            output.answer(&documents, &lines.join("\n"))
+        }
+        KeyCommand::Disable { public_key } => {
+            set_disabled(config, &public_key, Some(OffsetDateTime::now_utc()), output, base_url).await
+        }
+        KeyCommand::Enable { public_key } => set_disabled(config, &public_key, None, output, base_url).await,
+    }
+}
+
+async fn set_disabled(
+    config: &Config,
+    public_key: &str,
+    at: Option<OffsetDateTime>,
+    output: Output,
+    base_url: &str,
+) -> Result<(), Failure> {
+    let changed =
+        with_database(config, async |database| Ok(keys::set_disabled(&database.pool, public_key, at).await?)).await?;
+    let key = changed.with_context(|| format!("there is no key {public_key}"))?;
+    let state = if at.is_some() { "disabled" } else { "enabled" };
+    output.done(&key_document(&key, base_url), &format!("the key is {state}"))
+}
+
+async fn find(database: &Database, slug: &str) -> Result<Project, Failure> {
+    let project = projects::by_slug(&database.pool, slug).await?;
+    project.ok_or_else(|| Failure::Failed(anyhow!("there is no project {slug:?}")))
+}
+
+/// Every project with its first enabled key.
+async fn all(database: &Database) -> Result<Vec<(Project, Option<Key>)>, Failure> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = projects::list(&database.pool, after, PAGE).await?;
+        let ids: Vec<_> = page.iter().map(|project| project.id).collect();
+        let Some(last) = ids.last() else { return Ok(found) };
+        after = Some(*last);
+        let first_keys = keys::first_enabled(&database.pool, &ids).await?;
+        found.extend(page.into_iter().map(|project| {
+            let key = first_keys.iter().find(|key| key.project_id == project.id).cloned();
+            (project, key)
+        }));
+    }
+}
+
+fn project_document(project: &Project, key: Option<&Key>, base_url: &str) -> Value {
+    json!({
+        // As text, as the web API has it.
+        "id": project.id.to_string(),
+        "slug": project.slug,
+        "name": project.name,
+        "platform": project.platform,
+        "dsn": key.map(|key| dsn::format(base_url, &key.public_key, project.id)),
+        "public_key": key.map(|key| &key.public_key),
+    })
+}
+
+fn key_document(key: &Key, base_url: &str) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "project": key.project_id.to_string(),
+        "label": key.label,
+        "public_key": key.public_key,
+        "dsn": dsn::format(base_url, &key.public_key, key.project_id),
+        "disabled": key.disabled_at.is_some(),
+    })
+}
+
+fn key_line(key: &Key, base_url: &str) -> String {
+    let state = if key.disabled_at.is_some() { "disabled" } else { "enabled" };
+    format!("{state}\t{}\t{}", dsn::format(base_url, &key.public_key, key.project_id), key.label)
+}

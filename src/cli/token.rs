@@ -1,0 +1,91 @@
+//! `firefinch token …`: tokens of the web API.
+
+use anyhow::anyhow;
+use engine::access::Scope;
+use engine::ids::TokenId;
+use serde_json::{Value, json};
+use store::people::tokens::{self, ApiToken, NewToken};
+use time::{Duration, OffsetDateTime};
+
+use super::output::Output;
+use super::with_database;
+use crate::config::Config;
+use crate::error::Failure;
+use crate::secrets::{self, Kind};
+
+/// What can be done with tokens.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a token and print it, once
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do (repeatable): org:read, org:ci, project:read, project:write,
+        /// project:releases, event:read, event:write, event:admin
+        #[arg(long = "scope", required = true)]
+        scopes: Vec<Scope>,
+        /// Let it expire after so many days
+        #[arg(long)]
+        days: Option<u16>,
+    },
+    /// List tokens, without their secrets
+    List,
+    /// Take a token back
+    Revoke {
+        /// Its number in the list
+        id: TokenId,
+    },
+}
+
+/// Tokens are few; a bound all the same.
+const LIST_MAX: i64 = 10_000;
+
+pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Create { name, mut scopes, days } => {
+            scopes.sort_unstable();
+            scopes.dedup();
+            let secret = secrets::generate(Kind::ApiToken);
+            let now = OffsetDateTime::now_utc();
+            let expires_at = days.map(|days| now.saturating_add(Duration::days(days.into())));
+            let new = NewToken { name: &name, hash: &secret.hash, scopes: &scopes, now, expires_at };
+            let token = with_database(config, async |database| Ok(tokens::create(&database.pool, new).await?)).await?;
+            output.say("keep the token: it is shown this once");
+            let mut document = document(&token);
+            document["token"] = secret.text.clone().into();
+            output.answer(&document, &secret.text)
+        }
+        Command::List => {
+            let found =
+                with_database(config, async |database| Ok(tokens::list(&database.pool, None, LIST_MAX).await?)).await?;
+            let lines: Vec<String> = found.iter().map(line).collect();
+            output.answer(&found.iter().map(document).collect::<Vec<_>>(), &lines.join("\n"))
+        }
+        Command::Revoke { id } => {
+            let revoked = with_database(config, async |database| {
+                Ok(tokens::revoke(&database.pool, id, OffsetDateTime::now_utc()).await?)
+            })
+            .await?;
+            if !revoked {
+                return Err(anyhow!("there is no token {id} that could be revoked").into());
+            }
+            output.done(&json!({"id": id.to_string(), "revoked": true}), "the token is revoked")
+        }
+    }
+}
+
+fn document(token: &ApiToken) -> Value {
+    json!({
+        "id": token.id.to_string(),
+        "name": token.name,
+        "scopes": token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "revoked": token.revoked_at.is_some(),
+    })
+}
+
+fn line(token: &ApiToken) -> String {
+    let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+    let state = if token.revoked_at.is_some() { "revoked" } else { "active" };
+    format!("{}\t{state}\t{}\t{scopes}", token.id, token.name)
+}

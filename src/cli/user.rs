@@ -1,0 +1,115 @@
+//! `firefinch user …`: people who may sign in.
+
+use std::io::Read;
+
+use anyhow::{Context, anyhow};
+use engine::access::{Email, Role};
+use serde_json::{Value, json};
+use store::people::users::{self, NewUser, User};
+use time::OffsetDateTime;
+
+use super::output::Output;
+use super::with_database;
+use crate::config::Config;
+use crate::error::Failure;
+use crate::passwords::{self, PASSWORD_BYTES_MAX};
+
+/// What can be done with people.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Add somebody
+    Create {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+        /// What they may do: admin, member or viewer
+        #[arg(long)]
+        role: Role,
+        /// Their name
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Read their password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Give somebody a new password, read from standard input
+    Password {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
+    /// List everybody
+    List,
+}
+
+/// People are few; a bound all the same.
+const LIST_MAX: i64 = 10_000;
+
+pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Create { email, role, name, password_stdin } => {
+            // Before the database is opened, so that a bad password costs nothing.
+            let password_hash = if password_stdin { Some(password_from_stdin().await?) } else { None };
+            let user = with_database(config, async |database| {
+                let new = NewUser {
+                    email: &email,
+                    name: &name,
+                    role,
+                    password_hash: password_hash.as_deref(),
+                    now: OffsetDateTime::now_utc(),
+                };
+                Ok(users::create(&database.pool, new).await?)
+            })
+            .await?;
+            let hint = match user.password_hash {
+                Some(_) => String::new(),
+                None => format!("; without a password yet: `firefinch user password --email {}`", user.email),
+            };
+            output.done(&document(&user), &format!("added {} as {}{hint}", user.email, user.role))
+        }
+        Command::Password { email } => {
+            let hash = password_from_stdin().await?;
+            with_database(config, async |database| set_password(database, &email, &hash).await).await?;
+            output.done(&json!({"email": email.as_str()}), "the password is changed")
+        }
+        Command::List => {
+            let users =
+                with_database(config, async |database| Ok(users::list(&database.pool, None, LIST_MAX).await?)).await?;
+            let lines: Vec<String> = users.iter().map(|user| format!("{}\t{}", user.email, user.role)).collect();
+            output.answer(&users.iter().map(document).collect::<Vec<_>>(), &lines.join("\n"))
+        }
+    }
+}
+
+async fn set_password(database: &crate::database::Database, email: &Email, hash: &str) -> Result<(), Failure> {
+    let user = users::by_email(&database.pool, email.as_str()).await?;
+    let user = user.with_context(|| format!("nobody has the address {}", email.as_str()))?;
+    users::set_password(&database.pool, user.id, hash).await?;
+    // Whoever knew the old password is signed out.
+    store::people::sessions::delete_of_user(&database.pool, user.id).await?;
+    Ok(())
+}
+
+fn document(user: &User) -> Value {
+    json!({
+        "id": user.id.to_string(),
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "has_password": user.password_hash.is_some(),
+        "disabled": user.disabled_at.is_some(),
+    })
+}
+
+/// The first line of standard input, hashed.
+async fn password_from_stdin() -> Result<String, Failure> {
+    let hash = tokio::task::spawn_blocking(|| {
+        let mut text = String::new();
+        let bytes_max = PASSWORD_BYTES_MAX as u64 + 2;
+        std::io::stdin().lock().take(bytes_max).read_to_string(&mut text).context("cannot read standard input")?;
+        let password = text.lines().next().unwrap_or_default();
+        Ok::<_, anyhow::Error>(passwords::hash(password))
+    });
+    let hash = hash.await.context("the task that hashes the password ended")??;
+    hash.map_err(|why| Failure::Failed(anyhow!(why)))
+}

@@ -1,0 +1,220 @@
+//! The composition root: puts every part together, watches over the parts, and takes them apart.
+//!
+//! The only place that names `ingest`, `web`, `api` and `workers` together. To add a part: its
+//! routes in [`routes`], its background task in [`start_tasks`].
+
+mod first_run;
+mod health;
+mod supervision;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::instance::Lock;
+use crate::telemetry;
+pub use first_run::FirstRun;
+pub use supervision::Tasks;
+
+/// How long an idle connection is kept: longer than the 60 s of common proxies, which must be the
+/// ones to close.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to send its request line and headers.
+const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long requests may go on after we were told to stop.
+const REQUESTS_TIME_MAX_S: u64 = 15;
+/// How long background tasks may go on after the last request.
+const TASKS_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// What the parts are built from.
+#[derive(Clone)]
+pub struct Shared {
+    /// The settings in force.
+    pub config: Arc<Config>,
+    /// URL under which others reach this server; no trailing slash.
+    pub base_url: String,
+    /// The pool that everything shares but the batch writer.
+    pub pool: PgPool,
+    /// How the pool connects, for those who need connections of their own.
+    pub connect_options: PgConnectOptions,
+    /// Becomes true when the process is told to stop: endless responses and workers end then.
+    pub stopping: watch::Receiver<bool>,
+    /// Becomes true when the last request was answered: what requests wait for ends then.
+    pub draining: watch::Receiver<bool>,
+    metrics: PrometheusHandle,
+}
+
+/// A running server.
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// URL under which others reach it; no trailing slash.
+    pub base_url: String,
+    /// Its database.
+    pub pool: PgPool,
+    /// What a person has to be told on the first start.
+    pub first_run: FirstRun,
+    http: ServerHandle,
+    stopping: watch::Sender<bool>,
+    draining: watch::Sender<bool>,
+    tasks: supervision::Watched,
+    database: Database,
+    // Last, so that it is released last.
+    lock: Lock,
+}
+
+/// Starts everything; returns when requests are answered.
+///
+/// # Errors
+/// When a part cannot start; the text says why and what to do.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let lock = Lock::take(&config.data_dir).await?;
+    let listener = listen(config.listen)?;
+    let addr = listener.local_addr().context("cannot tell the address that we listen on")?;
+    let database = Database::open_for_serving(&config).await?;
+    match assemble(config, &database, listener, addr).await {
+        Ok(parts) => Ok(Running {
+            addr,
+            base_url: parts.base_url,
+            pool: database.pool.clone(),
+            first_run: parts.first_run,
+            http: parts.http,
+            stopping: parts.stopping,
+            draining: parts.draining,
+            tasks: parts.tasks,
+            database,
+            lock,
+        }),
+        Err(error) => {
+            if let Err(error) = database.close().await {
+                tracing::error!(error = format!("{error:#}"), "the database was not closed");
+            }
+            Err(error)
+        }
+    }
+}
+
+struct Parts {
+    base_url: String,
+    first_run: FirstRun,
+    http: ServerHandle,
+    stopping: watch::Sender<bool>,
+    draining: watch::Sender<bool>,
+    tasks: supervision::Watched,
+}
+
+async fn assemble(
+    config: Config,
+    database: &Database,
+    listener: std::net::TcpListener,
+    addr: SocketAddr,
+) -> anyhow::Result<Parts> {
+    database.migrate().await?;
+    let base_url = config.public_url(addr);
+    let first_run = first_run::prepare(&database.pool, &base_url).await?;
+    let (stopping, stopping_seen) = watch::channel(false);
+    let (draining, draining_seen) = watch::channel(false);
+    let shared = Shared {
+        config: Arc::new(config),
+        base_url: base_url.clone(),
+        pool: database.pool.clone(),
+        connect_options: database.options.clone(),
+        stopping: stopping_seen,
+        draining: draining_seen,
+        metrics: telemetry::metrics()?,
+    };
+    let mut tasks = Tasks::default();
+    start_tasks(&shared, &mut tasks).await?;
+    let server = http_server(&shared, listener)?;
+    let http = server.handle();
+    tasks.spawn("http", async move { server.await.context("the HTTP server failed") });
+    let tasks = tasks.watch(shared.stopping.clone());
+    Ok(Parts { base_url, first_run, http, stopping, draining, tasks })
+}
+
+/// Starts every background task.
+async fn start_tasks(shared: &Shared, tasks: &mut Tasks) -> anyhow::Result<()> {
+    let mut stopping = shared.stopping.clone();
+    let metrics = shared.metrics.clone();
+    tasks.spawn("metrics", async move {
+        tokio::select! {
+            () = telemetry::upkeep(metrics) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Registers every route.
+fn routes(shared: &Shared, config: &mut web::ServiceConfig) {
+    config.app_data(web::Data::new(shared.clone()));
+    config.configure(health::configure);
+}
+
+fn http_server(shared: &Shared, listener: std::net::TcpListener) -> anyhow::Result<actix_web::dev::Server> {
+    let workers = shared
+        .config
+        .http_workers
+        .or_else(|| std::thread::available_parallelism().ok().map(std::num::NonZero::get))
+        .unwrap_or(1);
+    let connections_max = shared.config.http_connections_max.div_ceil(workers);
+    let shared = shared.clone();
+    Ok(HttpServer::new(move || {
+        let shared = shared.clone();
+        App::new().configure(move |config| routes(&shared, config))
+    })
+    .workers(workers)
+    .max_connections(connections_max)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEADERS_TIME_MAX)
+    .shutdown_timeout(REQUESTS_TIME_MAX_S)
+    .disable_signals()
+    .listen(listener)
+    .context("cannot listen")?
+    .run())
+}
+
+/// Binds the address, with a queue for the burst of connections after a restart.
+fn listen(addr: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
+    const BACKLOG: u32 = 2048;
+    let socket = if addr.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() };
+    let bind = |socket: tokio::net::TcpSocket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    socket.and_then(bind).with_context(|| format!("cannot listen on {addr}"))
+}
+
+impl Running {
+    /// Waits until a part dies that should not; says which and why.
+    pub async fn died(&mut self) -> String {
+        self.tasks.died().await
+    }
+
+    /// Stops in order: no new requests, endless responses end, requests are answered, what they
+    /// wait for drains, tasks end, the database closes.
+    ///
+    /// # Errors
+    /// When something does not end in time.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stopping.send_replace(true);
+        self.http.stop(true).await;
+        self.draining.send_replace(true);
+        let tasks = self.tasks.ended(TASKS_TIME_MAX).await;
+        let closed = self.database.close().await;
+        drop(self.lock);
+        tasks.and(closed)
+    }
+}
