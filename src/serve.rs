@@ -17,12 +17,15 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use crate::api::{self, Api};
 use crate::config::Config;
 use crate::database::Database;
 use crate::instance::Lock;
 use crate::telemetry;
+use crate::workers::maintenance;
 pub use first_run::FirstRun;
 pub use supervision::Tasks;
 
@@ -120,6 +123,9 @@ async fn assemble(
     addr: SocketAddr,
 ) -> anyhow::Result<Parts> {
     database.migrate().await?;
+    store::maintenance::make_partitions(&database.pool, OffsetDateTime::now_utc())
+        .await
+        .context("cannot make partitions")?;
     let base_url = config.public_url(addr);
     let first_run = first_run::prepare(&database.pool, &base_url).await?;
     let (stopping, stopping_seen) = watch::channel(false);
@@ -153,6 +159,11 @@ async fn start_tasks(shared: &Shared, tasks: &mut Tasks) -> anyhow::Result<()> {
         }
         Ok(())
     });
+    let maintenance = maintenance::run(shared.pool.clone(), shared.config.retention_days, shared.stopping.clone());
+    tasks.spawn("maintenance", async move {
+        maintenance.await;
+        Ok(())
+    });
     Ok(())
 }
 
@@ -160,6 +171,11 @@ async fn start_tasks(shared: &Shared, tasks: &mut Tasks) -> anyhow::Result<()> {
 fn routes(shared: &Shared, config: &mut web::ServiceConfig) {
     config.app_data(web::Data::new(shared.clone()));
     config.configure(health::configure);
+    config.configure(api::configure(Api {
+        pool: shared.pool.clone(),
+        org_slug: shared.config.org_slug.clone(),
+        base_url: shared.base_url.clone(),
+    }));
 }
 
 fn http_server(shared: &Shared, listener: std::net::TcpListener) -> anyhow::Result<actix_web::dev::Server> {

@@ -4,7 +4,7 @@
 //! repeats them. Several processes may call it: one does the work, the others are told so.
 
 use sqlx::{Connection, PgConnection, PgPool};
-use time::{Duration, OffsetDateTime};
+use time::{Date, Duration, OffsetDateTime};
 
 use crate::{StoreError, lifecycle, notifications, partitions};
 
@@ -66,16 +66,28 @@ pub async fn round(pool: &PgPool, retention_days: u16, now: OffsetDateTime) -> R
     done.map(Some)
 }
 
+/// Makes the partitions that the coming days need; before the first event, so that it has one.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn make_partitions(pool: &PgPool, now: OffsetDateTime) -> Result<(), StoreError> {
+    partitions::ensure(&mut *pool.acquire().await?, &days_ahead(now)).await
+}
+
+/// Today and the days after it that need a partition.
+#[must_use]
+pub fn days_ahead(now: OffsetDateTime) -> Vec<Date> {
+    (0..=DAYS_AHEAD).filter_map(|days| now.date().checked_add(Duration::days(days))).collect()
+}
+
 async fn work(
     pool: &PgPool,
     connection: &mut PgConnection,
     retention_days: u16,
     now: OffsetDateTime,
 ) -> Result<Report, StoreError> {
-    let today = now.date();
-    let ahead: Vec<_> = (0..=DAYS_AHEAD).filter_map(|days| today.checked_add(Duration::days(days))).collect();
-    partitions::ensure(connection, &ahead).await?;
-    let oldest = today - Duration::days(i64::from(retention_days));
+    partitions::ensure(connection, &days_ahead(now)).await?;
+    let oldest = now.date() - Duration::days(i64::from(retention_days));
     Ok(Report {
         partitions_dropped: drop_partitions(connection, oldest).await?,
         counters_deleted: prune_counters(connection, now).await?,
