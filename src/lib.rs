@@ -9,6 +9,7 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod instance;
+pub mod open_files;
 pub mod passwords;
 pub mod postgres;
 pub mod secrets;

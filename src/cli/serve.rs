@@ -7,9 +7,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::output::Output;
 use crate::config::Config;
 use crate::error::Failure;
+use crate::open_files;
 use crate::serve::{self, Running};
 
 pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
+    let files_max = open_files::raise_bound();
+    if files_max.is_some_and(|max| max < config.http_connections_max as u64) {
+        tracing::warn!(files_max, "fewer open files are allowed than connections (http_connections_max)");
+    }
     // Before the start, so that a signal during it is not lost.
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
