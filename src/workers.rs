@@ -4,3 +4,4 @@
 //! and functions that do one step, which the tests call.
 
 pub mod maintenance;
+pub mod notify;

@@ -145,6 +145,8 @@ pub struct Claimed {
     pub id: DeliveryId,
     /// Where it goes.
     pub destination_id: DestinationId,
+    /// What people call the destination.
+    pub destination: String,
     /// Where that is; the error when this version cannot read it, so that one such row costs its own
     /// deliveries and nobody else's.
     pub target: Result<Target, String>,
@@ -194,7 +196,7 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
              returning d.id, d.destination_id, d.signal_id, d.recipient, d.attempts, d.leased_until, d.expires_at
          )
          select t.id, t.destination_id, t.recipient, t.attempts, t.leased_until as "leased_until!", t.expires_at,
-             x.kind, x.config, x.disabled_at,
+             x.name, x.kind, x.config, x.disabled_at,
              s.id as signal_id, s.project_id, s.issue_id, s.event_id, s.kind as signal_kind, s.facts, s.created_at
          from taken t
          join destinations x on x.id = t.destination_id
@@ -213,6 +215,7 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
         .map(|row| Claimed {
             id: DeliveryId(row.id),
             destination_id: DestinationId(row.destination_id),
+            destination: row.name,
             target: Target::read(row.destination_id, &row.kind, row.config).map_err(|error| error.to_string()),
             disabled: row.disabled_at.is_some(),
             recipient: row.recipient,
@@ -316,7 +319,7 @@ pub async fn settle(
     Ok(settled == 1)
 }
 
-/// Gives back leases of attempts that did not happen, due at once, as if they had not been taken.
+/// Gives back the leases of attempts that were cut short, so that another worker need not wait for their end.
 ///
 /// # Errors
 /// When PostgreSQL fails.
@@ -325,7 +328,7 @@ pub async fn release(pool: &PgPool, deliveries: &[(DeliveryId, OffsetDateTime)])
         deliveries.iter().map(|(id, until)| (id.get(), *until)).unzip();
     let done = sqlx::query!(
         "update deliveries d
-         set leased_until = null, attempts = d.attempts - 1
+         set leased_until = null
          from unnest($1::bigint[], $2::timestamptz[]) r (id, leased_until)
          where d.id = r.id and d.leased_until = r.leased_until and d.state = 'pending'",
         &ids,

@@ -1,0 +1,314 @@
+//! Notifications: turns signals into deliveries, and deliveries into mails and webhooks.
+//!
+//! `ingest` writes a signal into the transaction of the change that it tells about; from there on
+//! everything is here. A wake-up makes it quick, the poll makes it certain. No transaction is open
+//! while a message travels: a delivery is leased, sent, and settled. Whatever a receiver does, it can
+//! hold up its own deliveries only. To add a kind of destination, add a `Target` in the store and an
+//! arm in `Notifier::attempt`.
+
+mod attempt;
+mod flight;
+mod guard;
+mod mail;
+mod notice;
+mod smtp;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::alert::backoff;
+use sqlx::PgPool;
+use store::StoreError;
+use store::notifications::{self as outbox, Claim, Claimed, Destination, FannedOut, Outcome, Target};
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
+
+pub use attempt::Attempt;
+pub use guard::check_url as check_webhook_url;
+pub use smtp::check_url as check_smtp_url;
+pub use webhook::new_secret as new_webhook_secret;
+
+use flight::Flight;
+use mail::Mailer;
+use webhook::Webhooks;
+
+/// How often the tables are looked at when nobody wakes us: another process may have written a
+/// signal, and retries become due.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How often the gauges are set and old signals forgotten.
+const UPKEEP: Duration = Duration::from_secs(60);
+
+/// Signals fanned out in one transaction: a storm of new issues must not make one endless statement.
+const FAN_OUT_MAX: i64 = 200;
+
+/// Messages under way at once in one process. Each is a socket and a rendered mail: memory, not CPU.
+const IN_FLIGHT_MAX: usize = 16;
+
+/// A destination with so many of these gets no more: a receiver that hangs until its timeout leaves
+/// room for all others. One claim may take as many again at most.
+const IN_FLIGHT_PER_DESTINATION_MAX: usize = 4;
+
+/// One attempt, from connecting to the last answer.
+const ATTEMPT_MAX: Duration = Duration::from_secs(30);
+
+/// Nobody else takes a delivery for this long. Three attempts long, so that clocks of several machines may differ by a
+/// minute before one of them sends what another still sends.
+const LEASE: time::Duration = time::Duration::seconds(90);
+
+/// How long a stop waits for what is under way.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Signals and their deliveries are kept for people to look at.
+const KEPT: time::Duration = time::Duration::days(90);
+
+/// Signals forgotten at once.
+const PRUNE_MAX: i64 = 1000;
+
+/// What the configuration says about notifications.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address of this Firefinch for links, without a slash at the end.
+    pub base_url: String,
+    /// The mail server, as a URL with its password; `None`: no mail.
+    pub smtp_url: Option<String>,
+    /// Sender: `Firefinch <errors@example.org>`.
+    pub mail_from: String,
+    /// Let webhooks reach loopback and private addresses.
+    pub allow_private_webhooks: bool,
+}
+
+/// Sends notifications.
+#[derive(Debug)]
+pub struct Notifier {
+    pool: PgPool,
+    base_url: String,
+    mail: Option<Mailer>,
+    webhooks: Webhooks,
+}
+
+/// What `deliver_due` did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// Messages that arrived.
+    pub sent: u64,
+    /// Messages that are tried again later.
+    pub later: u64,
+    /// Messages that were given up.
+    pub dead: u64,
+}
+
+impl Notifier {
+    /// Checks the settings and prepares the connections; connects to nobody yet.
+    ///
+    /// # Errors
+    /// When the URL of the mail server or the sender's address cannot be used.
+    pub fn new(pool: PgPool, settings: &Settings) -> anyhow::Result<Self> {
+        let mail = match &settings.smtp_url {
+            Some(url) => Some(Mailer::new(url, &settings.mail_from)?),
+            None => None,
+        };
+        let base_url = settings.base_url.trim_end_matches('/').to_owned();
+        Ok(Self { pool, mail, webhooks: Webhooks::new(settings.allow_private_webhooks), base_url })
+    }
+
+    /// Makes the deliveries of waiting signals, one batch of them.
+    ///
+    /// # Errors
+    /// When PostgreSQL fails.
+    pub async fn fan_out(&self, now: OffsetDateTime) -> Result<FannedOut, StoreError> {
+        outbox::fan_out(&self.pool, now, backoff::LIFETIME, self.mail.is_some(), FAN_OUT_MAX).await
+    }
+
+    /// Sends everything that is due at `now` and waits until all of it is settled.
+    ///
+    /// # Errors
+    /// When PostgreSQL fails.
+    pub async fn deliver_due(self: &Arc<Self>, now: OffsetDateTime) -> Result<Delivered, StoreError> {
+        let mut delivered = Delivered::default();
+        let mut flight = Flight::default();
+        loop {
+            self.take_off(&mut flight, now).await?;
+            match flight.land().await {
+                Some(Some(Outcome::Sent)) => delivered.sent += 1,
+                Some(Some(Outcome::Later { .. })) => delivered.later += 1,
+                Some(Some(Outcome::Dead { .. })) => delivered.dead += 1,
+                Some(None) => {}
+                None => return Ok(delivered),
+            }
+        }
+    }
+
+    /// Claims as many due deliveries as there is room for, and starts them.
+    async fn take_off(self: &Arc<Self>, flight: &mut Flight, now: OffsetDateTime) -> Result<(), StoreError> {
+        let free = IN_FLIGHT_MAX.saturating_sub(flight.len());
+        if free == 0 {
+            return Ok(());
+        }
+        let claim = Claim {
+            now,
+            lease: LEASE,
+            limit: i64::try_from(free).unwrap_or(1),
+            per_destination: i64::try_from(IN_FLIGHT_PER_DESTINATION_MAX).unwrap_or(1),
+            busy: &flight.busy(IN_FLIGHT_PER_DESTINATION_MAX),
+        };
+        for claimed in outbox::claim(&self.pool, claim).await? {
+            flight.start(Arc::clone(self), claimed, now);
+        }
+        Ok(())
+    }
+
+    /// One attempt: read the facts, send, and write down what became of it. `None` when somebody else
+    /// has settled it.
+    async fn deliver(&self, claimed: &Claimed, now: OffsetDateTime) -> Option<Outcome> {
+        let started = Instant::now();
+        let attempt = match tokio::time::timeout(ATTEMPT_MAX, self.attempt(claimed, now)).await {
+            Ok(attempt) => attempt,
+            Err(_) => Attempt::later(format!("no answer within {} s", ATTEMPT_MAX.as_secs())),
+        };
+        let now = now + started.elapsed();
+        let outcome = attempt.outcome(claimed, now, rand::random());
+        log(claimed, &attempt, &outcome);
+        self.settle(claimed, &outcome, now).await.then_some(outcome)
+    }
+
+    async fn attempt(&self, claimed: &Claimed, now: OffsetDateTime) -> Attempt {
+        let target = match &claimed.target {
+            _ if claimed.disabled => return Attempt::Dead { error: "the destination was disabled".to_owned() },
+            Ok(target) => target,
+            Err(error) => return Attempt::Dead { error: error.clone() },
+        };
+        let facts = match outbox::issue_facts(&self.pool, &claimed.signal, now).await {
+            Ok(Some(facts)) => facts,
+            Ok(None) => return Attempt::Dead { error: "the issue no longer exists".to_owned() },
+            Err(error) => return Attempt::later(format!("cannot read the issue: {error}")),
+        };
+        let Some(notice) = notice::build(claimed, facts, &self.base_url) else {
+            return Attempt::Dead { error: format!("this version knows no signal {:?}", claimed.signal.kind) };
+        };
+        match (target, &self.mail) {
+            (Target::Webhook(target), _) => self.webhooks.send(target, &notice, now).await,
+            (Target::Mail(_), Some(mail)) => mail.send(claimed, &notice, now).await,
+            (Target::Mail(_), None) => {
+                Attempt::Dead { error: "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned() }
+            }
+        }
+    }
+
+    /// Writes the outcome down, again and again while PostgreSQL is away and the lease is ours:
+    /// a message that was sent but not marked so would be sent twice.
+    async fn settle(&self, claimed: &Claimed, outcome: &Outcome, now: OffsetDateTime) -> bool {
+        let tries = LEASE.whole_seconds() - i64::try_from(ATTEMPT_MAX.as_secs()).unwrap_or(0);
+        for _ in 0..tries.max(1) {
+            match outbox::settle(&self.pool, claimed, outcome, now).await {
+                Ok(settled) => return settled,
+                Err(error) if error.is_unavailable() => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(error) => {
+                    tracing::error!(delivery.id = %claimed.id, %error, "cannot settle a delivery");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Sends a test message to a destination and gives the other end's real answers, one per address.
+    pub async fn test(
+        &self,
+        destination: &Destination,
+        addresses: &[String],
+        now: OffsetDateTime,
+    ) -> Vec<(String, Attempt)> {
+        match (&destination.target, &self.mail) {
+            (Target::Webhook(target), _) => {
+                vec![(target.url.clone(), self.webhooks.test(target, &self.base_url, now).await)]
+            }
+            (Target::Mail(_), None) => {
+                let error = "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned();
+                vec![(destination.name.clone(), Attempt::Dead { error })]
+            }
+            (Target::Mail(_), Some(mail)) => {
+                let mut answers = Vec::new();
+                for address in addresses {
+                    answers.push((address.clone(), mail.test(address, &destination.name, &self.base_url, now).await));
+                }
+                answers
+            }
+        }
+    }
+
+    async fn upkeep(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let backlog = outbox::backlog(&self.pool).await?;
+        let oldest_s = backlog.oldest.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0));
+        metrics::gauge!("firefinch_deliveries_pending").set(backlog.pending as f64);
+        metrics::gauge!("firefinch_deliveries_dead").set(backlog.dead as f64);
+        metrics::gauge!("firefinch_delivery_oldest_pending_seconds").set(oldest_s);
+        outbox::prune(&self.pool, now - KEPT, PRUNE_MAX).await?;
+        Ok(())
+    }
+}
+
+/// Delivers until `shutdown` turns true, then finishes what is under way. `wake` is notified after a
+/// commit that wrote signals.
+pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
+    let mut flight = Flight::default();
+    let mut poll = tokio::time::interval(POLL);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut upkeep = tokio::time::interval(UPKEEP);
+    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut healthy = true;
+    loop {
+        tokio::select! {
+            biased;
+            // An error means that the sender is gone, which is a shutdown too.
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            _ = upkeep.tick() => report(&mut healthy, notifier.upkeep(OffsetDateTime::now_utc()).await),
+            () = wake.notified() => {}
+            _ = poll.tick() => {}
+            Some(_) = flight.land() => {}
+        }
+        report(&mut healthy, turn(&notifier, &mut flight).await);
+    }
+    let cut = flight.drain(DRAIN_MAX).await;
+    if !cut.is_empty() {
+        tracing::warn!(deliveries = cut.len(), "stopped before these deliveries were finished");
+        report(&mut healthy, outbox::release(&notifier.pool, &cut).await.map(|_| ()));
+    }
+}
+
+/// Fans out everything that waits, then starts what is due.
+async fn turn(notifier: &Arc<Notifier>, flight: &mut Flight) -> Result<(), StoreError> {
+    while notifier.fan_out(OffsetDateTime::now_utc()).await?.signals == FAN_OUT_MAX.unsigned_abs() {}
+    notifier.take_off(flight, OffsetDateTime::now_utc()).await
+}
+
+/// Logs when PostgreSQL goes away and when it is back, not every second in between.
+fn report(healthy: &mut bool, result: Result<(), StoreError>) {
+    let is_healthy = result.is_ok();
+    match result {
+        Ok(()) if !*healthy => tracing::info!("notifications go out again"),
+        Err(error) if *healthy => tracing::warn!(%error, "cannot read the outbox; trying again every second"),
+        _ => {}
+    }
+    *healthy = is_healthy;
+}
+
+/// One line and one count per attempt. Neither addresses nor URLs are logged: both may hold secrets.
+fn log(claimed: &Claimed, attempt: &Attempt, outcome: &Outcome) {
+    let kind = claimed.target.as_ref().map_or("unknown", Target::kind);
+    let (result, text) = match (attempt, outcome) {
+        (Attempt::Sent { answer }, _) => ("sent", answer),
+        (_, Outcome::Later { error, .. }) => ("later", error),
+        (_, Outcome::Dead { error }) => ("dead", error),
+        (Attempt::Later { error, .. } | Attempt::Dead { error }, Outcome::Sent) => ("sent", error),
+    };
+    metrics::counter!("firefinch_delivery_attempts_total", "kind" => kind, "result" => result).increment(1);
+    let (delivery, destination, attempt) = (claimed.id, claimed.destination_id, claimed.attempt);
+    if result == "dead" {
+        tracing::warn!(delivery.id = %delivery, destination.id = %destination, kind, attempt, error = %text, "delivery given up");
+    } else {
+        tracing::info!(delivery.id = %delivery, destination.id = %destination, kind, attempt, answer = %text, "delivery {result}");
+    }
+}

@@ -1,0 +1,76 @@
+//! What the other end said to one attempt, and what that means for the delivery.
+
+use engine::alert::{backoff, text};
+use store::notifications::{Claimed, Outcome};
+use time::{Duration, OffsetDateTime};
+
+/// Characters of an answer that are kept for people: enough for any sensible error message.
+const ANSWER_CHARS: usize = 400;
+
+/// The result of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// The other end took it and said this.
+    Sent {
+        /// Its answer.
+        answer: String,
+    },
+    /// Not now.
+    Later {
+        /// Why.
+        error: String,
+        /// How long the other end asked us to wait.
+        asked: Option<Duration>,
+    },
+    /// Trying again would change nothing.
+    Dead {
+        /// Why.
+        error: String,
+    },
+}
+
+impl Attempt {
+    /// A temporary failure.
+    pub(super) fn later(error: impl AsRef<str>) -> Self {
+        Self::Later { error: text::one_line(error.as_ref(), ANSWER_CHARS), asked: None }
+    }
+
+    /// A permanent failure.
+    pub(super) fn dead(error: impl AsRef<str>) -> Self {
+        Self::Dead { error: text::one_line(error.as_ref(), ANSWER_CHARS) }
+    }
+
+    /// Success.
+    pub(super) fn sent(answer: impl AsRef<str>) -> Self {
+        Self::Sent { answer: text::one_line(answer.as_ref(), ANSWER_CHARS) }
+    }
+
+    /// What becomes of the delivery; `random` (0 to 1) spreads the retries.
+    pub(super) fn outcome(&self, claimed: &Claimed, now: OffsetDateTime, random: f64) -> Outcome {
+        match self {
+            Self::Sent { .. } => Outcome::Sent,
+            Self::Dead { error } => Outcome::Dead { error: error.clone() },
+            Self::Later { error, asked } => {
+                let attempt = u32::try_from(claimed.attempt).unwrap_or(1);
+                match backoff::next_attempt(now, claimed.expires_at, attempt, *asked, random) {
+                    Some(at) => Outcome::Later { at, error: error.clone() },
+                    None => Outcome::Dead { error: format!("given up after {attempt} attempts; the last: {error}") },
+                }
+            }
+        }
+    }
+}
+
+/// An error with all its causes in one line, as `reqwest` and `lettre` hide the interesting one at the end.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}
