@@ -188,6 +188,8 @@ mod tests {
             one(r#"customer.tier:"very gold""#),
             Filter::Event(EventField::Tag("customer.tier".into()), Pattern::exact("very gold"))
         );
+        assert_eq!(filters("has:tier"), [(true, Filter::Event(EventField::Tag("tier".into()), Pattern::exact("")))]);
+        assert_eq!(filters("!has:user"), [(false, Filter::Event(EventField::User, Pattern::exact("")))]);
         assert_eq!(one("environment:\"\""), Filter::Event(EventField::Environment, Pattern::exact("")));
     }
 
@@ -241,6 +243,7 @@ mod tests {
         let cases = [
             ("x is:unresolvd", "unresolvd"),
             ("is:", "is:"),
+            ("has:", "has:"),
             ("level:loud", "loud"),
             ("timesSeen:many", "many"),
             ("timesSeen:>", ">"),

@@ -33,7 +33,7 @@ pub(super) fn query(text: &str) -> Result<Query, QueryError> {
         if terms.len() == QUERY_TERMS_MAX {
             return Err(error(word.span, format!("A search has at most {QUERY_TERMS_MAX} terms")));
         }
-        terms.push(Term { span: word.span.clone(), negated: word.negated, filter: filter(text, &word)? });
+        terms.push(term(text, word)?);
     }
     Ok(Query { terms })
 }
@@ -90,7 +90,11 @@ fn unquote(text: &str) -> Option<(String, usize)> {
 }
 
 fn is_known(key: &str) -> bool {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 20] = [
+        "env",
+        "has",
+        "firstRelease",
+        "times_seen",
         "is",
         "level",
         "platform",
@@ -108,7 +112,28 @@ fn is_known(key: &str) -> bool {
         "first_seen",
         "last_seen",
     ];
-    KNOWN.contains(&key) || key == "times_seen" || key == "firstRelease" || key == "first_release"
+    KNOWN.contains(&key)
+}
+
+fn term(text: &str, word: Word) -> Result<Term, QueryError> {
+    // `has:browser` is the opposite of a browser that is empty.
+    if word.key.as_deref() == Some("has") && !word.value.is_empty() {
+        let filter = Filter::Event(event_field(&word.value), Pattern::exact(""));
+        return Ok(Term { span: word.span, negated: !word.negated, filter });
+    }
+    Ok(Term { filter: filter(text, &word)?, span: word.span, negated: word.negated })
+}
+
+fn event_field(key: &str) -> EventField {
+    match key {
+        "release" => EventField::Release,
+        "environment" | "env" => EventField::Environment,
+        "dist" => EventField::Dist,
+        "transaction" => EventField::Transaction,
+        "server_name" => EventField::ServerName,
+        "user" => EventField::User,
+        tag => EventField::Tag(tag.to_owned()),
+    }
 }
 
 fn filter(text: &str, word: &Word) -> Result<Filter, QueryError> {
@@ -127,18 +152,13 @@ fn filter(text: &str, word: &Word) -> Result<Filter, QueryError> {
         "title" => Filter::Issue(IssueField::Title, pattern(word)?),
         "culprit" => Filter::Issue(IssueField::Culprit, pattern(word)?),
         "firstRelease" | "first_release" => Filter::Issue(IssueField::FirstRelease, pattern(word)?),
-        "release" => Filter::Event(EventField::Release, pattern(word)?),
-        "environment" => Filter::Event(EventField::Environment, pattern(word)?),
-        "dist" => Filter::Event(EventField::Dist, pattern(word)?),
-        "transaction" => Filter::Event(EventField::Transaction, pattern(word)?),
-        "server_name" => Filter::Event(EventField::ServerName, pattern(word)?),
         "user" => Filter::Event(EventField::User, user(word)?),
         "user.id" => Filter::Event(EventField::User, pattern(word)?.prefixed("id:")),
         "timesSeen" | "times_seen" => Filter::Count(CountField::TimesSeen, count(text, word)?),
         "users" => Filter::Count(CountField::Users, count(text, word)?),
         "firstSeen" | "first_seen" => Filter::Time(TimeField::FirstSeen, time(word)?),
         "lastSeen" | "last_seen" => Filter::Time(TimeField::LastSeen, time(word)?),
-        tag => Filter::Event(EventField::Tag(tag.to_owned()), pattern(word)?),
+        key => Filter::Event(event_field(key), pattern(word)?),
     })
 }
 
