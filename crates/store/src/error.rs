@@ -37,8 +37,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// True when PostgreSQL cannot be reached or is going away, so that the same call may succeed
-    /// later: connection errors, SQLSTATE class 08, 57P0x (shutdown), 53 (out of resources), and
-    /// 40001/40P01 (serialisation failure, deadlock).
+    /// later: connection errors, SQLSTATE class 08, 57P0x (shutdown), 53 (out of resources), 55000 (no
+    /// connections to this database), and 40001/40P01 (serialisation failure, deadlock).
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         if matches!(self, Self::Contended) {
@@ -57,6 +57,9 @@ impl StoreError {
                     || code.starts_with("53")
                     || code == "40001"
                     || code == "40P01"
+                    // "database … is not currently accepting connections", as during maintenance; no
+                    // statement of ours asks for an object in a certain state.
+                    || code == "55000"
             }),
             _ => false,
         }
