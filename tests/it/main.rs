@@ -7,6 +7,7 @@
 
 mod support;
 
+mod api;
 mod embedded_postgres;
 mod harness;
 mod maintenance;
