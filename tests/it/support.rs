@@ -3,6 +3,7 @@
 //! - `Database::create().await`: a fresh, migrated database of this test alone, dropped with it
 //!   (`.pool` to look into it, `.url()` for `DATABASE_URL`; `create_empty()` is without tables);
 //!   `.project(slug)`, `.token(scopes)` and `.user(…)` make rows in it;
+//! - `TestServer::start().await`: the real server in this process, with a `Database` of its own;
 //! - `ServerProcess::start(settings).await`: the real binary, for signals, crashes and commands;
 //! - `Http::new(url)`: `get`, `put`, `post_event`, `post_envelope`, and `request` + `send` for the rest;
 //! - `until(what, condition).await`: polls a condition until it holds, or fails naming it.
@@ -14,10 +15,12 @@ mod database;
 mod fixtures;
 mod http;
 mod process;
+mod server;
 mod wait;
 
 pub use database::Database;
 pub use fixtures::Project;
 pub use http::{Http, Reply};
 pub use process::{BINARY, ServerProcess, data_dir, signal};
+pub use server::TestServer;
 pub use wait::until;

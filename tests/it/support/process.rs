@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
 use super::{Http, until};
@@ -14,9 +15,11 @@ use super::{Http, until};
 /// The built program.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_firefinch");
 
-/// A running `firefinch serve`. Killed when dropped.
+/// A running `firefinch serve`. Killed when dropped, together with its embedded PostgreSQL; what it said
+/// is shown when the test fails.
 pub struct ServerProcess {
     child: Child,
+    log: NamedTempFile,
     settings: Vec<(String, String)>,
     /// Where it listens.
     pub url: String,
@@ -30,8 +33,9 @@ impl ServerProcess {
         let mut settings: Vec<(String, String)> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         settings.push(("FIREFINCH_LISTEN".into(), format!("127.0.0.1:{port}")));
-        let child = spawn(&settings);
-        let mut server = Self { child, settings, url: format!("http://127.0.0.1:{port}") };
+        let log = NamedTempFile::new().unwrap();
+        let child = spawn(&settings, &log);
+        let mut server = Self { child, log, settings, url: format!("http://127.0.0.1:{port}") };
         server.wait_ready().await;
         server
     }
@@ -53,7 +57,7 @@ impl ServerProcess {
 
     /// Starts it again with the same settings, on the same port.
     pub async fn restart(&mut self) {
-        self.child = spawn(&self.settings);
+        self.child = spawn(&self.settings, &self.log);
         self.wait_ready().await;
     }
 
@@ -97,9 +101,26 @@ fn open_to_others(dir: &Path) {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn spawn(settings: &[(String, String)]) -> Child {
-    // What it says goes to the test's own output, which is shown when the test fails.
-    command(settings).arg("serve").stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap()
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", std::fs::read_to_string(self.log.path()).unwrap_or_default());
+        }
+        drop(self.child.start_kill());
+        let data_dir = self.settings.iter().find(|(name, _)| name == "FIREFINCH_DATA_DIR");
+        let Some((_, data_dir)) = data_dir else { return };
+        // It outlives its parent by design, so a test that fails has to end it.
+        let pid_file = std::fs::read_to_string(Path::new(data_dir).join("postgres/postmaster.pid"));
+        if let Some(pid) = pid_file.ok().as_deref().and_then(|text| text.lines().next()) {
+            drop(std::process::Command::new("/bin/kill").args(["-QUIT", pid]).output());
+        }
+    }
+}
+
+fn spawn(settings: &[(String, String)], log: &NamedTempFile) -> Child {
+    let mut command = command(settings);
+    let log = || Stdio::from(std::fs::OpenOptions::new().append(true).open(log.path()).unwrap());
+    command.arg("serve").stdin(Stdio::null()).stdout(log()).stderr(log()).kill_on_drop(true).spawn().unwrap()
 }
 
 fn command(settings: &[(String, String)]) -> Command {
