@@ -205,7 +205,9 @@ fn long_functions_are_listed() {
 #[test]
 fn pages_have_no_inline_script_or_style() {
     let mut complaints = Vec::new();
-    for source in files("html").into_iter().filter(|source| source.is_under("templates/")) {
+    // Mails are no pages: mail programs drop style sheets and keep the attribute.
+    let is_page = |source: &Source| source.is_under("templates/") && !source.is_under("templates/mail/");
+    for source in files("html").into_iter().filter(is_page) {
         for (index, line) in source.text.lines().enumerate() {
             let lower = line.to_ascii_lowercase();
             let script = lower.contains("<script") && !lower.contains(" src=");
