@@ -4,6 +4,7 @@
 //! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
 //! command: a variant of [`Command`], a module here, an arm in [`run`].
 
+mod group;
 mod health;
 mod output;
 mod project;
@@ -58,6 +59,9 @@ pub enum Command {
     /// Manage tokens of the web API
     #[command(subcommand)]
     Token(token::Command),
+    /// Print the grouping keys of events, without a database: one event (JSON) per line of stdin, one
+    /// JSON document per line of stdout
+    Group(group::Group),
     /// Ask the server at the configured address whether it is alive
     Health,
 }
@@ -74,6 +78,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let output = Output { json: cli.json };
     match cli.command {
         Command::Serve => serve::run(config, output).await,
+        Command::Group(command) => group::run(&command),
         Command::Health => health::run(&config, output).await,
         Command::Migrate => {
             with_database(&config, async |_| {

@@ -8,8 +8,10 @@ pub mod cli;
 pub mod config;
 pub mod database;
 pub mod error;
+pub mod group;
 pub mod instance;
 pub mod open_files;
+
 pub mod passwords;
 pub mod postgres;
 pub mod secrets;

@@ -1,0 +1,56 @@
+//! Measures reading and grouping over the recorded events: `cargo run --release --example grouping_speed`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a measurement needs a clock and a place to print"
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use engine::event::Event;
+use engine::grouping;
+
+const ROUNDS: u32 = 20;
+
+fn main() {
+    let corpus = corpus::load();
+    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for request in corpus.requests.iter().filter(|request| request.row.is_error) {
+        if let Some(text) = request.event() {
+            texts.entry(request.row.platform.clone()).or_default().push(text.clone());
+            texts.entry("total".to_owned()).or_default().push(text);
+        }
+    }
+    println!(
+        "{:<10} {:>7} {:>9} {:>10} {:>10} {:>12}",
+        "platform", "events", "kB/event", "parse µs", "group µs", "explain µs"
+    );
+    for (platform, texts) in &texts {
+        let parsed: Vec<Event<'_>> = texts.iter().map(|text| Event::from_json(text).unwrap()).collect();
+        let bytes: usize = texts.iter().map(String::len).sum();
+        let per_event = |seconds: f64| seconds * 1e6 / f64::from(ROUNDS) / texts.len() as f64;
+        let parse = time(|| texts.iter().for_each(|text| drop(black_box(Event::from_json(text)))));
+        let group = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::group(event)))));
+        let explain = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::explain(event)))));
+        println!(
+            "{platform:<10} {:>7} {:>9.1} {:>10.1} {:>10.1} {:>12.1}",
+            texts.len(),
+            bytes as f64 / 1000.0 / texts.len() as f64,
+            per_event(parse),
+            per_event(group),
+            per_event(explain)
+        );
+    }
+}
+
+fn time(mut work: impl FnMut()) -> f64 {
+    work();
+    let start = Instant::now();
+    (0..ROUNDS).for_each(|_| work());
+    start.elapsed().as_secs_f64()
+}

@@ -1,0 +1,153 @@
+//! `firefinch group`: one event per line in, its keys per line out, without a database.
+//!
+//! Owns the shape of that output, which scripts hold on to. Lines are answered one by one and in
+//! order, so a pipe never waits and memory does not grow with the input. A line that is no event is
+//! answered in its place; blank lines are skipped.
+
+use std::io::{BufRead, Read, Write};
+
+use anyhow::Context;
+use engine::event::Event;
+use engine::grouping::{self, Explanation, Grouping};
+use engine::{json, limits, title};
+use serde::Serialize;
+
+/// The answer to one event.
+#[derive(Debug, Serialize)]
+struct Answer {
+    id: Option<String>,
+    /// The strongest key.
+    hash: String,
+    /// Keys that the event would own, strongest first.
+    hashes: Vec<String>,
+    title: String,
+    culprit: String,
+    /// Kind of the strongest key.
+    variant: &'static str,
+    /// Keys that the event would join but never own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lookup: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+}
+
+/// The answer to a line that is no event.
+#[derive(Debug, Serialize)]
+struct Refusal {
+    id: Option<String>,
+    error: String,
+}
+
+/// Answers every line of the input; returns how many were no events.
+///
+/// # Errors
+/// When the input cannot be read or the output not be written.
+pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> anyhow::Result<u64> {
+    let (mut line, mut refused) = (Vec::new(), 0);
+    for number in 1u64.. {
+        line.clear();
+        // One byte more than allowed tells a long line from a full one.
+        let bound = limits::EVENT_BYTES_MAX as u64 + 2;
+        let read = input.by_ref().take(bound).read_until(b'\n', &mut line).context("cannot read the input")?;
+        if read == 0 {
+            break;
+        }
+        let too_long = line.last() != Some(&b'\n') && line.len() > limits::EVENT_BYTES_MAX;
+        if too_long {
+            input.skip_until(b'\n').context("cannot read the input")?;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let answer = if too_long {
+            Err(format!("longer than {} bytes", limits::EVENT_BYTES_MAX))
+        } else {
+            answer(line.trim_ascii(), explain)
+        };
+        let text = match answer {
+            Ok(answer) => serde_json::to_vec(&answer),
+            Err(error) => {
+                refused += 1;
+                serde_json::to_vec(&Refusal { id: None, error: format!("line {number}: {error}") })
+            }
+        };
+        let mut text = text.context("cannot write JSON")?;
+        text.push(b'\n');
+        output.write_all(&text).and_then(|()| output.flush()).context("cannot write the output")?;
+    }
+    Ok(refused)
+}
+
+/// Reads a line as the server reads an event: as JSON, else as almost-JSON.
+fn answer(line: &[u8], explain: bool) -> Result<Answer, String> {
+    let plain = std::str::from_utf8(line).ok().filter(|text| !json::has_nul(text.as_bytes()));
+    if let Some(event) = plain.and_then(|text| Event::from_json(text).ok()) {
+        return Ok(describe(&event, explain));
+    }
+    let repaired = json::repair(line);
+    let event = Event::from_json(&repaired).map_err(|error| error.to_string())?;
+    Ok(describe(&event, explain))
+}
+
+fn describe(event: &Event<'_>, explain: bool) -> Answer {
+    let Grouping { keys } = grouping::group(event);
+    let hashes = |owns: bool| keys.iter().filter(|key| key.owns == owns).map(|key| hex::encode(key.hash)).collect();
+    Answer {
+        id: event.event_id.map(|id| id.to_string()),
+        hash: keys.first().map(|key| hex::encode(key.hash)).unwrap_or_default(),
+        hashes: hashes(true),
+        title: title::title(event),
+        culprit: title::culprit(event),
+        variant: keys.first().map(|key| key.variant).unwrap_or_default(),
+        lookup: hashes(false),
+        explanation: explain.then(|| grouping::explain(event)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(input: &str, explain: bool) -> (u64, Vec<serde_json::Value>) {
+        let mut output = Vec::new();
+        let refused = run(input.as_bytes(), &mut output, explain).unwrap();
+        let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        (refused, lines.map(|line| serde_json::from_slice(line).unwrap()).collect())
+    }
+
+    #[test]
+    fn every_line_is_answered_in_its_place() {
+        let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(limits::EVENT_BYTES_MAX));
+        let input = format!(
+            "{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\",\"message\":\"job 7 failed\",\"transaction\":\"t\"}}\n\n[1]\n{long}\n{{\"message\":\"job 8 failed\",\"extra\":NaN}}"
+        );
+        let (refused, lines) = answers(&input, false);
+        assert_eq!((refused, lines.len()), (2, 4));
+        assert_eq!(lines[0]["id"], "9ec79c33ec9942ab8353589fcb2e04dc");
+        assert_eq!(lines[0]["title"], "job 7 failed");
+        assert_eq!(lines[0]["culprit"], "t");
+        assert_eq!(lines[0]["variant"], "v1:message");
+        assert_eq!(lines[0]["hashes"], lines[3]["hashes"]);
+        assert_eq!(lines[0]["hash"], lines[0]["hashes"][0]);
+        assert_eq!(lines[0]["hash"].as_str().map(str::len), Some(32));
+        assert!(lines[0].get("lookup").is_none() && lines[0].get("explanation").is_none());
+        assert_eq!(lines[1]["id"], serde_json::Value::Null);
+        assert!(lines[1]["error"].as_str().unwrap().starts_with("line 3: "), "{}", lines[1]);
+        assert!(lines[2]["error"].as_str().unwrap().starts_with("line 4: longer"), "{}", lines[2]);
+        assert_eq!(lines[3]["id"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn an_explanation_has_the_parts_of_every_key() {
+        let event = r#"{"platform":"python","exception":{"type":"ValueError","value":"bad id 7","stacktrace":{"frames":[
+            {"function":"pay","module":"shop.pay","in_app":true},{"function":"f","module":"lib","in_app":false}]}}}"#;
+        let (_, lines) = answers(&event.replace('\n', " "), true);
+        let explanation = &lines[0]["explanation"];
+        assert_eq!(explanation["version"], "v1");
+        let keys = explanation["keys"].as_array().unwrap();
+        assert_eq!(keys.len(), lines[0]["hashes"].as_array().unwrap().len());
+        assert_eq!(keys[0]["parts"][1], serde_json::json!({"name": "message", "value": "bad id *"}));
+        let frames = &explanation["read"][0]["frames"];
+        assert_eq!((&frames[0]["contributes"], &frames[1]["contributes"]), (&true.into(), &false.into()));
+    }
+}
