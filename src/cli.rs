@@ -4,6 +4,7 @@
 //! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
 //! command: a variant of [`Command`], a module here, an arm in [`run`].
 
+mod doctor;
 mod group;
 mod health;
 mod output;
@@ -15,6 +16,8 @@ mod user;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::config::{Config, Settings};
 use crate::database::Database;
@@ -62,6 +65,8 @@ pub enum Command {
     /// Print the grouping keys of events, without a database: one event (JSON) per line of stdin, one
     /// JSON document per line of stdout
     Group(group::Group),
+    /// Look for what is wrong, and say what to do; exit code 1 when something has to be done
+    Doctor,
     /// Ask the server at the configured address whether it is alive
     Health,
 }
@@ -79,17 +84,22 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve => serve::run(config, output).await,
         Command::Group(command) => group::run(&command),
+        Command::Doctor => doctor::run(&config, output).await,
         Command::Health => health::run(&config, output).await,
-        Command::Migrate => {
-            with_database(&config, async |_| {
-                output.done(&serde_json::json!({"migrated": true}), "the schema is up to date")
-            })
-            .await
-        }
+        Command::Migrate => migrate(&config, output).await,
         Command::User(command) => user::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,
         Command::Token(command) => token::run(&config, command, output).await,
     }
+}
+
+/// Opening migrates; the partitions belong to a schema that events can be written to.
+async fn migrate(config: &Config, output: Output) -> Result<(), Failure> {
+    with_database(config, async |database| {
+        Ok(store::maintenance::make_partitions(&database.pool, OffsetDateTime::now_utc()).await?)
+    })
+    .await?;
+    output.done(&json!({"migrated": true}), "the schema is up to date")
 }
 
 /// Opens and migrates the database, works, and closes it in every case.

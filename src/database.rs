@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use store::StoreError;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Config;
 use crate::postgres::{self, Access, Postgres};
@@ -24,9 +24,12 @@ pub struct Database {
     embedded: Option<Access>,
 }
 
-/// How long a server may take to answer the first connection: another machine may boot at the same
-/// time as this one.
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long `serve` waits for the first answer: the database's machine may boot at the same time.
+const SERVE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a command waits: somebody sits before it.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
+/// One attempt: a firewall that swallows packets must not eat all the patience.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Connections of a command, which does one thing after the other.
 const COMMAND_CONNECTIONS_MAX: u32 = 2;
@@ -37,14 +40,14 @@ impl Database {
     /// # Errors
     /// When there is no way to a database; the text says what to do.
     pub async fn open_for_serving(config: &Config) -> anyhow::Result<Self> {
-        let connections_max = config.database_connections_max;
-        match &config.database_url {
-            Some(url) => Self::connect(parse_url(url.expose())?, None, connections_max).await,
+        let (options, embedded) = match &config.database_url {
+            Some(url) => (parse_url(url.expose())?, None),
             None => {
                 let postgres = Postgres::start(config.embedded_postgres()).await?;
-                Self::connect_embedded(postgres.into(), connections_max).await
+                (postgres.options(), Some(postgres.into()))
             }
-        }
+        };
+        Self::connect(options, embedded, config.database_connections_max, SERVE_PATIENCE).await
     }
 
     /// For a command: connects, joins the embedded server of a running `serve`, or starts it.
@@ -52,40 +55,35 @@ impl Database {
     /// # Errors
     /// When there is no way to a database; the text says what to do.
     pub async fn open_for_command(config: &Config) -> anyhow::Result<Self> {
-        match &config.database_url {
-            Some(url) => Self::connect(parse_url(url.expose())?, None, COMMAND_CONNECTIONS_MAX).await,
+        let (options, embedded) = match &config.database_url {
+            Some(url) => (parse_url(url.expose())?, None),
             None => {
                 let access = postgres::access(config.embedded_postgres()).await?;
-                Self::connect_embedded(access, COMMAND_CONNECTIONS_MAX).await
+                (access.options.clone(), Some(access))
             }
-        }
-    }
-
-    async fn connect_embedded(embedded: Access, connections_max: u32) -> anyhow::Result<Self> {
-        Self::connect(embedded.options.clone(), Some(embedded), connections_max).await
+        };
+        Self::connect(options, embedded, COMMAND_CONNECTIONS_MAX, COMMAND_PATIENCE).await
     }
 
     async fn connect(
         options: PgConnectOptions,
         embedded: Option<Access>,
         connections_max: u32,
+        patience: Duration,
     ) -> anyhow::Result<Self> {
-        let deadline = Instant::now() + CONNECT_TIME_MAX;
-        loop {
-            match store::pool::connect(options.clone(), connections_max).await {
-                Ok(pool) => return Ok(Self { pool, options, embedded }),
-                Err(error) if error.is_unavailable() && Instant::now() < deadline => {
-                    tracing::warn!(%error, "the database does not answer yet");
-                    sleep(PAUSE).await;
+        let connected = match wait_until_reachable(&options, patience).await {
+            Ok(()) => store::pool::connect(options.clone(), connections_max).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(pool) => Ok(Self { pool, options, embedded }),
+            Err(error) => {
+                if let Some(embedded) = embedded
+                    && let Err(error) = embedded.close().await
+                {
+                    tracing::warn!(%error, "PostgreSQL was not stopped");
                 }
-                Err(error) => {
-                    if let Some(embedded) = embedded
-                        && let Err(error) = embedded.close().await
-                    {
-                        tracing::warn!(%error, "PostgreSQL was not stopped");
-                    }
-                    return Err(error).context("cannot connect to the database");
-                }
+                Err(error).context("cannot connect to the database")
             }
         }
     }
@@ -111,10 +109,24 @@ impl Database {
     /// When it does not stop.
     pub async fn close(self) -> anyhow::Result<()> {
         // A connection that is stuck in a query must not keep us: the server ends it.
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.pool.close()).await;
+        let _ = timeout(Duration::from_secs(5), self.pool.close()).await;
         match self.embedded {
             Some(embedded) => Ok(embedded.close().await?),
             None => Ok(()),
+        }
+    }
+}
+
+async fn wait_until_reachable(options: &PgConnectOptions, patience: Duration) -> Result<(), StoreError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let attempt = timeout(ATTEMPT_TIME_MAX, store::pool::reach(options)).await;
+        match attempt.unwrap_or(Err(StoreError::Database(sqlx::Error::PoolTimedOut))) {
+            Err(error) if error.is_unavailable() && Instant::now() + PAUSE < deadline => {
+                tracing::warn!(%error, "the database does not answer yet");
+                sleep(PAUSE).await;
+            }
+            reached => return reached,
         }
     }
 }

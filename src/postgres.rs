@@ -192,6 +192,16 @@ pub async fn access(settings: Settings) -> Result<Access, PostgresError> {
     }
 }
 
+/// Which server would run on a data directory: its major version, and where its binaries are.
+///
+/// # Errors
+/// When there are no usable binaries, or the directory was made by another version.
+pub fn find_server(settings: &Settings) -> Result<(u32, PathBuf), PostgresError> {
+    let major = cluster::cluster_major(&settings.data_dir.join("postgres"))?;
+    let found = binaries::find(settings.bin.as_deref(), major)?;
+    Ok((found.major, found.dir))
+}
+
 fn options(socket_dir: &Path) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass().socket(socket_dir).port(5432).username(NAME).database(NAME)
 }

@@ -140,7 +140,7 @@ impl Cluster {
 }
 
 /// Major version of an existing cluster; `None` when there is none yet.
-fn cluster_major(pgdata: &Path) -> Result<Option<u32>, PostgresError> {
+pub(super) fn cluster_major(pgdata: &Path) -> Result<Option<u32>, PostgresError> {
     if !pgdata.exists() {
         return Ok(None);
     }

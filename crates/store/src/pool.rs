@@ -24,6 +24,14 @@ pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<
         .await?)
 }
 
+/// Makes one connection and lets it go: a pool only ever says that time ran out, this says why.
+///
+/// # Errors
+/// Whatever keeps us from connecting: nobody listens, the name is unknown, the password is wrong.
+pub async fn reach(options: &PgConnectOptions) -> Result<(), StoreError> {
+    Ok(PgConnection::connect_with(options).await?.close().await?)
+}
+
 /// Opens the pool of the batch writer.
 ///
 /// Its statements only look rows up by key. A plan made while a table was still empty would scan it,
