@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::api::{self, Api};
 use crate::config::Config;
@@ -26,6 +26,7 @@ use crate::database::Database;
 use crate::instance::Lock;
 use crate::telemetry;
 use crate::workers::maintenance;
+use crate::workers::notify::{self, Notifier};
 pub use first_run::FirstRun;
 pub use supervision::Tasks;
 
@@ -54,6 +55,8 @@ pub struct Shared {
     pub stopping: watch::Receiver<bool>,
     /// Becomes true when the last request was answered: what requests wait for ends then.
     pub draining: watch::Receiver<bool>,
+    /// Notified after a commit that wrote signals, so that messages leave at once.
+    pub signals_written: Arc<Notify>,
     metrics: PrometheusHandle,
 }
 
@@ -137,6 +140,7 @@ async fn assemble(
         connect_options: database.options.clone(),
         stopping: stopping_seen,
         draining: draining_seen,
+        signals_written: Arc::default(),
         metrics: telemetry::metrics()?,
     };
     let mut tasks = Tasks::default();
@@ -164,7 +168,23 @@ async fn start_tasks(shared: &Shared, tasks: &mut Tasks) -> anyhow::Result<()> {
         maintenance.await;
         Ok(())
     });
+    let notifier =
+        Notifier::new(shared.pool.clone(), &notify_settings(shared)).context("cannot set up notifications")?;
+    let notify = notify::run(Arc::new(notifier), Arc::clone(&shared.signals_written), shared.stopping.clone());
+    tasks.spawn("notify", async move {
+        notify.await;
+        Ok(())
+    });
     Ok(())
+}
+
+fn notify_settings(shared: &Shared) -> notify::Settings {
+    notify::Settings {
+        base_url: shared.base_url.clone(),
+        smtp_url: shared.config.smtp_url.as_ref().map(|url| url.expose().to_owned()),
+        mail_from: shared.config.mail_from.clone(),
+        allow_private_webhooks: shared.config.allow_private_webhooks,
+    }
 }
 
 /// Registers every route.

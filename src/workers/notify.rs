@@ -27,7 +27,7 @@ use tokio::time::MissedTickBehavior;
 
 pub use attempt::Attempt;
 pub use guard::check_url as check_webhook_url;
-pub use smtp::check_url as check_smtp_url;
+pub use smtp::{check_url as check_smtp_url, probe as probe_smtp};
 pub use webhook::new_secret as new_webhook_secret;
 
 use flight::Flight;
@@ -262,8 +262,7 @@ pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch
     loop {
         tokio::select! {
             biased;
-            // An error means that the sender is gone, which is a shutdown too.
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             _ = upkeep.tick() => report(&mut healthy, notifier.upkeep(OffsetDateTime::now_utc()).await),
             () = wake.notified() => {}
             _ = poll.tick() => {}
@@ -276,6 +275,12 @@ pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch
         tracing::warn!(deliveries = cut.len(), "stopped before these deliveries were finished");
         report(&mut healthy, outbox::release(&notifier.pool, &cut).await.map(|_| ()));
     }
+}
+
+/// Waits for the stop. An error means that the sender is gone, which is one too.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // Without the guard that `wait_for` returns: held over an await it would tie the task to its thread.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// Fans out everything that waits, then starts what is due.

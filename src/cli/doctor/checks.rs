@@ -12,6 +12,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Finding;
 use crate::config::Config;
+use crate::workers::notify;
 use crate::{disk, postgres};
 
 /// PostgreSQL versions below this lack what the migrations use.
@@ -244,10 +245,18 @@ fn deliveries(backlog: notifications::Backlog, now: OffsetDateTime) -> Finding {
 
 pub(super) async fn mail(config: &Config) -> Vec<Finding> {
     const CHECK: &str = "mail";
-    let Some(_url) = &config.smtp_url else {
+    let Some(url) = &config.smtp_url else {
         return vec![Finding::ok(CHECK, "no mail server is set (smtp_url): nobody gets mail")];
     };
-    vec![Finding::ok(CHECK, "a mail server is set")]
+    vec![match notify::probe_smtp(url.expose()).await {
+        Ok(()) => Finding::ok(CHECK, "the mail server takes our connection"),
+        Err(error) => Finding::fail(
+            CHECK,
+            format!(
+                "the mail server does not take our connection ({error:#}): check host, port, TLS and password in smtp_url"
+            ),
+        ),
+    }]
 }
 
 /// A size in the unit that people read it in.

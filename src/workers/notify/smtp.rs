@@ -63,6 +63,14 @@ pub fn check_url(url: &str) -> anyhow::Result<()> {
     connect(url).map(|_| ())
 }
 
+/// Connects, speaks TLS, signs in where there is a password, and says goodbye.
+///
+/// # Errors
+/// Which of these did not work, in the server's words.
+pub async fn probe(url: &str) -> anyhow::Result<()> {
+    if connect(url)?.test_connection().await? { Ok(()) } else { bail!("it hangs up") }
+}
+
 /// Prepares the connection; it is made with the first mail.
 pub(super) fn connect(url: &str) -> anyhow::Result<Transport> {
     let server = parse(url)?;
