@@ -4,6 +4,7 @@ mod access;
 mod events;
 mod issues;
 mod schema;
+mod sentry_cli;
 mod updates;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use crate::support::{Database, Http, Project};
 /// An API with a project `shop` and a token that may do everything.
 struct Served {
     database: Database,
+    url: String,
     /// Shows the token.
     http: Http,
     /// Shows none.
@@ -39,7 +41,7 @@ impl Served {
         let url = serve(&database);
         let stranger = Http::new(&url);
         let writer = Writer::new(database.pool.clone());
-        Self { http: stranger.with_token(&token), stranger, database, shop, writer }
+        Self { http: stranger.with_token(&token), stranger, url, database, shop, writer }
     }
 
     async fn with_scopes(&self, scopes: &[Scope]) -> Http {
