@@ -13,7 +13,9 @@ pub mod auth;
 pub mod inflate;
 
 pub mod envelope;
+pub mod legacy;
 pub mod outcome;
+pub mod security;
 
 pub mod event;
 pub mod json;
