@@ -10,9 +10,9 @@ pub mod database;
 pub mod disk;
 pub mod error;
 pub mod group;
+pub mod ingest;
 pub mod instance;
 pub mod open_files;
-
 pub mod passwords;
 pub mod postgres;
 pub mod secrets;

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::database::Database;
+use crate::ingest::{self, Ingest};
 use crate::instance::Lock;
 use crate::telemetry;
 use crate::workers::maintenance;
@@ -57,6 +58,7 @@ pub struct Shared {
     pub draining: watch::Receiver<bool>,
     /// Notified after a commit that wrote signals, so that messages leave at once.
     pub signals_written: Arc<Notify>,
+    ingest: Ingest,
     metrics: PrometheusHandle,
 }
 
@@ -133,6 +135,8 @@ async fn assemble(
     let first_run = first_run::prepare(&database.pool, &base_url).await?;
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
+    let signals_written = Arc::<Notify>::default();
+    let (ingest, ingest_background) = open_ingest(&config, database, Arc::clone(&signals_written)).await?;
     let shared = Shared {
         config: Arc::new(config),
         base_url: base_url.clone(),
@@ -140,16 +144,36 @@ async fn assemble(
         connect_options: database.options.clone(),
         stopping: stopping_seen,
         draining: draining_seen,
-        signals_written: Arc::default(),
+        signals_written,
+        ingest,
         metrics: telemetry::metrics()?,
     };
     let mut tasks = Tasks::default();
+    tasks.spawn("ingest", ingest_background.run(shared.draining.clone()));
     start_tasks(&shared, &mut tasks).await?;
     let server = http_server(&shared, listener)?;
     let http = server.handle();
     tasks.spawn("http", async move { server.await.context("the HTTP server failed") });
     let tasks = tasks.watch(shared.stopping.clone());
     Ok(Parts { base_url, first_run, http, stopping, draining, tasks })
+}
+
+async fn open_ingest(
+    config: &Config,
+    database: &Database,
+    signals_written: Arc<Notify>,
+) -> anyhow::Result<(Ingest, ingest::Background)> {
+    let settings = ingest::Settings {
+        spool_dir: config.data_dir.join("spool"),
+        spool_bytes_max: config.spool_bytes_max,
+        queue_jobs_max: config.queue_events_max,
+        patience: ingest::Patience::default(),
+        signals_written,
+    };
+    let writers = store::pool::connect_writer(database.options.clone(), ingest::WRITER_CONNECTIONS)
+        .await
+        .context("cannot connect the batch writers")?;
+    ingest::open(&settings, database.pool.clone(), writers).await
 }
 
 /// Starts every background task.
@@ -191,6 +215,8 @@ fn notify_settings(shared: &Shared) -> notify::Settings {
 fn routes(shared: &Shared, config: &mut web::ServiceConfig) {
     config.app_data(web::Data::new(shared.clone()));
     config.configure(health::configure);
+    // Before the API: user feedback is posted to a path below the API's.
+    config.configure(ingest::configure(shared.ingest.clone()));
     config.configure(api::configure(Api {
         pool: shared.pool.clone(),
         org_slug: shared.config.org_slug.clone(),

@@ -4,6 +4,7 @@
 //! [`CHANGED_CHANNEL`] in its transaction, so that each process can read them again.
 
 use engine::ids::{KeyId, ProjectId};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -12,6 +13,22 @@ use crate::StoreError;
 /// The notification channel that says that a key was made, disabled or enabled. The payload is
 /// empty: whoever listens reads the keys again.
 pub const CHANGED_CHANNEL: &str = "firefinch_keys";
+
+/// Hears when keys change, on a connection of its own: one that listens for ever must not be one
+/// that requests wait for.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn listen(pool: &PgPool) -> Result<PgListener, StoreError> {
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
+    let mut listener = PgListener::connect_with(&own).await?;
+    listener.listen(CHANGED_CHANNEL).await?;
+    Ok(listener)
+}
 
 /// One client key.
 #[derive(Debug, Clone, PartialEq, Eq)]

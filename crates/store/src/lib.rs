@@ -22,5 +22,6 @@ pub mod people;
 pub mod pool;
 pub mod projects;
 pub mod releases;
+pub mod spool;
 
 pub use error::StoreError;

@@ -1,0 +1,270 @@
+//! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
+//!
+//! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
+//! `keys` (who may post), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
+//! (group commit), `spool` (when PostgreSQL is away), `live` (telling pages), `tally` (outcomes of
+//! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
+//! It must not know the pages, the API or the workers.
+
+mod body;
+mod keys;
+mod known;
+mod live;
+mod prepare;
+mod queue;
+mod receive;
+mod reply;
+mod routes;
+mod spool;
+mod tally;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use engine::ids::{EventId, ProjectId};
+use engine::outcome::{Category, Outcome, Reason};
+use sqlx::PgPool;
+use store::ingest::{OutcomeCount, Writer};
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use body::Patience;
+pub use routes::configure;
+
+use keys::Keys;
+use known::KnownKeys;
+use live::Live;
+use prepare::Prepared;
+use queue::{Job, Queue};
+use receive::{Received, Request, receive};
+use reply::Refusal;
+use spool::Spool;
+use tally::Tally;
+use writer::Sink;
+
+/// How often outcomes of refused requests are written, and gauges are set.
+const TALLY_PERIOD: Duration = Duration::from_secs(1);
+/// How often the spool is looked at. An event in it is this much older than it had to be.
+const DRAIN_PERIOD: Duration = Duration::from_millis(500);
+
+/// Connections that the batch writers need: one each, one for draining, one for outcomes.
+pub const WRITER_CONNECTIONS: u32 = writer::WRITERS as u32 + 2;
+
+/// What a person can set about ingest.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Directory of the spool.
+    pub spool_dir: PathBuf,
+    /// Disk that the spool may use.
+    pub spool_bytes_max: u64,
+    /// Requests that may wait for the batch writer.
+    pub queue_jobs_max: usize,
+    /// How long a body may take.
+    pub patience: Patience,
+    /// Notified after each commit that wrote signals to the outbox.
+    pub signals_written: Arc<Notify>,
+}
+
+/// The part of ingest that requests see; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    keys: Arc<Keys>,
+    known: Arc<KnownKeys>,
+    queue: Queue,
+    tally: Arc<Tally>,
+    patience: Patience,
+}
+
+/// The part of ingest that runs in the background.
+#[derive(Debug)]
+pub struct Background {
+    pool: PgPool,
+    writers: PgPool,
+    ingest: Ingest,
+    sink: Arc<Sink>,
+    jobs: mpsc::Receiver<Job>,
+}
+
+/// Opens the spool and reads the keys. `pool` is the shared one, `writers` comes from
+/// `store::pool::connect_writer`.
+///
+/// # Errors
+/// When the spool's directory cannot be used or the database cannot answer.
+pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow::Result<(Ingest, Background)> {
+    let dir = &settings.spool_dir;
+    let spool_id = Spool::id(dir).with_context(|| format!("cannot use the spool in {}", dir.display()))?;
+    let drained = store::spool::position(&pool, spool_id).await.context("cannot read the spool's position")?;
+    let spool = Spool::open(dir, settings.spool_bytes_max, drained)
+        .with_context(|| format!("cannot open the spool in {}", dir.display()))?;
+    let keys = Keys::load(pool.clone()).await.context("cannot read the client keys")?;
+    let (queue, jobs) = Queue::new(settings.queue_jobs_max);
+    let ingest = Ingest {
+        keys: Arc::new(keys),
+        known: Arc::default(),
+        queue,
+        tally: Arc::default(),
+        patience: settings.patience,
+    };
+    let sink = Sink {
+        writer: Writer::new(writers.clone()),
+        spool: Arc::new(spool),
+        known: Arc::clone(&ingest.known),
+        live: Arc::new(Live::default()),
+        tally: Arc::clone(&ingest.tally),
+        signals_written: Arc::clone(&settings.signals_written),
+        away: AtomicBool::new(false),
+    };
+    let background = Background { pool, writers, ingest: ingest.clone(), sink: Arc::new(sink), jobs };
+    Ok((ingest, background))
+}
+
+impl Ingest {
+    /// Understands a request and returns when what it brought is durable.
+    async fn submit(&self, request: Request) -> Result<Option<EventId>, Refusal> {
+        let project_id = request.origin.project_id;
+        let category = request.form.category();
+        let received = match self.understand(request).await {
+            Ok(received) => received,
+            Err(refusal) => {
+                self.count_refusal(project_id, category, &refusal);
+                return Err(refusal);
+            }
+        };
+        self.commit(project_id, &received.counted, received.events).await?;
+        match received.refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(received.id),
+        }
+    }
+
+    async fn understand(&self, request: Request) -> Result<Received, Refusal> {
+        if !request.is_heavy() {
+            return receive(&self.known, &request);
+        }
+        let known = Arc::clone(&self.known);
+        let received = actix_web::web::block(move || receive(&known, &request)).await;
+        received.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Waits until events and outcomes are durable.
+    async fn commit(
+        &self,
+        project_id: ProjectId,
+        counted: &[(Category, Outcome, Reason)],
+        events: Vec<Prepared>,
+    ) -> Result<(), Refusal> {
+        if counted.is_empty() && events.is_empty() {
+            return Ok(());
+        }
+        let categories: Vec<Category> = events.iter().map(|prepared| prepared.origin.category).collect();
+        match self.queue.push(events, outcomes(project_id, counted)) {
+            // The writer gone without an answer: it died, and the process is about to.
+            Ok(waiter) => waiter.await.unwrap_or(Err(Refusal::Stopping)),
+            Err(refusal) => {
+                for category in categories {
+                    let reason = refusal.reason().unwrap_or(Reason::Overload);
+                    self.tally.add(project_id, category, Outcome::RateLimited, reason, 1);
+                }
+                for (category, outcome, reason) in counted {
+                    self.tally.add(project_id, *category, *outcome, *reason, 1);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Counts a request whose items were never seen, as one.
+    fn count_refusal(&self, project_id: ProjectId, category: Category, refusal: &Refusal) {
+        if let Some(reason) = refusal.reason() {
+            self.tally.add(project_id, category, Outcome::Invalid, reason, 1);
+        }
+    }
+}
+
+/// Equal outcomes as one row.
+fn outcomes(project_id: ProjectId, counted: &[(Category, Outcome, Reason)]) -> Vec<OutcomeCount> {
+    let at = OffsetDateTime::now_utc();
+    let mut rows: Vec<OutcomeCount> = Vec::new();
+    for (category, outcome, reason) in counted {
+        let (category, outcome, reason) = (category.as_str(), outcome.as_str(), reason.as_str());
+        let same = |row: &&mut OutcomeCount| (row.category, row.outcome, row.reason) == (category, outcome, reason);
+        match rows.iter_mut().find(same) {
+            Some(row) => row.quantity += 1,
+            None => rows.push(OutcomeCount { project_id, at, category, outcome, reason, quantity: 1 }),
+        }
+    }
+    rows
+}
+
+impl Background {
+    /// Writes, drains and notifies until `draining` becomes true; then finishes what is queued. What
+    /// cannot be stored by then waits in the spool for the next start.
+    ///
+    /// # Errors
+    /// When one of its tasks panicked.
+    pub async fn run(self, mut draining: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let Self { pool, writers: connections, ingest, sink, jobs } = self;
+        let jobs = Arc::new(Mutex::new(jobs));
+        let mut writers = JoinSet::new();
+        for _ in 0..writer::WRITERS {
+            writers.spawn(writer::run(Arc::clone(&sink), Arc::clone(&jobs)));
+        }
+        let (stop, stopping) = watch::channel(false);
+        let live = Arc::clone(&sink.live);
+        let others = [
+            tokio::spawn(Arc::clone(&ingest.keys).keep_fresh(stopping.clone())),
+            tokio::spawn(keep_draining(Arc::clone(&sink), stopping.clone())),
+            tokio::spawn(keep_flushing(Arc::clone(&sink), ingest.queue.clone(), stopping.clone())),
+            tokio::spawn(async move { live.run(&pool, stopping).await }),
+        ];
+        tokio::select! {
+            _ = draining.wait_for(|draining| *draining) => {}
+            ended = writers.join_next() => bail!("a batch writer ended before its time: {ended:?}"),
+        }
+        ingest.queue.close();
+        while let Some(ended) = writers.join_next().await {
+            ended.context("a batch writer failed")?;
+        }
+        // Only now: the last batches are told about, and their outcomes flushed.
+        stop.send_replace(true);
+        for task in others {
+            task.await.context("an ingest task failed")?;
+        }
+        connections.close().await;
+        Ok(())
+    }
+}
+
+/// Empties the spool whenever there is something in it.
+async fn keep_draining(sink: Arc<Sink>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(DRAIN_PERIOD) => {}
+        }
+        if (!sink.spool.is_empty() || sink.away.load(Ordering::Relaxed)) && sink.drain().await {
+            tracing::info!("the spool is empty, the database is back");
+        }
+    }
+}
+
+/// Writes what was counted in memory, and shows how full everything is.
+async fn keep_flushing(sink: Arc<Sink>, queue: Queue, mut stop: watch::Receiver<bool>) {
+    loop {
+        let stopping = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = tokio::time::sleep(TALLY_PERIOD) => false,
+        };
+        metrics::gauge!("firefinch_queue_jobs").set(queue.depth() as f64);
+        metrics::gauge!("firefinch_spool_bytes").set(sink.spool.bytes() as f64);
+        sink.flush_tally(OffsetDateTime::now_utc()).await;
+        if stopping {
+            return;
+        }
+    }
+}

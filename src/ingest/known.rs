@@ -1,0 +1,60 @@
+//! Grouping keys that the database has, so that only new ones are explained.
+//!
+//! An explanation costs more than the keys themselves and is stored once per key. When a key that is
+//! remembered here was deleted meanwhile (with its issue), it is stored again without one; pages
+//! explain such a key from the event.
+
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
+
+use engine::event::Event;
+use engine::grouping;
+use engine::ids::ProjectId;
+use store::ingest::{NewEvent, NewKey};
+
+/// Keys remembered: about 40 bytes each. Beyond it the memory is emptied, which costs explanations.
+const KEYS_MAX: usize = 100_000;
+
+/// Keys that are stored.
+#[derive(Debug, Default)]
+pub(super) struct KnownKeys(RwLock<HashSet<(ProjectId, [u8; 16])>>);
+
+impl KnownKeys {
+    /// The keys of an event, with explanations of those that may be new.
+    pub(super) fn group(&self, project_id: ProjectId, event: &Event<'_>) -> Vec<NewKey> {
+        let keys = grouping::group(event).keys;
+        let new: Vec<bool> = {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            keys.iter().map(|key| !known.contains(&(project_id, key.hash))).collect()
+        };
+        let explanation = new.contains(&true).then(|| grouping::explain(event));
+        keys.iter()
+            .zip(new)
+            .map(|(key, new)| NewKey {
+                hash: key.hash,
+                variant: key.variant,
+                explanation: match &explanation {
+                    Some(explanation) if new => explanation.of_key(key.hash).to_string(),
+                    _ => "{}".to_owned(),
+                },
+                owns: key.owns,
+            })
+            .collect()
+    }
+
+    /// Remembers the keys of stored events.
+    pub(super) fn remember(&self, events: &[NewEvent]) {
+        let all = || events.iter().flat_map(|event| event.keys.iter().map(|key| (event.project_id, key.hash)));
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<_> = all().filter(|key| !known.contains(key)).collect();
+        drop(known);
+        if new.is_empty() {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + new.len() > KEYS_MAX {
+            known.clear();
+        }
+        known.extend(new);
+    }
+}

@@ -1,0 +1,157 @@
+//! From one event's JSON to the row that is stored.
+//!
+//! Owns the order of the pure stages: repair, parse, normalise, name, group, pack. Runs on the
+//! HTTP worker, without I/O, and again for what comes out of the spool.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+
+use engine::event::Event;
+use engine::ids::{EventId, ProjectId};
+use engine::normalize::{self, Arrival};
+use engine::outcome::Category;
+use engine::payload::{Codec, Packer};
+use engine::{json, limits, title};
+use store::ingest::NewEvent;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::known::KnownKeys;
+use super::reply::Refusal;
+
+/// What is known about an event besides its JSON. It is spooled with the event, so that a later
+/// version of these stages makes the same row from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) project_id: ProjectId,
+    pub(super) category: Category,
+    pub(super) received_at: OffsetDateTime,
+    pub(super) sent_at: Option<OffsetDateTime>,
+    pub(super) client_ip: Option<IpAddr>,
+}
+
+/// An event on its way to the database.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) origin: Origin,
+    pub(super) event: NewEvent,
+}
+
+/// An event item that is something else.
+pub(super) enum Kind {
+    Event(Box<Prepared>),
+    /// A transaction or feedback sent as an event.
+    Other(Category, Option<EventId>),
+}
+
+/// The client's own packing of the JSON, where it can be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed<'a> {
+    pub(super) codec: Codec,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Prepares one event. `header_id` is the envelope's, which wins over the event's own.
+pub(super) fn event(
+    known: &KnownKeys,
+    origin: Origin,
+    header_id: Option<EventId>,
+    json: &[u8],
+    packed: Option<Packed<'_>>,
+) -> Result<Kind, Refusal> {
+    if json.len() > limits::EVENT_BYTES_MAX {
+        return Err(Refusal::EventTooLarge(json.len()));
+    }
+    if let Ok(text) = std::str::from_utf8(json)
+        && !json::has_nul(json)
+        && let Ok(event) = Event::from_json(text)
+    {
+        return Ok(finish(known, origin, header_id, &event, text, packed));
+    }
+    let repaired = json::repair(json);
+    let event = Event::from_json(&repaired).map_err(|error| Refusal::Event(error.to_string()))?;
+    Ok(finish(known, origin, header_id, &event, &repaired, None))
+}
+
+fn finish(
+    known: &KnownKeys,
+    origin: Origin,
+    header_id: Option<EventId>,
+    event: &Event<'_>,
+    text: &str,
+    packed: Option<Packed<'_>>,
+) -> Kind {
+    let event_id = header_id.or(event.event_id);
+    match event.kind.get() {
+        Some("transaction") => return Kind::Other(Category::Transaction, event_id),
+        Some("feedback") => return Kind::Other(Category::Feedback, event_id),
+        _ => {}
+    }
+    // The only place where an id is made: SDKs that send none (PHP's events, some scripts).
+    let event_id = event_id.unwrap_or_else(|| EventId(Uuid::new_v4()));
+    let event = row(known, origin, event_id, event, || match packed {
+        Some(packed) => (packed.codec, packed.bytes.to_vec()),
+        None => PACKER.with_borrow_mut(|packer| packer.pack(text)),
+    });
+    Kind::Event(Box::new(Prepared { origin, event }))
+}
+
+thread_local! {
+    static PACKER: RefCell<Packer> = RefCell::default();
+}
+
+fn row(
+    known: &KnownKeys,
+    origin: Origin,
+    event_id: EventId,
+    event: &Event<'_>,
+    pack: impl FnOnce() -> (Codec, Vec<u8>),
+) -> NewEvent {
+    let arrival = Arrival { received_at: origin.received_at, sent_at: origin.sent_at, client_ip: origin.client_ip };
+    let normal = normalize::normalize(event, &arrival);
+    let (codec, payload) = pack();
+    let owned = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned);
+    NewEvent {
+        project_id: origin.project_id,
+        category: origin.category.as_str(),
+        event_id,
+        received_at: origin.received_at,
+        occurred_at: normal.occurred_at,
+        level: normal.level.as_str(),
+        platform: normal.platform.to_owned(),
+        ty: title::ty(event),
+        value: title::value(event),
+        title: title::title(event),
+        culprit: title::culprit(event),
+        location: title::location(event),
+        handled: title::handled(event),
+        release: owned(normal.release),
+        environment: owned(normal.environment),
+        dist: owned(normal.dist),
+        transaction: owned(normal.transaction),
+        server_name: owned(normal.server_name),
+        trace_id: normal.trace_id,
+        user_key: normal.user_key,
+        client_ip: normal.client_ip.map(|ip| ip.to_string()),
+        tags: normal.tags.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
+        codec: codec.number(),
+        payload,
+        keys: known.group(origin.project_id, event),
+    }
+}
+
+/// Makes the row of a spooled event again. The payload is stored as it was packed.
+pub(super) fn again(
+    known: &KnownKeys,
+    origin: Origin,
+    event_id: EventId,
+    codec: i16,
+    payload: Vec<u8>,
+) -> Result<Prepared, Refusal> {
+    let text = engine::payload::decode(codec, &payload).map_err(|error| Refusal::Event(error.to_string()))?;
+    let event = Event::from_json(&text).map_err(|error| Refusal::Event(error.to_string()))?;
+    let mut prepared = row(known, origin, event_id, &event, || (Codec::Json, Vec::new()));
+    prepared.codec = codec;
+    prepared.payload = payload;
+    Ok(Prepared { origin, event: prepared })
+}

@@ -1,0 +1,278 @@
+//! The ingest endpoints on one page (protocol, section 2).
+//!
+//! Every path is there with and without its trailing slash, because a redirect would lose the body;
+//! none looks at the Content-Type but the browser reports, which the protocol demands.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::Method;
+use actix_web::web::{self, Bytes, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use engine::auth::{AuthError, Credentials, PublicKey, Sources};
+use engine::ids::{EventId, ProjectId};
+use engine::inflate::Encoding;
+use engine::outcome::{Category, Outcome, Reason};
+use engine::security::Context;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::prepare::Origin;
+use super::receive::{Form, Request, envelope_dsn};
+use super::reply::{Refusal, Success, preflight};
+use super::{Ingest, body};
+
+/// Registers the endpoints.
+pub fn configure(ingest: Ingest) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config.app_data(web::Data::new(ingest));
+        for path in ["/api/{project_id}/envelope", "/tunnel"] {
+            config.service(post(path).route(web::post().to(envelope)));
+        }
+        for path in ["/api/{project_id}/store", "/api/store"] {
+            config.service(post(path).route(web::post().to(store)).route(web::get().to(store_by_query)));
+        }
+        for path in ["/api/{project_id}/security", "/api/{project_id}/csp-report"] {
+            config.service(post(path).route(web::post().to(security)));
+        }
+        config.service(post("/api/{project_id}/minidump").route(web::post().to(minidump)));
+        config.service(post("/api/{project_id}/nel").route(web::post().to(nel)));
+        config.service(post("/api/{project_id}/events/{event_id}/attachments").route(web::post().to(attachments)));
+        for path in ["/api/{project_id}/cron/{slug}", "/api/{project_id}/cron/{slug}/{key}"] {
+            config.service(post(path).route(web::post().to(cron)).route(web::get().to(cron)));
+        }
+        config.service(post("/api/0/projects/{org}/{project}/user-feedback").route(web::post().to(feedback)));
+    }
+}
+
+/// A resource with both slash forms, preflight, and 405 for every other method.
+fn post(path: &str) -> actix_web::Resource {
+    web::resource(vec![path.to_owned(), format!("{path}/")])
+        .route(web::method(Method::OPTIONS).to(|| async { preflight() }))
+        .default_service(web::to(|| async { Refusal::Method.respond() }))
+}
+
+type Taken = Result<Option<EventId>, Refusal>;
+
+async fn envelope(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("envelope", Success::Json, take_envelope(&request, payload, &ingest).await)
+}
+
+async fn store(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    // Some SDKs post envelopes to the old endpoint and say so.
+    let is_envelope = content_type(&request).eq_ignore_ascii_case("application/x-sentry-envelope");
+    let taken = if is_envelope {
+        take_envelope(&request, payload, &ingest).await
+    } else {
+        take(&request, payload, &ingest, |_| Form::Store).await
+    };
+    answer("store", Success::Json, taken)
+}
+
+async fn store_by_query(request: HttpRequest, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("store", Success::Gif, take_query(&request, &ingest).await)
+}
+
+async fn security(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    const TYPES: [&str; 6] = [
+        "application/json",
+        "application/csp-report",
+        "application/expect-ct-report",
+        "application/expect-ct-report+json",
+        "application/expect-staple-report",
+        "application/reports+json",
+    ];
+    let ty = content_type(&request);
+    if !TYPES.iter().any(|known| known.eq_ignore_ascii_case(&ty)) {
+        let taken = refuse(&request, payload, &ingest, Refusal::MediaType).await;
+        return answer("security", Success::Empty, taken);
+    }
+    let context = report_context(&request);
+    let taken = take(&request, payload, &ingest, |_| Form::Security(context)).await;
+    answer("security", Success::Empty, taken)
+}
+
+async fn minidump(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    let taken = count_only(&request, payload, &ingest, Category::Error).await;
+    answer("minidump", Success::DashedText, taken.map(|_| Some(EventId(Uuid::new_v4()))))
+}
+
+async fn nel(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("nel", Success::Empty, count_only(&request, payload, &ingest, Category::Security).await)
+}
+
+async fn attachments(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("attachments", Success::Created, count_only(&request, payload, &ingest, Category::Attachment).await)
+}
+
+async fn cron(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("cron", Success::Accepted, count_only(&request, payload, &ingest, Category::Monitor).await)
+}
+
+async fn feedback(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("user-feedback", Success::Json, count_only(&request, payload, &ingest, Category::Feedback).await)
+}
+
+fn answer(endpoint: &'static str, success: Success, taken: Taken) -> HttpResponse {
+    let response = match taken {
+        Ok(id) => success.respond(id),
+        Err(refusal) => {
+            tracing::debug!(endpoint, ?refusal, "refused");
+            refusal.respond()
+        }
+    };
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("firefinch_ingest_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
+    response
+}
+
+/// An envelope, which may name its key in its own header only (tunnels).
+async fn take_envelope(request: &HttpRequest, mut payload: Payload, ingest: &Ingest) -> Taken {
+    match credentials(request) {
+        Ok(None) => {}
+        Ok(Some(_)) | Err(_) => return take(request, payload, ingest, Form::Envelope).await,
+    }
+    let body = body::read(request, &mut payload, ingest.patience).await?;
+    let encoding = encoding(request, &body)?;
+    let dsn = envelope_dsn(encoding, &body)?.ok_or(Refusal::Auth(AuthError::Missing))?;
+    let path = path_project(request)?.unwrap_or(dsn.project_id);
+    let project_id = ingest.keys.project(dsn.public_key, Some(path)).await?;
+    let form = Form::Envelope(dsn.public_key);
+    ingest.submit(Request { origin: origin(request, project_id, &form), form, encoding, body }).await
+}
+
+/// A body from a request that names its key itself.
+async fn take(
+    request: &HttpRequest,
+    mut payload: Payload,
+    ingest: &Ingest,
+    form: impl FnOnce(PublicKey) -> Form,
+) -> Taken {
+    let (key, project_id) = match authenticate(request, ingest).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refuse(request, payload, ingest, refusal).await,
+    };
+    let form = form(key);
+    let origin = origin(request, project_id, &form);
+    let read = body::read(request, &mut payload, ingest.patience).await;
+    let read = read.and_then(|body| Ok((encoding(request, &body)?, body)));
+    match read {
+        Ok((encoding, body)) => ingest.submit(Request { form, origin, encoding, body }).await,
+        Err(refusal) => {
+            ingest.count_refusal(project_id, form.category(), &refusal);
+            Err(refusal)
+        }
+    }
+}
+
+/// The legacy `GET`: the body stands in the query.
+async fn take_query(request: &HttpRequest, ingest: &Ingest) -> Taken {
+    let (_, project_id) = authenticate(request, ingest).await?;
+    let data = request.query_string().split('&').find_map(|pair| pair.strip_prefix("sentry_data="));
+    // Base64 holds plus signs, which form decoding would turn into spaces.
+    let data: Vec<u8> = percent_encoding::percent_decode_str(data.unwrap_or_default()).collect();
+    let data: Vec<u8> = data.into_iter().map(|byte| if byte == b' ' { b'+' } else { byte }).collect();
+    let form = Form::Store;
+    let origin = origin(request, project_id, &form);
+    ingest.submit(Request { form, origin, encoding: Encoding::Identity, body: Bytes::from(data) }).await
+}
+
+/// An endpoint whose payload this version recognises and does not store.
+async fn count_only(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, category: Category) -> Taken {
+    let (_, project_id) = match authenticate(request, ingest).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refuse(request, payload, ingest, refusal).await,
+    };
+    body::discard(request, &mut payload, ingest.patience).await?;
+    ingest.commit(project_id, &[(category, Outcome::Dropped, Reason::NotSupported)], Vec::new()).await?;
+    Ok(None)
+}
+
+/// Refuses a request whose body is still on its way.
+async fn refuse(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, refusal: Refusal) -> Taken {
+    body::discard(request, &mut payload, ingest.patience).await?;
+    Err(refusal)
+}
+
+/// The key of a request, and the project that it may post to.
+async fn authenticate(request: &HttpRequest, ingest: &Ingest) -> Result<(PublicKey, ProjectId), Refusal> {
+    let key = match credentials(request)? {
+        Some(credentials) => credentials.key,
+        // Check-ins by URL alone: the key is the last segment.
+        None => match request.match_info().get("key") {
+            Some(key) => key.parse().map_err(Refusal::Auth)?,
+            None => return Err(Refusal::Auth(AuthError::Missing)),
+        },
+    };
+    let path = path_project(request)?;
+    Ok((key, ingest.keys.project(key, path).await?))
+}
+
+fn credentials(request: &HttpRequest) -> Result<Option<Credentials>, Refusal> {
+    let x_sentry_auth = header(request, "x-sentry-auth");
+    let authorization = header(request, "authorization");
+    let sources = Sources {
+        x_sentry_auth: x_sentry_auth.as_deref(),
+        authorization: authorization.as_deref(),
+        query: request.query_string(),
+    };
+    Credentials::read(&sources).map_err(Refusal::Auth)
+}
+
+/// The project that the path names; `None` for paths without one.
+fn path_project(request: &HttpRequest) -> Result<Option<ProjectId>, Refusal> {
+    match request.match_info().get("project_id") {
+        None => Ok(None),
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map(Some).map_err(|_| Refusal::ProjectPath)
+        }
+        Some(_) => Err(Refusal::ProjectPath),
+    }
+}
+
+/// All values of a header, whatever bytes they hold.
+fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<Cow<'r, str>> {
+    let mut values = request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let first = values.next()?;
+    Some(values.fold(first, |all, value| Cow::Owned(format!("{all}, {value}"))))
+}
+
+fn content_type(request: &HttpRequest) -> String {
+    let ty = header(request, "content-type").unwrap_or_default();
+    ty.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+fn encoding(request: &HttpRequest, body: &[u8]) -> Result<Encoding, Refusal> {
+    let name = header(request, "content-encoding").unwrap_or_default();
+    Ok(Encoding::parse(&name).map_err(Refusal::Inflate)?.sniff(body))
+}
+
+fn origin(request: &HttpRequest, project_id: ProjectId, form: &Form) -> Origin {
+    Origin {
+        project_id,
+        category: if matches!(form, Form::Security(_)) { Category::Security } else { Category::Error },
+        received_at: OffsetDateTime::now_utc(),
+        sent_at: None,
+        client_ip: client_ip(request),
+    }
+}
+
+/// The first address that proxies wrote down, else the peer.
+fn client_ip(request: &HttpRequest) -> Option<IpAddr> {
+    let forwarded = header(request, "x-forwarded-for").unwrap_or_default();
+    let first = forwarded.split(',').next().unwrap_or_default().trim();
+    let first = first.parse().ok().or_else(|| first.parse::<SocketAddr>().ok().map(|addr| addr.ip()));
+    first.or_else(|| request.peer_addr().map(|addr| addr.ip()))
+}
+
+fn report_context(request: &HttpRequest) -> Context {
+    let query = |name| {
+        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+        pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    Context {
+        release: query("sentry_release"),
+        environment: query("sentry_environment"),
+        user_agent: header(request, "user-agent").map(Cow::into_owned),
+    }
+}

@@ -1,0 +1,1 @@
+//! The spool against crashes, torn files and its bound.
