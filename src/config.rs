@@ -338,6 +338,10 @@ impl Config {
                 (4..=1000).contains(&self.database_connections_max),
                 "database_connections_max must be from 4 (writers, listener, pages) to 1000",
             ),
+            (
+                self.database_url.is_some() || self.database_connections_max <= 80,
+                "database_connections_max must be at most 80 for the embedded PostgreSQL, which allows 100",
+            ),
             (self.queue_events_max >= 1, "queue_events_max must be at least 1"),
             (self.http_connections_max >= 1, "http_connections_max must be at least 1"),
             (self.http_workers.is_none_or(|n| (1..=1024).contains(&n)), "http_workers must be from 1 to 1024"),

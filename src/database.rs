@@ -13,7 +13,8 @@ use store::StoreError;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Config;
-use crate::postgres::{self, Access, Postgres};
+use crate::instance;
+use crate::postgres::{self, Postgres, PostgresError};
 
 /// An open database.
 pub struct Database {
@@ -21,7 +22,7 @@ pub struct Database {
     pub pool: PgPool,
     /// How the pool connects, for those who need connections of their own.
     pub options: PgConnectOptions,
-    embedded: Option<Access>,
+    embedded: Option<Postgres>,
 }
 
 /// How long `serve` waits for the first answer: the database's machine may boot at the same time.
@@ -30,6 +31,9 @@ const SERVE_PATIENCE: Duration = Duration::from_secs(60);
 const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 /// One attempt: a firewall that swallows packets must not eat all the patience.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long to wait for a `serve` that is itself just starting, or for other commands to end.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(60);
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Connections of a command, which does one thing after the other.
 const COMMAND_CONNECTIONS_MAX: u32 = 2;
@@ -43,8 +47,8 @@ impl Database {
         let (options, embedded) = match &config.database_url {
             Some(url) => (parse_url(url.expose())?, None),
             None => {
-                let postgres = Postgres::start(config.embedded_postgres()).await?;
-                (postgres.options(), Some(postgres.into()))
+                let postgres = start_embedded(config).await?;
+                (postgres.options(), Some(postgres))
             }
         };
         Self::connect(options, embedded, config.database_connections_max, SERVE_PATIENCE).await
@@ -57,17 +61,14 @@ impl Database {
     pub async fn open_for_command(config: &Config) -> anyhow::Result<Self> {
         let (options, embedded) = match &config.database_url {
             Some(url) => (parse_url(url.expose())?, None),
-            None => {
-                let access = postgres::access(config.embedded_postgres()).await?;
-                (access.options.clone(), Some(access))
-            }
+            None => join_or_start_embedded(config).await?,
         };
         Self::connect(options, embedded, COMMAND_CONNECTIONS_MAX, COMMAND_PATIENCE).await
     }
 
     async fn connect(
         options: PgConnectOptions,
-        embedded: Option<Access>,
+        embedded: Option<Postgres>,
         connections_max: u32,
         patience: Duration,
     ) -> anyhow::Result<Self> {
@@ -79,7 +80,7 @@ impl Database {
             Ok(pool) => Ok(Self { pool, options, embedded }),
             Err(error) => {
                 if let Some(embedded) = embedded
-                    && let Err(error) = embedded.close().await
+                    && let Err(error) = embedded.stop().await
                 {
                     tracing::warn!(%error, "PostgreSQL was not stopped");
                 }
@@ -111,8 +112,46 @@ impl Database {
         // A connection that is stuck in a query must not keep us: the server ends it.
         let _ = timeout(Duration::from_secs(5), self.pool.close()).await;
         match self.embedded {
-            Some(embedded) => Ok(embedded.close().await?),
+            Some(postgres) => Ok(postgres.stop().await?),
             None => Ok(()),
+        }
+    }
+}
+
+/// Starts the embedded server for `serve`, who holds the directory's lock: whoever else runs the
+/// server is a command, which is about to end.
+async fn start_embedded(config: &Config) -> Result<Postgres, PostgresError> {
+    let deadline = Instant::now() + JOIN_TIME_MAX;
+    loop {
+        match Postgres::start(config.embedded_postgres()).await {
+            Err(PostgresError::Busy { .. }) if Instant::now() < deadline => {}
+            done => return done,
+        }
+    }
+}
+
+/// Joins the embedded server of a running `serve`, or starts it. Never joins that of another command,
+/// which would stop it under us: waits for its end instead.
+async fn join_or_start_embedded(config: &Config) -> anyhow::Result<(PgConnectOptions, Option<Postgres>)> {
+    let deadline = Instant::now() + JOIN_TIME_MAX;
+    loop {
+        if instance::is_served(&config.data_dir) {
+            if let Some(options) = postgres::running(&config.data_dir) {
+                return Ok((options, None));
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "a firefinch serve holds {}, but its PostgreSQL is not ready: see its log",
+                    config.data_dir.display()
+                );
+            }
+            sleep(LOOK_PAUSE).await;
+            continue;
+        }
+        match Postgres::start(config.embedded_postgres()).await {
+            Ok(postgres) => return Ok((postgres.options(), Some(postgres))),
+            Err(PostgresError::Busy { .. }) if Instant::now() < deadline => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

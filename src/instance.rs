@@ -12,6 +12,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::postgres;
 
+const FILE: &str = "serve.lock";
+
+/// True while some `serve` holds the lock.
+#[must_use]
+pub fn is_served(data_dir: &Path) -> bool {
+    let Ok(file) = File::open(data_dir.join(FILE)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// The held lock; released when dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -30,7 +39,7 @@ impl Lock {
     /// When the directory is not ours, or another process keeps it.
     pub async fn take(data_dir: &Path) -> anyhow::Result<Self> {
         postgres::claim(data_dir)?;
-        let path = data_dir.join("serve.lock");
+        let path = data_dir.join(FILE);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

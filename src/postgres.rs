@@ -39,9 +39,6 @@ const NAME: &str = "firefinch";
 /// `kill -9`.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a command waits for the server of a `firefinch serve` that is just starting.
-const ATTACH_PATIENCE: Duration = Duration::from_secs(30);
-
 /// What the embedded server is made from.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -64,6 +61,14 @@ pub enum PostgresError {
     /// The directory, the account or another process forbids it; the text says what to do.
     #[error("{0}")]
     Refused(String),
+    /// Another process runs the server of this directory.
+    #[error("{} is in use by another firefinch (process {holder}): stop it, or choose another data directory", data_dir.display())]
+    Busy {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Its process id, as it wrote it down.
+        holder: String,
+    },
     /// No usable binaries; the text says what to install.
     #[error("{0}")]
     NoBinaries(String),
@@ -148,48 +153,13 @@ impl Postgres {
     }
 }
 
-/// A connection for one command: to the running server, or to one started for the command.
-#[derive(Debug)]
-pub struct Access {
-    /// How to connect.
-    pub options: PgConnectOptions,
-    started: Option<Postgres>,
-}
-
-impl From<Postgres> for Access {
-    fn from(postgres: Postgres) -> Self {
-        Self { options: postgres.options(), started: Some(postgres) }
-    }
-}
-
-impl Access {
-    /// Stops the server again if it was started for this command.
-    ///
-    /// # Errors
-    /// When it does not stop.
-    pub async fn close(self) -> Result<(), PostgresError> {
-        match self.started {
-            Some(postgres) => postgres.stop().await,
-            None => Ok(()),
-        }
-    }
-}
-
-/// Attaches to the server of a running `firefinch serve`, or starts one for the time of a command.
-///
-/// # Errors
-/// As for `Postgres::start`.
-pub async fn access(settings: Settings) -> Result<Access, PostgresError> {
-    let data_dir = settings.data_dir.clone();
-    match Postgres::start(settings).await {
-        Ok(postgres) => Ok(postgres.into()),
-        Err(error) if is_locked(&data_dir) => {
-            let found = blocking(move || wait_for_server(&data_dir)).await?;
-            let socket_dir = found.ok_or(error)?;
-            Ok(Access { options: options(&socket_dir), started: None })
-        }
-        Err(error) => Err(error),
-    }
+/// How to connect to the server that another process runs on a data directory; `None` while it is not
+/// ready.
+#[must_use]
+pub fn running(data_dir: &Path) -> Option<PgConnectOptions> {
+    // The process is recognised by the directory that it works in, which has no symbolic links.
+    let pgdata = data_dir.canonicalize().ok()?.join("postgres");
+    cluster::running(&pgdata).filter(|server| server.ready).map(|server| options(&server.socket_dir))
 }
 
 /// Which server would run on a data directory: its major version, and where its binaries are.
@@ -222,11 +192,7 @@ fn lock(data_dir: &Path) -> Result<File, PostgresError> {
             let mut holder = String::new();
             // The number is for people; without it the message still says what is wrong.
             let _ = file.read_to_string(&mut holder);
-            return Err(PostgresError::Refused(format!(
-                "{} is in use by another firefinch (process {}): stop it, or choose another data directory",
-                data_dir.display(),
-                holder.trim()
-            )));
+            return Err(PostgresError::Busy { data_dir: data_dir.to_owned(), holder: holder.trim().to_owned() });
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -237,25 +203,6 @@ fn lock(data_dir: &Path) -> Result<File, PostgresError> {
     };
     write().map_err(PostgresError::io(format!("write {}", path.display())))?;
     Ok(file)
-}
-
-fn is_locked(data_dir: &Path) -> bool {
-    File::open(data_dir.join("firefinch.lock"))
-        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
-}
-
-/// The socket directory of the running server, once it is ready.
-fn wait_for_server(data_dir: &Path) -> Option<PathBuf> {
-    let deadline = Instant::now() + ATTACH_PATIENCE;
-    loop {
-        if let Some(server) = cluster::running(&data_dir.join("postgres")).filter(|server| server.ready) {
-            return Some(server.socket_dir);
-        }
-        if Instant::now() >= deadline || !is_locked(data_dir) {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PostgresError> {

@@ -45,9 +45,9 @@ pub(crate) fn claim(data_dir: &Path) -> Result<(), PostgresError> {
     match fs::read_to_string(&marker) {
         Ok(text) => check_format(data_dir, &text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut entries =
-                fs::read_dir(data_dir).map_err(PostgresError::io(format!("read {}", data_dir.display())))?;
-            if entries.next().is_some() {
+            let entries = fs::read_dir(data_dir).map_err(PostgresError::io(format!("read {}", data_dir.display())))?;
+            // The root of a file system of its own is not empty, and still nobody's.
+            if entries.flatten().any(|entry| entry.file_name() != "lost+found") {
                 return Err(PostgresError::Refused(format!(
                     "{} is not empty and was not made by Firefinch (it holds no file {MARKER}): choose an empty or a new \
                      directory",

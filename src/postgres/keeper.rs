@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pause before a dead server is started again; doubles up to the maximum while it keeps dying.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The log is started anew when it has grown beyond this at a start.
+/// A longer log becomes `postgres.log.1`.
 const LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
 /// Handle of the thread.
@@ -95,7 +95,7 @@ fn keep(
     let mut started = Instant::now();
     loop {
         match stopped.recv_timeout(LOOK_EVERY) {
-            Err(mpsc::RecvTimeoutError::Timeout) if server.is_alive(cluster) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) if server.is_alive(cluster) => bound_log(cluster),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 pid.store(0, Ordering::Relaxed);
                 tracing::error!(log = %cluster.log.display(), "the embedded PostgreSQL died, starting it again");
@@ -158,7 +158,7 @@ impl Server {
     }
 
     fn spawn(cluster: &Cluster, deadline: Instant) -> Result<Self, PostgresError> {
-        let log_start = prepare_log(cluster)?;
+        let log_start = prepare_log(cluster);
         let mut child = command(cluster)?.spawn().map_err(PostgresError::io("start postgres"))?;
         loop {
             if let Some(running) = cluster::running(&cluster.pgdata).filter(|running| running.ready) {
@@ -237,12 +237,25 @@ fn command(cluster: &Cluster) -> Result<Command, PostgresError> {
     for setting in SETTINGS.iter().chain(if cluster.throw_away { &THROW_AWAY[..] } else { &[] }) {
         command.args(["-c", setting]);
     }
+    command.args(["-c", &format!("wal_compression={}", wal_compression(cluster))]);
     cluster.account.apply(&mut command);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     if cluster.dies_with_us {
         die_with_us(&mut command);
     }
     Ok(command)
+}
+
+/// The best compression of full pages in the WAL that this build knows: lz4 costs a fraction of the
+/// built-in one, but not every build has it, and a server does not start with what it does not know.
+fn wal_compression(cluster: &Cluster) -> &'static str {
+    let mut probe = Command::new(cluster.binaries.dir.join("postgres"));
+    probe.arg("-D").arg(&cluster.pgdata).args(["-c", "wal_compression=lz4", "-C", "wal_compression"]);
+    cluster.account.apply(&mut probe);
+    match probe.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => "lz4",
+        _ => "on",
+    }
 }
 
 /// What differs from PostgreSQL's defaults. `fsync` and `synchronous_commit` stay on: an
@@ -285,14 +298,25 @@ fn die_with_us(command: &mut Command) {
 #[cfg(not(target_os = "linux"))]
 fn die_with_us(_: &mut Command) {}
 
-/// Empties a log that has grown too large; returns where the next start's lines begin.
-fn prepare_log(cluster: &Cluster) -> Result<u64, PostgresError> {
-    let length = std::fs::metadata(&cluster.log).map_or(0, |meta| meta.len());
-    if length > LOG_BYTES_MAX {
-        std::fs::write(&cluster.log, "").map_err(PostgresError::io(format!("empty {}", cluster.log.display())))?;
-        return Ok(0);
+/// Where the next start's lines begin in the log.
+fn prepare_log(cluster: &Cluster) -> u64 {
+    bound_log(cluster);
+    log_bytes(cluster)
+}
+
+fn log_bytes(cluster: &Cluster) -> u64 {
+    std::fs::metadata(&cluster.log).map_or(0, |meta| meta.len())
+}
+
+/// Keeps the log bounded. Copied and cut, not renamed: the server holds it open, in append mode.
+fn bound_log(cluster: &Cluster) {
+    if log_bytes(cluster) <= LOG_BYTES_MAX {
+        return;
     }
-    Ok(length)
+    let moved = std::fs::copy(&cluster.log, cluster.log.with_extension("log.1"));
+    if let Err(error) = moved.and_then(|_| std::fs::write(&cluster.log, "")) {
+        tracing::warn!(%error, log = %cluster.log.display(), "cannot shorten PostgreSQL's log");
+    }
 }
 
 /// The last lines that the server wrote since `start`.

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use firefinch::postgres::{Postgres, PostgresError, Settings, access};
+use firefinch::config::Config;
+use firefinch::database::Database;
+use firefinch::instance::Lock;
+use firefinch::postgres::{Postgres, PostgresError, Settings};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -74,27 +77,51 @@ async fn a_killed_server_is_started_again_under_us() {
 }
 
 #[tokio::test]
-async fn a_second_instance_is_refused_and_a_command_attaches() {
+async fn a_second_instance_is_refused() {
     let place = place();
     let postgres = start(&place.data).await;
     let refused = Postgres::start(settings(&place.data)).await.unwrap_err();
     let text = refused.to_string();
-    assert!(matches!(refused, PostgresError::Refused(_)));
+    assert!(matches!(refused, PostgresError::Busy { .. }));
     assert!(
         text.contains("is in use by another firefinch") && text.contains(&std::process::id().to_string()),
         "{text}"
     );
+    postgres.stop().await.unwrap();
+}
 
-    let command = access(settings(&place.data)).await.unwrap();
+#[tokio::test]
+async fn a_command_joins_a_running_serve_and_otherwise_starts_the_server() {
+    let place = place();
+    let config = Config::for_testing(place.data.clone(), None);
+    let lock = Lock::take(&place.data).await.unwrap();
+    let serving = Database::open_for_serving(&config).await.unwrap();
+    let command = Database::open_for_command(&config).await.unwrap();
     assert_eq!(answer(&command.options, "select 7::bigint").await.unwrap(), 7);
     command.close().await.unwrap();
-    assert_eq!(answer(&postgres.options(), "select 8::bigint").await.unwrap(), 8, "closing left the server alone");
-    postgres.stop().await.unwrap();
+    assert_eq!(answer(&serving.options, "select 8::bigint").await.unwrap(), 8, "closing left the server alone");
+    serving.close().await.unwrap();
+    drop(lock);
 
-    let command = access(settings(&place.data)).await.unwrap();
+    let command = Database::open_for_command(&config).await.unwrap();
     assert_eq!(answer(&command.options, "select 9::bigint").await.unwrap(), 9, "started for the command");
     command.close().await.unwrap();
     assert!(!place.data.join("postgres/postmaster.pid").exists(), "and stopped after it");
+}
+
+#[tokio::test]
+async fn commands_at_the_same_time_do_not_stop_the_server_under_each_other() {
+    let place = place();
+    let config = Config::for_testing(place.data.clone(), None);
+    let command = async || {
+        let database = Database::open_for_command(&config).await.unwrap();
+        let options = database.options.clone();
+        let answered = answer(&options, "select 1::bigint from pg_sleep(0.2)").await;
+        database.close().await.unwrap();
+        answered.unwrap()
+    };
+    let answers = tokio::join!(command(), command(), command());
+    assert_eq!(answers, (1, 1, 1));
 }
 
 #[tokio::test]
