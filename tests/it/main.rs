@@ -11,5 +11,7 @@ mod api;
 mod embedded_postgres;
 mod harness;
 mod maintenance;
+mod operations;
+mod people;
 mod tidy;
 mod write_path;

@@ -1,0 +1,101 @@
+//! What lets people and scripts in: the first-run link, sessions, tokens.
+
+use engine::access::{Email, Role, Scope};
+use firefinch::secrets::{self, Kind};
+use store::people::setup::{self, Claim};
+use store::people::tokens::{self, NewToken};
+use store::people::users::{self, NewUser};
+use store::people::{SecretHash, sessions};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+use crate::support::Database;
+
+const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
+
+fn email(text: &str) -> Email {
+    text.parse().unwrap()
+}
+
+async fn claim(db: &Database, hash: &SecretHash, address: &str) -> Option<users::User> {
+    let email = email(address);
+    let claim = Claim { hash, email: &email, name: "", password_hash: "x", now: NOW };
+    setup::claim(&db.pool, claim).await.unwrap()
+}
+
+async fn add(db: &Database, address: &str) -> users::User {
+    let email = email(address);
+    let new = NewUser { email: &email, name: "", role: Role::Member, password_hash: None, now: NOW };
+    users::create(&db.pool, new).await.unwrap()
+}
+
+#[tokio::test]
+async fn of_many_claimers_one_wins() {
+    let db = Database::create().await;
+    let hash = secrets::generate(Kind::SetupLink).hash;
+    assert!(setup::set(&db.pool, &hash, NOW).await.unwrap());
+    let claims = (0..4).map(|n| {
+        let db = &db;
+        async move { claim(db, &hash, &format!("p{n}@example.org")).await }
+    });
+    let winners: Vec<_> = futures_util::future::join_all(claims).await.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1);
+    assert_eq!(winners[0].role, Role::Admin);
+    assert!(!setup::set(&db.pool, &hash, NOW).await.unwrap(), "there is somebody now");
+    assert!(!setup::is_valid(&db.pool, &hash).await.unwrap());
+}
+
+#[tokio::test]
+async fn only_the_newest_link_works_and_only_while_there_is_nobody() {
+    let db = Database::create().await;
+    let [old, new] = [(); 2].map(|()| secrets::generate(Kind::SetupLink).hash);
+    for hash in [&old, &new] {
+        assert!(setup::set(&db.pool, hash, NOW).await.unwrap());
+    }
+    assert!(claim(&db, &old, "a@example.org").await.is_none());
+    assert!(setup::is_valid(&db.pool, &new).await.unwrap());
+    add(&db, "b@example.org").await;
+    assert!(claim(&db, &new, "a@example.org").await.is_none());
+}
+
+#[tokio::test]
+async fn sessions_end_with_time_sign_out_and_disabling() {
+    let db = Database::create().await;
+    let user = add(&db, "Jo@Example.org").await;
+    assert_eq!(users::by_email(&db.pool, "jo@example.ORG").await.unwrap().unwrap().id, user.id);
+    let hash = secrets::generate(Kind::Session).hash;
+    let end = NOW + Duration::days(1);
+    sessions::create(&db.pool, &hash, user.id, NOW, end).await.unwrap();
+    let find = async |at| sessions::find(&db.pool, &hash, at).await.unwrap();
+    assert_eq!(find(NOW).await.unwrap().user.id, user.id);
+    assert!(find(end).await.is_none());
+
+    let later = NOW + Duration::hours(1);
+    sessions::touch(&db.pool, &hash, later, later + Duration::days(1)).await.unwrap();
+    assert!(find(end).await.is_some(), "use moves the end");
+    sqlx::query("update users set disabled_at = now()").execute(&db.pool).await.unwrap();
+    assert!(find(NOW).await.is_none());
+    sqlx::query("update users set disabled_at = null").execute(&db.pool).await.unwrap();
+    assert_eq!(sessions::delete_of_user(&db.pool, user.id).await.unwrap(), 1);
+    assert!(find(NOW).await.is_none());
+}
+
+#[tokio::test]
+async fn tokens_work_until_they_expire_or_are_revoked() {
+    let db = Database::create().await;
+    let hash = secrets::generate(Kind::ApiToken).hash;
+    let expires_at = Some(NOW + Duration::days(7));
+    let new = NewToken { name: "ci", hash: &hash, scopes: &[Scope::ProjectWrite], now: NOW, expires_at };
+    let token = tokens::create(&db.pool, new).await.unwrap();
+    assert!(token.allows(Scope::ProjectRead) && !token.allows(Scope::EventRead));
+    let find = async |at| tokens::find_active(&db.pool, &hash, at).await.unwrap();
+    assert_eq!(find(NOW).await.unwrap().id, token.id);
+    assert!(find(NOW + Duration::days(8)).await.is_none());
+
+    tokens::touch(&db.pool, token.id, NOW).await.unwrap();
+    tokens::touch(&db.pool, token.id, NOW + Duration::seconds(30)).await.unwrap();
+    assert_eq!(find(NOW).await.unwrap().last_used_at, Some(NOW), "to the minute");
+    assert!(tokens::revoke(&db.pool, token.id, NOW).await.unwrap());
+    assert!(!tokens::revoke(&db.pool, token.id, NOW).await.unwrap());
+    assert!(find(NOW).await.is_none());
+}
