@@ -16,7 +16,7 @@ mod ruby;
 
 use std::borrow::Cow;
 
-use super::paths;
+use super::{message, paths};
 use crate::event::Frame;
 
 /// Whose code a frame is.
@@ -137,15 +137,29 @@ const RUNTIME: Ruling = (Role::Library, "part of the language runtime");
 const MACHINERY: Ruling = (Role::Noise, "machinery whose frames come and go with versions");
 const SDK: Ruling = (Role::Noise, "frame of the SDK itself");
 
+/// Bytes of a name that are looked at. Templates of C++ reach thousands; nobody can tell names apart
+/// that differ only later, and hostile ones must not cost more.
+const NAME_BYTES_MAX: usize = 2048;
+
+/// The function as sent.
+fn name<'e>(frame: &'e Frame<'_>) -> &'e str {
+    message::head(frame.function.trimmed().unwrap_or_default(), NAME_BYTES_MAX)
+}
+
+/// The module or class as sent.
+fn module<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
+    frame.module.trimmed().map(|module| message::head(module, NAME_BYTES_MAX))
+}
+
 /// The full path if sent, else the short one.
 fn path<'e>(frame: &'e Frame<'_>) -> &'e str {
-    frame.abs_path.trimmed().or_else(|| frame.filename.trimmed()).unwrap_or_default()
+    message::head(frame.abs_path.trimmed().or_else(|| frame.filename.trimmed()).unwrap_or_default(), NAME_BYTES_MAX)
 }
 
 /// The relative file if there is one: it is free of deploy folders.
 fn file<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     let file = frame.filename.trimmed().or_else(|| frame.abs_path.trimmed()).unwrap_or_default();
-    if file.starts_with('<') { Cow::Borrowed("") } else { paths::short(file) }
+    if file.starts_with('<') { Cow::Borrowed("") } else { paths::short(message::head(file, NAME_BYTES_MAX)) }
 }
 
 fn has_any(text: &str, needles: &[&str]) -> bool {

@@ -93,6 +93,15 @@ fn stem(name: &str) -> Cow<'_, str> {
     without_volatile(name.strip_suffix(".min").unwrap_or(name))
 }
 
+/// A route or task without the ids in it: `/users/42` is `/users/*`.
+pub(super) fn route(name: &str) -> Cow<'_, str> {
+    let varies = |part: &str| part.bytes().any(|b| b.is_ascii_digit()) && !tokens::is_word_with_digits(part);
+    if !name.split('/').any(varies) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.split('/').map(|part| if varies(part) { "*" } else { part }).collect::<Vec<_>>().join("/"))
+}
+
 /// Drops volatile parts between `.`, `-`, `_`, `~` and `@`.
 pub(super) fn without_volatile(name: &str) -> Cow<'_, str> {
     const JOINTS: [char; 5] = ['.', '-', '_', '~', '@'];

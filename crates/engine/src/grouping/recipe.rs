@@ -6,7 +6,7 @@ use super::images::Images;
 use super::record::Recorder;
 use super::stack::{Basis, CleanFrame, Stack};
 use super::subject::{self, CleanException, Subject};
-use super::{families, fingerprint, message, stack};
+use super::{families, fingerprint, message, paths};
 use crate::event::{Csp, Event};
 
 /// Writes the keys of an event; at least one.
@@ -263,14 +263,14 @@ fn blocked(uri: &str) -> &str {
 fn write_nothing(event: &Event<'_>, out: &mut impl Recorder) {
     if let Some(template) = &event.template {
         out.begin("v1:template", true);
-        out.part("place", &stack::template_place(template.filename.or_empty()));
+        out.part("place", &paths::short(template.filename.or_empty()));
         out.part("line", &normal_line(template.context_line.or_empty(), None));
     } else {
         out.begin("v1:empty", true);
         out.part("platform", event.platform.or_empty());
         out.part("logger", &subject::logger(event));
-        out.part("transaction", &message::template(event.transaction.or_empty()));
-        out.part("culprit", &message::template(event.culprit.or_empty()));
+        out.part("transaction", &paths::route(event.transaction.or_empty()));
+        out.part("culprit", &paths::route(event.culprit.or_empty()));
     }
     out.end();
 }

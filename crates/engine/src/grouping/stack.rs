@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::clean::{self, Cleaner, Role};
-use super::{images::Images, paths};
+use super::images::Images;
 use crate::event::{Frame, Stacktrace};
 
 /// Longest cycle of calls that is recognised: `a` calls `b` calls `c` calls `d` calls `a`.
@@ -124,9 +124,10 @@ fn cleaner(frame: &Frame<'_>, platform: &str) -> &'static Cleaner {
 /// Whose frame it is; one without names is judged by the image it lies in.
 fn ruling(frame: &Frame<'_>, platform: &str, images: &Images) -> clean::Ruling {
     let named = frame.function.get().is_some() || frame.filename.get().is_some() || frame.module.get().is_some();
-    match images.path(frame) {
-        Some((path, _)) if !named && frame.in_app.is_none() => clean::image_ruling(path),
-        _ => clean::ruling(cleaner(frame, platform), frame),
+    let image = if named || frame.in_app.is_some() { None } else { images.path(frame) };
+    match image {
+        Some((path, _)) => clean::image_ruling(path),
+        None => clean::ruling(cleaner(frame, platform), frame),
     }
 }
 
@@ -186,11 +187,6 @@ pub(super) fn notes<'e>(stack: &'e Stacktrace<'_>, platform: &str, images: &Imag
         }
     };
     stack.frames.iter().zip(&rulings).map(note).collect()
-}
-
-/// The place of a template file.
-pub(super) fn template_place(path: &str) -> Cow<'_, str> {
-    paths::short(path)
 }
 
 #[cfg(test)]

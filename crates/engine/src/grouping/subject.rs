@@ -11,6 +11,7 @@ use super::images::Images;
 use super::stack::{self, Basis, Stack};
 use super::{families, message, paths, tokens};
 use crate::event::{Event, Exception, Stacktrace};
+use crate::limits;
 
 /// What an event is about.
 pub(super) enum Subject<'e> {
@@ -83,6 +84,7 @@ impl<'e> CleanException<'e> {
 
 /// A class without what a runtime or a build adds to its name.
 fn class(ty: &str) -> Cow<'_, str> {
+    let ty = message::head(ty, limits::NAME_CHARS_MAX);
     // `class@anonymous\0/path:18$4f`, `Foo$$EnhancerBySpringCGLIB$$a3f41b2c`
     let ty = ty.split('\0').next().unwrap_or(ty);
     Cow::Borrowed(ty.split("$$").next().unwrap_or(ty))

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, Ruling, SDK, cow, starts_with_any};
+use super::{APP, LIBRARY, Ruling, SDK, cow, file, module, name, starts_with_any};
 use crate::event::Frame;
-use crate::grouping::paths;
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     frame.module.or_empty().starts_with("Sentry.").then_some(SDK)
@@ -17,7 +16,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     // `async Task<IActionResult> Cart.Add(string sku)`, `decimal Price.Lookup(string sku)+(Row r) => { }`
     let signature = name.split('(').next().unwrap_or(name).trim();
     let method = signature.rsplit(' ').next().unwrap_or(signature);
@@ -32,7 +31,7 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    match frame.module.trimmed() {
+    match module(frame) {
         Some(module) => {
             let module = module.split('`').next().unwrap_or(module);
             match module.split_once("+<") {
@@ -43,7 +42,7 @@ pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
                 },
             }
         }
-        None => paths::short(frame.filename.trimmed().unwrap_or_default()),
+        None => file(frame),
     }
 }
 

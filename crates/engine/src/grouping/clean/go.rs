@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Role, Ruling, SDK, cow, has_any, path};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Role, Ruling, SDK, cow, has_any, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -35,7 +35,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     let mut cleaned = String::with_capacity(name.len());
     let mut depth = 0usize;
     for c in name.chars() {
@@ -59,7 +59,7 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    match frame.module.trimmed() {
+    match module(frame) {
         Some("main") | None => {
             let file = paths::short(path(frame));
             if file.is_empty() { Cow::Borrowed("main") } else { file }

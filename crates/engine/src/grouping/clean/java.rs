@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, has_any, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, has_any, module, name, starts_with_any};
 use crate::event::Frame;
-use crate::grouping::paths;
 
 /// Classes made at run time. Whether they stand in a stack depends on configuration and warm-up.
 const GENERATED: &[&str] = &[
@@ -88,7 +87,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     // `lambda$ship$3`: the number counts lambdas of the class.
     if let Some(rest) = name.strip_prefix("lambda$") {
         let method = rest.rsplit_once('$').map_or(rest, |(method, _)| method);
@@ -101,8 +100,8 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let Some(module) = frame.module.trimmed() else {
-        return paths::short(frame.filename.trimmed().unwrap_or_default());
+    let Some(module) = module(frame) else {
+        return file(frame);
     };
     // `Outer$1`, `Outer$fn__12`: inner classes without a name are counted.
     let mut class = module;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, has_any, path, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, has_any, module, name, path, starts_with_any};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -48,7 +48,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     let name = name.split(" [as ").next().unwrap_or(name);
     let name = name.strip_prefix("async ").unwrap_or(name);
     let name = name.strip_prefix("new ").unwrap_or(name);
@@ -61,7 +61,7 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    match frame.module.trimmed() {
+    match module(frame) {
         // A module that is only the page's or the bundle's path is cleaned as a path.
         Some(module) if !starts_with_any(module, &["http", "/"]) && !module.starts_with('<') => {
             if module.contains('/') && !module.contains(':') {
@@ -70,7 +70,7 @@ pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
                 paths::without_volatile(module)
             }
         }
-        _ => paths::short(frame.abs_path.trimmed().or_else(|| frame.filename.trimmed()).unwrap_or_default()),
+        _ => paths::short(path(frame)),
     }
 }
 

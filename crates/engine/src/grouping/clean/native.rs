@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, cow, has_any, path, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, cow, has_any, name, path, starts_with_any};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -109,7 +109,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let raw = frame.function.trimmed().unwrap_or_default();
+    let raw = name(frame);
     if matches!(raw, "<unknown>" | "<redacted>" | "??" | "?") {
         return Cow::Borrowed("");
     }
@@ -162,11 +162,24 @@ fn without_prefixes(name: &str) -> &str {
 }
 
 /// Drops what stands in angle brackets and parentheses, keeping `<A as B>::f` as `A::f`.
-fn without_arguments(name: &str) -> String {
+fn without_arguments(name: &str) -> Cow<'_, str> {
+    if !name.contains(['<', '(', ' ']) {
+        return Cow::Borrowed(name);
+    }
+    if !has_any(name, &["(anonymous namespace)", "operator()"]) {
+        return Cow::Owned(without_brackets(name));
+    }
+    // Two pairs of parentheses that are names.
     let name = name.replace("(anonymous namespace)", "{anon}").replace("operator()", "{call}");
+    let name = without_brackets(&name);
+    Cow::Owned(name.replace("{anon}", "(anonymous namespace)").replace("{call}", "operator()"))
+}
+
+fn without_brackets(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let (mut angle, mut paren, mut self_type) = (0usize, 0usize, None);
     let mut previous = ' ';
+    let last_call = name.rfind(")::");
     for (at, c) in name.char_indices() {
         match c {
             // `operator<`, `operator->` and friends are names, not brackets.
@@ -187,7 +200,7 @@ fn without_arguments(name: &str) -> String {
                 if paren == 0 && !out.is_empty() && !out.ends_with(' ') {
                     // The argument list of the outermost name: what follows is `const` and the like,
                     // or a lambda inside.
-                    if !name[at..].contains(")::") {
+                    if last_call.is_none_or(|last| last < at) {
                         break;
                     }
                 }
@@ -205,14 +218,16 @@ fn without_arguments(name: &str) -> String {
     }
     // A return type stands in front of the last space.
     let out = out.trim();
-    let out = out.rsplit(' ').find(|part| !matches!(*part, "const" | "&" | "&&")).unwrap_or(out);
-    out.replace("{anon}", "(anonymous namespace)").replace("{call}", "operator()")
+    out.rsplit(' ').find(|part| !matches!(*part, "const" | "&" | "&&")).unwrap_or(out).to_owned()
 }
+
+/// Closures in closures that are peeled off one name.
+const SUFFIXES_MAX: usize = 16;
 
 /// Closures, compilers' clones and Rust's hashes.
 fn without_suffixes(name: &str) -> &str {
     let mut name = name;
-    loop {
+    for _ in 0..SUFFIXES_MAX {
         let shorter = name
             .strip_suffix("::{{closure}}")
             .or_else(|| name.strip_suffix("::operator()"))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, Ruling, file, has_any, path};
+use super::{APP, LIBRARY, Ruling, file, has_any, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -28,7 +28,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     let anonymous = matches!(name, "?" | "<anonymous>" | "<unknown>" | "<redacted>" | "??" | "anonymous");
     if anonymous {
         return Cow::Borrowed("");
@@ -42,7 +42,7 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     match file(frame) {
-        empty if empty.is_empty() => frame.module.trimmed().map_or(empty, paths::without_volatile),
+        empty if empty.is_empty() => module(frame).map_or(empty, paths::without_volatile),
         file => file,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{LIBRARY, RUNTIME, Ruling, SDK, has_any, other, path};
+use super::{LIBRARY, RUNTIME, Ruling, SDK, has_any, name, other, path};
 use crate::event::Frame;
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
@@ -21,7 +21,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     // `class@anonymous\0/path/File.php:18$4f::lookup`
     if let Some(at) = name.find("@anonymous") {
         let method = name.rsplit_once("::").map_or("", |(_, method)| method);

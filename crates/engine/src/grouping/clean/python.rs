@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, has_any, path};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, has_any, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -27,7 +27,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     // Qualified names (3.11) carry the way to a nested function; older ones only its own name.
     let name = name.rsplit_once("<locals>.").map_or(name, |(_, inner)| inner);
     if let Some(rest) = name.strip_prefix("<attrs generated ") {
@@ -37,7 +37,7 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    match frame.module.trimmed() {
+    match module(frame) {
         // A template's module is its whole path.
         Some(module) if module.contains(['/', '\\']) => paths::short(module),
         Some("__main__") | None => file(frame),

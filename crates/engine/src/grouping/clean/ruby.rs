@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{LIBRARY, Ruling, SDK, has_any, other, path};
+use super::{LIBRARY, Ruling, SDK, has_any, name, other, path};
 use crate::event::Frame;
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
@@ -18,7 +18,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = frame.function.trimmed().unwrap_or_default();
+    let name = name(frame);
     // `block (2 levels) in x`, `rescue in x`, `ensure in x`
     let name = name.rsplit_once(" in ").map_or(name, |(_, method)| method);
     // Since 3.4 labels carry their class: `Loans#fine`, `Loans.fine`.
