@@ -13,5 +13,6 @@ mod harness;
 mod maintenance;
 mod operations;
 mod people;
+mod notify;
 mod tidy;
 mod write_path;

@@ -6,6 +6,8 @@
 //! - `TestServer::start().await`: the real server in this process, with a `Database` of its own;
 //! - `ServerProcess::start(settings).await`: the real binary, for signals, crashes and commands;
 //! - `Http::new(url)`: `get`, `put`, `post_event`, `post_envelope`, and `request` + `send` for the rest;
+//! - `smtp::MailServer` and `receiver::Receiver`: the other ends of mails and webhooks, which can refuse,
+//!   go away and come back;
 //! - `until(what, condition).await`: polls a condition until it holds, or fails naming it.
 // Until each helper has its first user.
 #![allow(dead_code, unused_imports)]
@@ -15,6 +17,8 @@ mod database;
 mod fixtures;
 mod http;
 mod process;
+pub mod receiver;
+pub mod smtp;
 mod server;
 mod wait;
 

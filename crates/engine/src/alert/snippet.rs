@@ -111,7 +111,7 @@ fn cut(number: u32, failing: bool, line: &[char], mark: Option<(usize, usize)>, 
     let mut shown = Line {
         number,
         failing,
-        text: format!("{}{}", if skip > 0 { CUT } else { "" }, part(skip, start)),
+        text: if skip > 0 { format!("{CUT}{}", part(skip, start).trim_start()) } else { part(skip, start) },
         mark: part(start, end),
         rest: part(end, line.len()),
     };

@@ -1,0 +1,223 @@
+//! Webhooks, over real HTTP.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use firefinch::workers::notify::{Attempt, Delivered, Notifier};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use store::notifications::find_destination;
+use time::Duration;
+
+use super::{THEN, World, assert_snapshot};
+use crate::support::receiver::{Receiver, Request};
+
+async fn fan_out_and_deliver(notifier: &Arc<Notifier>, after: Duration) -> Delivered {
+    notifier.fan_out(THEN + after).await.unwrap();
+    notifier.deliver_due(THEN + after).await.unwrap()
+}
+
+const SENT: Delivered = Delivered { sent: 1, later: 0, dead: 0 };
+const LATER: Delivered = Delivered { sent: 0, later: 1, dead: 0 };
+const DEAD: Delivered = Delivered { sent: 0, later: 0, dead: 1 };
+
+/// Verifies a request as `docs/webhooks.md` tells receivers to.
+fn assert_signed(request: &Request) {
+    let signed = format!("{}.{}.{}", request.header("webhook-id"), request.header("webhook-timestamp"), request.body);
+    let mut mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+    mac.update(signed.as_bytes());
+    let sent = BASE64.decode(request.header("webhook-signature").strip_prefix("v1,").unwrap()).unwrap();
+    mac.verify_slice(&sent).unwrap();
+}
+
+#[tokio::test]
+async fn new_and_regressed_are_one_signed_request_each() {
+    let world = World::new().await;
+    let receiver = Receiver::start(&[]).await;
+    world.webhook_to(&receiver.url()).await;
+    let notifier = world.notifier(&world.settings());
+
+    world.write(vec![world.event(1, 1, THEN)]).await;
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::ZERO).await, SENT);
+    world.resolve(THEN + Duration::MINUTE).await;
+    world.write(vec![world.event(2, 1, THEN + Duration::HOUR), world.event(3, 1, THEN + Duration::HOUR)]).await;
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::HOUR).await, SENT);
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::HOUR * 2).await, Delivered::default());
+
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 2);
+    for request in &requests {
+        assert_eq!(request.line, "POST /hook HTTP/1.1");
+        assert_eq!(request.header("content-type"), "application/json");
+        assert!(request.header("user-agent").starts_with("Firefinch-Webhook/"));
+        assert_eq!(request.json()["id"], request.header("webhook-id"));
+        assert_signed(request);
+    }
+    let at = |request: &Request| request.header("webhook-timestamp").parse::<i64>().unwrap();
+    assert!(
+        (at(&requests[0]) - THEN.unix_timestamp()).abs() < 5,
+        "the time of sending, for receivers to refuse old ones"
+    );
+    assert_eq!(requests[0].json()["type"], "issue.new");
+    assert_eq!(requests[1].json()["type"], "issue.regressed");
+    assert_ne!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    for (name, request) in [("new", &requests[0]), ("regressed", &requests[1])] {
+        let mut body = request.json();
+        // Ids that a retried transaction took are not given again, so they differ from run to run.
+        let issue = body["issue"]["id"].to_string();
+        assert_eq!(body["issue"]["url"], format!("https://errors.example/issues/{issue}"));
+        body["issue"]["id"] = 412.into();
+        body["issue"]["url"] = "https://errors.example/issues/412".into();
+        body["id"] = "dlv_1093".into();
+        assert_snapshot(&format!("webhook/{name}.json"), &format!("{body:#}\n"));
+    }
+}
+
+#[tokio::test]
+async fn every_repetition_has_the_same_id() {
+    let world = World::new().await;
+    let answers =
+        ["503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "429 Slow\r\nContent-Length: 0\r\nRetry-After: 100\r\n\r\n"];
+    let receiver = Receiver::start(&answers).await;
+    world.webhook_to(&receiver.url()).await;
+    let notifier = world.notifier(&world.settings());
+    world.write(vec![world.event(1, 1, THEN)]).await;
+
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::ZERO).await, LATER);
+    assert_eq!(world.states().await, ["Pending : HTTP 503 Service Unavailable: busy"]);
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::seconds(5)).await, LATER);
+    let wait = world.deliveries().await[0].next_attempt_at - THEN;
+    assert!(wait >= Duration::seconds(105) && wait < Duration::seconds(110), "it asked for 100 s: {wait}");
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::seconds(60)).await, Delivered::default());
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::seconds(120)).await, SENT);
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| request.header("webhook-id") == requests[0].header("webhook-id")));
+    requests.iter().for_each(assert_signed);
+}
+
+#[tokio::test]
+async fn answers_that_repetition_cannot_change_are_final() {
+    let world = World::new().await;
+    let answers = [
+        "400 Bad\r\nContent-Length: 10\r\n\r\nno\r\nthanks",
+        "410 Gone\r\nContent-Length: 0\r\n\r\n",
+        "302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    ];
+    let receiver = Receiver::start(&answers).await;
+    world.webhook_to(&receiver.url()).await;
+    let notifier = world.notifier(&world.settings());
+    for n in 1..=3_u8 {
+        world.write(vec![world.event(u128::from(n), n, THEN)]).await;
+        assert_eq!(fan_out_and_deliver(&notifier, Duration::ZERO).await, DEAD);
+    }
+    assert_eq!(
+        world.states().await,
+        [
+            "Dead : HTTP 400 Bad Request: no thanks",
+            "Dead : HTTP 410 Gone",
+            "Dead : HTTP 302 Found (redirects are not followed)",
+        ]
+    );
+    assert_eq!(receiver.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn endless_answers_and_broken_ones_do_no_harm() {
+    let world = World::new().await;
+    let answers = ["200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", "what is this", "299 Fine\r\n\r\n"];
+    let receiver = Receiver::start(&answers).await;
+    world.webhook_to(&receiver.url()).await;
+    let notifier = world.notifier(&world.settings());
+    for (n, expected) in [(1, SENT), (2, LATER), (3, SENT)] {
+        world.write(vec![world.event(u128::from(n), n, THEN)]).await;
+        assert_eq!(fan_out_and_deliver(&notifier, Duration::ZERO).await, expected, "answer {n}");
+    }
+}
+
+#[tokio::test]
+async fn private_addresses_are_refused_unless_the_configuration_allows_them() {
+    let world = World::new().await;
+    let receiver = Receiver::start(&[]).await;
+    let mut settings = world.settings();
+    settings.allow_private_webhooks = false;
+    let guarded = world.notifier(&settings);
+    let by_name = format!("http://localhost:{}/", receiver.port);
+    for url in [receiver.url(), by_name.clone(), format!("http://[::ffff:127.0.0.1]:{}/", receiver.port)] {
+        let id = world.webhook_to(&url).await;
+        let destination = find_destination(world.pool(), id).await.unwrap().unwrap();
+        let (_, attempt) = guarded.test(&destination, &[], THEN).await.remove(0);
+        let Attempt::Dead { error } = attempt else { panic!("{url}: {attempt:?}") };
+        assert!(error.contains("is not a public address; allow_private_webhooks"), "{url}: {error}");
+    }
+    assert!(receiver.requests().is_empty());
+
+    let id = world.webhook_to(&by_name).await;
+    let destination = find_destination(world.pool(), id).await.unwrap().unwrap();
+    let (_, attempt) = world.notifier(&world.settings()).test(&destination, &[], THEN).await.remove(0);
+    assert_eq!(attempt, Attempt::Sent { answer: "HTTP 200 OK: ok".to_owned() });
+    let requests = receiver.requests();
+    assert_eq!(requests[0].json()["type"], "test");
+    assert_signed(&requests[0]);
+}
+
+#[tokio::test]
+async fn the_schema_describes_what_is_sent() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let read = |name: &str| std::fs::read_to_string(format!("{root}/{name}")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&read("docs/webhook.schema.json")).unwrap();
+    for name in ["new", "regressed"] {
+        let body: serde_json::Value =
+            serde_json::from_str(&read(&format!("tests/fixtures/webhook/{name}.json"))).unwrap();
+        assert_described(&schema, &schema, &body, name);
+    }
+}
+
+/// Each key is described, each required one is there, and each value has a described type. The few
+/// words of JSON Schema that our schema uses are all that this knows.
+fn assert_described(root: &serde_json::Value, schema: &serde_json::Value, value: &serde_json::Value, path: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return assert_described(root, root.pointer(name.trim_start_matches('#')).unwrap(), value, path);
+    }
+    if let Some(options) = schema["anyOf"].as_array() {
+        let other = options.iter().find(|option| option["type"] != "null").unwrap();
+        if !value.is_null() {
+            assert_described(root, other, value, path);
+        }
+        return;
+    }
+    let types = match &schema["type"] {
+        serde_json::Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    let own = match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "boolean",
+        serde_json::Value::Number(_) => "integer",
+        serde_json::Value::String(_) => "string",
+        serde_json::Value::Array(_) => "array",
+        serde_json::Value::Object(_) => "object",
+    };
+    assert!(types.iter().any(|ty| ty == own), "{path} is {own}, not {types:?}");
+    if let Some(known) = schema["enum"].as_array() {
+        assert!(known.contains(value), "{path}: {value}");
+    }
+    if let Some(object) = value.as_object() {
+        for (key, value) in object {
+            let property = &schema["properties"][key];
+            assert!(property.is_object(), "{path}.{key} is not described");
+            assert!(
+                property["description"].is_string() || property["$ref"].is_string() || property["anyOf"].is_array(),
+                "{path}.{key}"
+            );
+            assert_described(root, property, value, &format!("{path}.{key}"));
+        }
+        for key in schema["required"].as_array().into_iter().flatten() {
+            assert!(object.contains_key(key.as_str().unwrap()), "{path}.{key} is missing");
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        assert_described(root, &schema["items"], item, &format!("{path}[{index}]"));
+    }
+}
