@@ -8,6 +8,7 @@
 mod support;
 
 mod api;
+mod corpus;
 mod embedded_postgres;
 mod harness;
 mod maintenance;
