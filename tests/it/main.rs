@@ -9,6 +9,8 @@ mod support;
 
 mod api;
 mod corpus;
+mod browser;
+mod clients;
 mod embedded_postgres;
 mod harness;
 mod maintenance;

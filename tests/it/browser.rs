@@ -1,0 +1,61 @@
+//! What a person sees: checks in `tests/browser/*.js`, run by a real browser against a real server.
+//!
+//! To add one: a `[name, async (t) => …]` in a file there, and for a new file a test here that prepares
+//! the server and calls `run_checks`.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use crate::clients::{Shop, assert_exception};
+
+/// Runs the checks of `tests/browser/{file}.js` with `server` as their `t.server`. Each `t.tell(command)`
+/// is given to `on_command`, whose answer goes back.
+async fn run_checks(file: &str, server: &Value, mut on_command: impl AsyncFnMut(&str) -> String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let find = |what: &str| {
+        let found = std::process::Command::new(root.join("scripts").join(what)).output().unwrap();
+        assert!(found.status.success(), "scripts/{what} finds nothing; `make deps` installs it");
+        String::from_utf8(found.stdout).unwrap().trim().to_owned()
+    };
+    let mut runner = Command::new(find("find-node"))
+        .args(["tests/browser/run.js", file])
+        .current_dir(root)
+        .env("CHROMIUM", find("find-chromium"))
+        .env("FIREFINCH", server.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut answers = runner.stdin.take().unwrap();
+    let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        match line.strip_prefix("> ") {
+            Some(command) => {
+                let answer = on_command(command).await;
+                answers.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+            }
+            None => println!("{file}: {line}"),
+        }
+    }
+    assert!(runner.wait().await.unwrap().success(), "a check of tests/browser/{file}.js failed");
+}
+
+#[tokio::test]
+async fn the_browser_sdk_reports_from_both_origins() {
+    let shop = Shop::open().await;
+    let url = &shop.server.url;
+    run_checks("sdk", &json!({"url": url, "dsn": shop.project.dsn(url)}), async |_| String::new()).await;
+    let mut releases = Vec::new();
+    for event in shop.events(2).await {
+        let frames = [("HTMLButtonElement.checkout", "/shop/app.js", true), ("chargeBasket", "/shop/app.js", true)];
+        assert_exception(&event, 0, "BasketError", "basket 17 has no total", &frames);
+        releases.push(event["release"]["version"].as_str().unwrap().to_owned());
+    }
+    releases.sort();
+    assert_eq!(releases, ["cross-origin@1", "same-origin@1"]);
+}
