@@ -11,6 +11,7 @@ mod api;
 mod corpus;
 mod browser;
 mod clients;
+mod crash;
 mod embedded_postgres;
 mod harness;
 mod maintenance;
