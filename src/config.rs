@@ -113,9 +113,9 @@ pub struct Settings {
     /// Days that events are kept [default: 90]
     #[arg(long, global = true, env = "FIREFINCH_RETENTION_DAYS", value_name = "DAYS")]
     pub retention_days: Option<u16>,
-    /// Events that may wait for the batch writer before requests are refused [default: 2000]
-    #[arg(long, global = true, env = "FIREFINCH_QUEUE_EVENTS_MAX", value_name = "N")]
-    pub queue_events_max: Option<usize>,
+    /// Requests that may wait for the batch writer before others are refused [default: 2000]
+    #[arg(long, global = true, env = "FIREFINCH_QUEUE_REQUESTS_MAX", value_name = "N")]
+    pub queue_requests_max: Option<usize>,
     /// Open HTTP connections at most [default: 25000]
     #[arg(long, global = true, env = "FIREFINCH_HTTP_CONNECTIONS_MAX", value_name = "N")]
     pub http_connections_max: Option<usize>,
@@ -164,7 +164,7 @@ impl Settings {
             allow_private_webhooks: self.allow_private_webhooks.or(other.allow_private_webhooks),
             spool_bytes_max: self.spool_bytes_max.or(other.spool_bytes_max),
             retention_days: self.retention_days.or(other.retention_days),
-            queue_events_max: self.queue_events_max.or(other.queue_events_max),
+            queue_requests_max: self.queue_requests_max.or(other.queue_requests_max),
             http_connections_max: self.http_connections_max.or(other.http_connections_max),
             http_workers: self.http_workers.or(other.http_workers),
             log_format: self.log_format.or(other.log_format),
@@ -201,8 +201,8 @@ pub struct Config {
     pub spool_bytes_max: u64,
     /// Days that events are kept.
     pub retention_days: u16,
-    /// Events that may wait for the batch writer.
-    pub queue_events_max: usize,
+    /// Requests that may wait for the batch writer.
+    pub queue_requests_max: usize,
     /// Open HTTP connections at most.
     pub http_connections_max: usize,
     /// HTTP worker threads; `None`: one per core.
@@ -251,7 +251,7 @@ impl Config {
         config.allow_private_webhooks = settings.allow_private_webhooks.unwrap_or(false);
         config.spool_bytes_max = settings.spool_bytes_max.unwrap_or(config.spool_bytes_max);
         config.retention_days = settings.retention_days.unwrap_or(config.retention_days);
-        config.queue_events_max = settings.queue_events_max.unwrap_or(config.queue_events_max);
+        config.queue_requests_max = settings.queue_requests_max.unwrap_or(config.queue_requests_max);
         config.http_connections_max = settings.http_connections_max.unwrap_or(config.http_connections_max);
         config.http_workers = settings.http_workers;
         config.log_format = settings.log_format;
@@ -280,7 +280,7 @@ impl Config {
             spool_bytes_max: 1 << 30,
             retention_days: 90,
             // A few hundred milliseconds of work at full speed; more waiting only adds latency.
-            queue_events_max: 2000,
+            queue_requests_max: 2000,
             http_connections_max: 25_000,
             http_workers: None,
             log_format: None,
@@ -342,7 +342,7 @@ impl Config {
                 self.database_url.is_some() || self.database_connections_max <= 80,
                 "database_connections_max must be at most 80 for the embedded PostgreSQL, which allows 100",
             ),
-            (self.queue_events_max >= 1, "queue_events_max must be at least 1"),
+            (self.queue_requests_max >= 1, "queue_requests_max must be at least 1"),
             (self.http_connections_max >= 1, "http_connections_max must be at least 1"),
             (self.http_workers.is_none_or(|n| (1..=1024).contains(&n)), "http_workers must be from 1 to 1024"),
         ];

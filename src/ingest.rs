@@ -124,6 +124,12 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
 }
 
 impl Ingest {
+    /// True while the queue of the batch writer takes requests.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
     /// Understands a request and returns when what it brought is durable.
     async fn submit(&self, request: Request) -> Result<Option<EventId>, Refusal> {
         let project_id = request.origin.project_id;

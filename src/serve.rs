@@ -1,7 +1,7 @@
 //! The composition root: puts every part together, watches over the parts, and takes them apart.
 //!
 //! The only place that names `ingest`, `web`, `api` and `workers` together. To add a part: its
-//! routes in [`routes`], its background task in [`start_tasks`].
+//! routes in [`routes`], its background task in [`start_parts`].
 
 mod first_run;
 mod health;
@@ -58,7 +58,6 @@ pub struct Shared {
     pub draining: watch::Receiver<bool>,
     /// Notified after a commit that wrote signals, so that messages leave at once.
     pub signals_written: Arc<Notify>,
-    ingest: Ingest,
     metrics: PrometheusHandle,
 }
 
@@ -133,73 +132,59 @@ async fn assemble(
         .context("cannot make partitions")?;
     let base_url = config.public_url(addr);
     let first_run = first_run::prepare(&database.pool, &base_url).await?;
-    let (stopping, stopping_seen) = watch::channel(false);
-    let (draining, draining_seen) = watch::channel(false);
-    let signals_written = Arc::<Notify>::default();
-    let (ingest, ingest_background) = open_ingest(&config, database, Arc::clone(&signals_written)).await?;
+    let (stopping, draining) = (watch::Sender::new(false), watch::Sender::new(false));
     let shared = Shared {
         config: Arc::new(config),
         base_url: base_url.clone(),
         pool: database.pool.clone(),
         connect_options: database.options.clone(),
-        stopping: stopping_seen,
-        draining: draining_seen,
-        signals_written,
-        ingest,
+        stopping: stopping.subscribe(),
+        draining: draining.subscribe(),
+        signals_written: Arc::default(),
         metrics: telemetry::metrics()?,
     };
     let mut tasks = Tasks::default();
-    tasks.spawn("ingest", ingest_background.run(shared.draining.clone()));
-    start_tasks(&shared, &mut tasks).await?;
-    let server = http_server(&shared, listener)?;
+    let services = start_parts(shared, &mut tasks).await?;
+    let server = http_server(services, listener)?;
     let http = server.handle();
     tasks.spawn("http", async move { server.await.context("the HTTP server failed") });
-    let tasks = tasks.watch(shared.stopping.clone());
+    let tasks = tasks.watch(stopping.subscribe());
     Ok(Parts { base_url, first_run, http, stopping, draining, tasks })
 }
 
-async fn open_ingest(
-    config: &Config,
-    database: &Database,
-    signals_written: Arc<Notify>,
-) -> anyhow::Result<(Ingest, ingest::Background)> {
-    let settings = ingest::Settings {
-        spool_dir: config.data_dir.join("spool"),
-        spool_bytes_max: config.spool_bytes_max,
-        queue_jobs_max: config.queue_events_max,
-        patience: ingest::Patience::default(),
-        signals_written,
-    };
-    let writers = store::pool::connect_writer(database.options.clone(), ingest::WRITER_CONNECTIONS)
-        .await
-        .context("cannot connect the batch writers")?;
-    ingest::open(&settings, database.pool.clone(), writers).await
+/// What requests are answered from.
+#[derive(Clone)]
+struct Services {
+    shared: Shared,
+    ingest: Ingest,
 }
 
-/// Starts every background task.
-async fn start_tasks(shared: &Shared, tasks: &mut Tasks) -> anyhow::Result<()> {
-    let mut stopping = shared.stopping.clone();
-    let metrics = shared.metrics.clone();
-    tasks.spawn("metrics", async move {
-        tokio::select! {
-            () = telemetry::upkeep(metrics) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
-        Ok(())
-    });
-    let maintenance = maintenance::run(shared.pool.clone(), shared.config.retention_days, shared.stopping.clone());
-    tasks.spawn("maintenance", async move {
-        maintenance.await;
-        Ok(())
-    });
+/// Opens every part and starts its background tasks.
+async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Services> {
+    let writers = store::pool::connect_writer(shared.connect_options.clone(), ingest::WRITER_CONNECTIONS);
+    let writers = writers.await.context("cannot connect the batch writers")?;
+    let (ingest, background) = ingest::open(&ingest_settings(&shared), shared.pool.clone(), writers).await?;
+    tasks.spawn("ingest", background.run(shared.draining.clone()));
+
     let notifier =
-        Notifier::new(shared.pool.clone(), &notify_settings(shared)).context("cannot set up notifications")?;
+        Notifier::new(shared.pool.clone(), &notify_settings(&shared)).context("cannot set up notifications")?;
     let notify = notify::run(Arc::new(notifier), Arc::clone(&shared.signals_written), shared.stopping.clone());
-    tasks.spawn("notify", async move {
-        notify.await;
-        Ok(())
-    });
-    Ok(())
+    tasks.spawn_endless("notify", notify);
+
+    let retention_days = shared.config.retention_days;
+    tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), retention_days, shared.stopping.clone()));
+    tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
+    Ok(Services { shared, ingest })
+}
+
+fn ingest_settings(shared: &Shared) -> ingest::Settings {
+    ingest::Settings {
+        spool_dir: shared.config.spool_dir(),
+        spool_bytes_max: shared.config.spool_bytes_max,
+        queue_jobs_max: shared.config.queue_requests_max,
+        patience: ingest::Patience::default(),
+        signals_written: Arc::clone(&shared.signals_written),
+    }
 }
 
 fn notify_settings(shared: &Shared) -> notify::Settings {
@@ -212,11 +197,12 @@ fn notify_settings(shared: &Shared) -> notify::Settings {
 }
 
 /// Registers every route.
-fn routes(shared: &Shared, config: &mut web::ServiceConfig) {
+fn routes(services: &Services, config: &mut web::ServiceConfig) {
+    let shared = &services.shared;
     config.app_data(web::Data::new(shared.clone()));
     config.configure(health::configure);
     // Before the API: user feedback is posted to a path below the API's.
-    config.configure(ingest::configure(shared.ingest.clone()));
+    config.configure(ingest::configure(services.ingest.clone()));
     config.configure(api::configure(Api {
         pool: shared.pool.clone(),
         org_slug: shared.config.org_slug.clone(),
@@ -224,17 +210,16 @@ fn routes(shared: &Shared, config: &mut web::ServiceConfig) {
     }));
 }
 
-fn http_server(shared: &Shared, listener: std::net::TcpListener) -> anyhow::Result<actix_web::dev::Server> {
-    let workers = shared
-        .config
+fn http_server(services: Services, listener: std::net::TcpListener) -> anyhow::Result<actix_web::dev::Server> {
+    let config = &services.shared.config;
+    let workers = config
         .http_workers
         .or_else(|| std::thread::available_parallelism().ok().map(std::num::NonZero::get))
         .unwrap_or(1);
-    let connections_max = shared.config.http_connections_max.div_ceil(workers);
-    let shared = shared.clone();
+    let connections_max = config.http_connections_max.div_ceil(workers);
     Ok(HttpServer::new(move || {
-        let shared = shared.clone();
-        App::new().configure(move |config| routes(&shared, config))
+        let services = services.clone();
+        App::new().configure(move |config| routes(&services, config))
     })
     .workers(workers)
     .max_connections(connections_max)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
@@ -62,10 +63,13 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
 
 /// Folds recorded samples into buckets every few seconds, so that memory stays bounded when nobody
 /// reads `/metrics`.
-pub async fn upkeep(handle: PrometheusHandle) {
+pub async fn upkeep(handle: PrometheusHandle, mut stopping: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
-        tick.tick().await;
-        handle.run_upkeep();
+        tokio::select! {
+            _ = tick.tick() => handle.run_upkeep(),
+            // An error means that the sender is gone, which is a stop too.
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
     }
 }

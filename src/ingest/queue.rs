@@ -97,6 +97,12 @@ impl Queue {
         jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
     }
 
+    /// True while a job would find room.
+    pub(super) fn has_room(&self) -> bool {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref().is_some_and(|jobs| jobs.capacity() > 0)
+    }
+
     /// Takes no more jobs; what is in it is still written.
     pub(super) fn close(&self) {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();

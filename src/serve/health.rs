@@ -7,6 +7,7 @@ use serde_json::json;
 use store::health;
 
 use super::Shared;
+use crate::ingest::Ingest;
 
 /// A database that takes longer to say one word cannot serve pages.
 const DATABASE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -23,13 +24,15 @@ async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
-async fn ready(shared: web::Data<Shared>) -> HttpResponse {
+async fn ready(shared: web::Data<Shared>, ingest: web::Data<Ingest>) -> HttpResponse {
     let stopping = *shared.stopping.borrow();
     let database = database_answers(&shared).await;
-    let ready = !stopping && database.is_ok();
+    let has_room = ingest.has_room();
+    let ready = !stopping && has_room && database.is_ok();
     let body = json!({
         "status": if ready { "ok" } else { "unavailable" },
         "database": match &database { Ok(()) => "ok", Err(why) => why.as_str() },
+        "queue": if has_room { "ok" } else { "full" },
         "stopping": stopping,
     });
     if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }

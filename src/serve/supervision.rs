@@ -25,6 +25,14 @@ impl Tasks {
         self.names.insert(handle.id(), name);
     }
 
+    /// The same for a task that cannot fail.
+    pub fn spawn_endless(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(name, async move {
+            task.await;
+            Ok(())
+        });
+    }
+
     /// Begins to watch.
     pub(super) fn watch(self, stopping: watch::Receiver<bool>) -> Watched {
         let (died_writer, died) = watch::channel(None);
