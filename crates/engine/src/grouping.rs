@@ -13,7 +13,7 @@
 //! | `line` | `app` with the source line in place of the message | reworded messages of one statement |
 //! | `shape` | frames without names that a build chooses | builds without source maps or symbols |
 //! | `recursion` | type, message and one turn of the recursion at the top | overflows at another depth |
-//! | `site` | type, message and top frame | other callers, cut stacks |
+//! | `site` | type, message and top frame (three when none is ours) | other callers, cut stacks |
 //! | `renamed` | type, message, file, source line and caller | a renamed function |
 //! | `message` | template of a message, or of an exception without a stack | |
 //! | `empty` | platform, logger, transaction | |
@@ -34,6 +34,7 @@ mod record;
 mod stack;
 mod subject;
 mod tokens;
+mod wordings;
 
 use crate::event::Event;
 

@@ -124,6 +124,21 @@ fn one_bug_stays_one_issue() {
                 "javascript | TypeError: Cannot read properties of undefined (reading 'items') | +http://cdn/assets/main-7IPPCTNE.js#r > +http://cdn/assets/main-7IPPCTNE.js#x",
             ),
             (
+                "another browser's words and names",
+                "javascript | TypeError: Cannot read properties of undefined (reading 'items') | +src/cart.ts#Cart.total",
+                "javascript | TypeError: undefined is not an object (evaluating 'this.cart.items') | +src/cart.ts#total",
+            ),
+            (
+                "another browser's words without a stack",
+                "javascript | TypeError: can't access property \"items\", e.cart is undefined",
+                "javascript | TypeError: undefined is not an object (evaluating 'e.cart.items')",
+            ),
+            (
+                "no frame of ours, another server below",
+                "java | SQLException: no route | -a.b.Server1#run > -org.x.A#f > -org.x.B#g > -org.x.C#h",
+                "java | SQLException: no route | -a.b.Server2#go > -org.x.A#f > -org.x.B#g > -org.x.C#h",
+            ),
+            (
                 "comprehensions lost their frames",
                 "python | KeyError: 'a' | +a.v#f > +a.v#<listcomp> > +a.b#h",
                 "python | KeyError: 'a' | +a.v#f > +a.b#h",

@@ -166,6 +166,11 @@ fn has_any(text: &str, needles: &[&str]) -> bool {
     needles.iter().any(|needle| text.contains(needle))
 }
 
+/// Whether a path has one of the folders, which are written with slashes.
+fn lies_in(path: &str, folders: &[&str]) -> bool {
+    if path.contains('\\') { has_any(&path.replace('\\', "/"), folders) } else { has_any(path, folders) }
+}
+
 fn starts_with_any(text: &str, prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| text.starts_with(prefix))
 }

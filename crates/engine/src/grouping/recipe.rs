@@ -64,7 +64,7 @@ fn write_default(event: &Event<'_>, out: &mut impl Recorder) {
 }
 
 fn write_exceptions(event: &Event<'_>, exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
-    if exceptions.iter().any(|x| families::is_chunk_load_failure(&x.ty, x.value)) {
+    if exceptions.iter().any(|x| families::is_chunk_load_failure(&x.ty, &x.value)) {
         out.begin("v1:chunk-load", true);
         out.end();
         return;
@@ -161,10 +161,15 @@ fn write_recursion(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     out.end();
 }
 
+/// Frames of a stack without ours that count for its site.
+const LIBRARY_SITE_FRAMES: usize = 3;
+
 /// The two keys that link through the place where it happened.
 fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     // The outermost exception that our code saw; the root cause tells wrappers apart.
-    let Some((x, stack)) = exceptions.iter().rev().find_map(|x| Some((x, x.app_stack()?))) else { return };
+    let Some((x, stack)) = exceptions.iter().rev().find_map(|x| Some((x, x.app_stack()?))) else {
+        return write_library_site(exceptions, out);
+    };
     let Some(top) = stack.top() else { return };
     let root = exceptions.first().filter(|root| !std::ptr::eq(*root, x));
     let head = |template: &str, out: &mut _| site_head(x, template, root, out);
@@ -181,7 +186,7 @@ fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     if let (Some(line), false) = (top.context, top.volatile) {
         let own = own_name(&top.function);
         out.begin("v1:renamed", true);
-        head(&message::masked(x.value, own), out);
+        head(&message::masked(&x.value, own), out);
         out.part("place", &top.place);
         out.part("line", &normal_line(line, own));
         if let Some(caller) = stack.caller() {
@@ -189,6 +194,19 @@ fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
         }
         out.end();
     }
+}
+
+/// No frame is ours, so the outer ones are some server's or scheduler's: they come and go.
+fn write_library_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    let Some((x, stack)) = exceptions.iter().rev().find_map(|x| Some((x, x.stack.as_ref()?))) else { return };
+    let newest = &stack.frames[stack.frames.len().saturating_sub(LIBRARY_SITE_FRAMES)..];
+    if newest.iter().any(|frame| frame.function.is_empty() || frame.volatile) {
+        return;
+    }
+    out.begin("v1:site", true);
+    site_head(x, &x.template, exceptions.first().filter(|root| !std::ptr::eq(*root, x)), out);
+    frames(newest, Detail::Exact, out);
+    out.end();
 }
 
 fn site_head(x: &CleanException<'_>, template: &str, root: Option<&CleanException<'_>>, out: &mut impl Recorder) {

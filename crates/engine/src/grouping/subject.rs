@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::images::Images;
 use super::stack::{self, Basis, Stack};
-use super::{families, message, paths, tokens};
+use super::{families, message, paths, tokens, wordings};
 use crate::event::{Event, Exception, Stacktrace};
 use crate::limits;
 
@@ -28,8 +28,8 @@ pub(super) enum Subject<'e> {
 /// One exception, reduced.
 pub(super) struct CleanException<'e> {
     pub(super) ty: Cow<'e, str>,
-    /// Its message as sent.
-    pub(super) value: &'e str,
+    /// Its message as sent, but for the wording of browsers.
+    pub(super) value: Cow<'e, str>,
     /// Its message as a template.
     pub(super) template: String,
     /// Programs throw this type for unrelated reasons.
@@ -67,9 +67,11 @@ impl<'e> CleanException<'e> {
     fn of(exception: &'e Exception<'_>, platform: &str, images: &Images<'e>) -> Self {
         let value = exception.value.trimmed().unwrap_or_default();
         let ty = class(exception.ty.trimmed().unwrap_or_default());
+        let value =
+            if matches!(platform, "javascript" | "node") { wordings::canonical(value) } else { Cow::Borrowed(value) };
         let generic = families::is_generic_type(&ty);
         let stack = exception.stacktrace.as_ref().and_then(|stack| Stack::of(stack, platform, images));
-        Self { ty, value, template: message::template(value), generic, stack }
+        Self { ty, template: message::template(&value), value, generic, stack }
     }
 
     fn says_something(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Role, Ruling, SDK, cow, has_any, module, name, path};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Role, Ruling, SDK, cow, lies_in, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -20,10 +20,10 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if module == "runtime" && matches!(frame.function.or_empty(), "main" | "goexit" | "gopanic" | "sigpanic") {
         return Some(MACHINERY);
     }
-    if module == "runtime" || has_any(path, &["/usr/local/go/src/", "/usr/lib/go", "/usr/share/go", "/libexec/src/"]) {
+    if module == "runtime" || lies_in(path, &["/usr/local/go/src/", "/usr/lib/go", "/usr/share/go", "/libexec/src/"]) {
         return Some(RUNTIME);
     }
-    has_any(path, &["/pkg/mod/", "/vendor/"]).then_some(LIBRARY)
+    lies_in(path, &["/pkg/mod/", "/vendor/"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, has_any, module, name, path, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, lies_in, module, name, path, starts_with_any};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -25,7 +25,7 @@ const NODE_MACHINERY: &[&str] = &[
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, module) = (path(frame), frame.module.or_empty());
-    if has_any(path, &["/@sentry/", "/sentry-javascript/", "/raven/lib/", "raven-js"])
+    if lies_in(path, &["/@sentry/", "/sentry-javascript/", "/raven/lib/", "raven-js"])
         || starts_with_any(module, &["@sentry", "raven.lib"])
         || frame.function.or_empty().contains("sentryWrapped")
     {
@@ -40,11 +40,11 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if path.is_empty() || starts_with_any(path, &["<anonymous>", "[native", "native", "eval code"]) {
         return Some(RUNTIME);
     }
-    has_any(path, &["node_modules/", "webpack/bootstrap", "webpack/runtime", "/~/", "-extension://"]).then_some(LIBRARY)
+    lies_in(path, &["node_modules/", "webpack/bootstrap", "webpack/runtime", "/~/", "-extension://"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
-    if has_any(path(frame), &["//unpkg.com/", "//cdnjs.", "//cdn.jsdelivr.net/", "//esm.sh/"]) { LIBRARY } else { APP }
+    if lies_in(path(frame), &["//unpkg.com/", "//cdnjs.", "//cdn.jsdelivr.net/", "//esm.sh/"]) { LIBRARY } else { APP }
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, cow, has_any, name, path, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, cow, has_any, lies_in, name, path, starts_with_any};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -95,7 +95,7 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if starts_with_any(function, RAISING) {
         return Some(MACHINERY);
     }
-    has_any(path(frame), &["/rustc/", "/.cargo/registry/", "/cargo/registry/", "/rustlib/"]).then_some(LIBRARY)
+    lies_in(path(frame), &["/rustc/", "/.cargo/registry/", "/cargo/registry/", "/rustlib/"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, Ruling, file, has_any, module, name, path};
+use super::{APP, LIBRARY, Ruling, file, lies_in, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -24,7 +24,7 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
         "dart:",
         "package:flutter/",
     ];
-    if has_any(path(frame), &vendored) { LIBRARY } else { APP }
+    if lies_in(path(frame), &vendored) { LIBRARY } else { APP }
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{LIBRARY, RUNTIME, Ruling, SDK, has_any, name, other, path};
+use super::{LIBRARY, RUNTIME, Ruling, SDK, lies_in, name, other, path};
 use crate::event::Frame;
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
@@ -13,7 +13,7 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if path == "[internal]" {
         return Some(RUNTIME);
     }
-    has_any(path, &["/vendor/", "\\vendor\\"]).then_some(LIBRARY)
+    lies_in(path, &["/vendor/"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {

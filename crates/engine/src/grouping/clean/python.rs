@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, has_any, module, name, path};
+use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, lies_in, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -18,12 +18,12 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if module.starts_with("sentry_sdk") || path.contains("/sentry_sdk/") || module.starts_with("raven.") {
         return Some(SDK);
     }
-    has_any(path, &["site-packages", "dist-packages"]).then_some(LIBRARY)
+    lies_in(path, &["site-packages", "dist-packages"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
     let path = path(frame);
-    if has_any(path, &["/lib/python", "\\lib\\python", "/lib64/python"]) { RUNTIME } else { APP }
+    if lies_in(path, &["/lib/python", "/lib64/python"]) { RUNTIME } else { APP }
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::{LIBRARY, Ruling, SDK, has_any, name, other, path};
+use super::{LIBRARY, Ruling, SDK, lies_in, name, other, path};
 use crate::event::Frame;
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let path = path(frame);
-    if has_any(path, &["/sentry-ruby", "/sentry-rails", "/sentry-raven", "sentry/hub.rb", "/gems/raven"]) {
+    if lies_in(path, &["/sentry-ruby", "/sentry-rails", "/sentry-raven", "sentry/hub.rb", "/gems/raven"]) {
         return Some(SDK);
     }
-    has_any(path, &["/gems/", "/lib/ruby/", "/usr/lib/ruby", "/vendor/bundle/", "/rubygems/"]).then_some(LIBRARY)
+    lies_in(path, &["/gems/", "/lib/ruby/", "/usr/lib/ruby", "/vendor/bundle/", "/rubygems/"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {

@@ -1,0 +1,122 @@
+//! One wording for what three browsers call one error.
+//!
+//! Owns the phrases in which V8, SpiderMonkey and JavaScriptCore report the same mistake. Only
+//! phrases that an engine makes are translated; what a program throws is nobody's to reword.
+
+use std::borrow::Cow;
+
+/// The common wording of an engine's message; the message itself when it is not one of theirs.
+pub(super) fn canonical(value: &str) -> Cow<'_, str> {
+    property(value)
+        .or_else(|| variable(value))
+        .or_else(|| fixed(value).map(Cow::Borrowed))
+        .unwrap_or(Cow::Borrowed(value))
+}
+
+/// Reading a property of nothing.
+fn property(value: &str) -> Option<Cow<'_, str>> {
+    // V8: `Cannot read properties of undefined (reading 'x')`, before 2021 `Cannot read property 'x' of undefined`.
+    if let Some(rest) = value.strip_prefix("Cannot read propert") {
+        let nothing = nothing_in(rest)?;
+        return Some(read(nothing, quoted(rest).unwrap_or_default()));
+    }
+    // SpiderMonkey: `can't access property "x", a.b is undefined`.
+    if let Some(rest) = value.strip_prefix("can't access property ") {
+        return Some(read(nothing_in(rest)?, quoted(rest)?));
+    }
+    // JavaScriptCore: `undefined is not an object (evaluating 'a.b.x')`.
+    let (nothing, rest) = value.split_once(" is not an object (evaluating ")?;
+    let nothing = nothing_in(nothing)?;
+    let path = quoted(rest)?.split(['(', '[']).next()?;
+    let (_, name) = path.rsplit_once('.')?;
+    Some(read(nothing, name))
+}
+
+fn read<'v>(nothing: &str, name: &str) -> Cow<'v, str> {
+    Cow::Owned(format!("read '{name}' of {nothing}"))
+}
+
+fn nothing_in(text: &str) -> Option<&'static str> {
+    // The last word: a property may be called `null` too.
+    let at = |word: &str| text.rfind(word);
+    match (at("undefined"), at("null")) {
+        (Some(undefined), Some(null)) if null > undefined => Some("null"),
+        (Some(_), _) => Some("undefined"),
+        (None, Some(_)) => Some("null"),
+        (None, None) => None,
+    }
+}
+
+/// A variable or a function that is not there.
+fn variable(value: &str) -> Option<Cow<'_, str>> {
+    // JavaScriptCore: `Can't find variable: x`; the others: `x is not defined`.
+    if let Some(name) = value.strip_prefix("Can't find variable: ") {
+        return Some(Cow::Owned(format!("{name} is not defined")));
+    }
+    // JavaScriptCore goes on: `a.b is not a function. (In 'a.b()', 'a.b' is undefined)`.
+    let (head, _) = value.split_once(" is not a function. (In ")?;
+    Some(Cow::Owned(format!("{head} is not a function")))
+}
+
+/// Messages without names in them.
+fn fixed(value: &str) -> Option<&'static str> {
+    const PHRASES: &[(&str, &str)] = &[
+        ("Failed to fetch", "Failed to fetch"),
+        ("NetworkError when attempting to fetch resource", "Failed to fetch"),
+        ("Load failed", "Failed to fetch"),
+        ("Maximum call stack size exceeded", "Maximum call stack size exceeded"),
+        ("too much recursion", "Maximum call stack size exceeded"),
+        ("ResizeObserver loop", "ResizeObserver loop"),
+    ];
+    // Some versions add a full stop; a host or an address behind says more and stays.
+    let bare = value.trim_end_matches('.');
+    let found = PHRASES
+        .iter()
+        .find(|(phrase, _)| bare == *phrase || (*phrase == "ResizeObserver loop" && value.starts_with(phrase)));
+    found.map(|(_, wording)| *wording)
+}
+
+fn quoted(text: &str) -> Option<&str> {
+    let at = text.find(['\'', '"'])?;
+    let rest = &text[at + 1..];
+    rest.find(['\'', '"']).map(|end| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_engines_say_one_thing() {
+        for (wordings, expected) in [
+            (
+                &[
+                    "Cannot read properties of undefined (reading 'items')",
+                    "Cannot read property 'items' of undefined",
+                    "can't access property \"items\", e.cart is undefined",
+                    "undefined is not an object (evaluating 'e.cart.items')",
+                ][..],
+                "read 'items' of undefined",
+            ),
+            (
+                &["Cannot read properties of null (reading 'x')", "null is not an object (evaluating 'a.x')"][..],
+                "read 'x' of null",
+            ),
+            (&["x is not defined", "Can't find variable: x"][..], "x is not defined"),
+            (
+                &["a.b is not a function", "a.b is not a function. (In 'a.b()', 'a.b' is undefined)"][..],
+                "a.b is not a function",
+            ),
+            (
+                &["Failed to fetch", "NetworkError when attempting to fetch resource.", "Load failed"][..],
+                "Failed to fetch",
+            ),
+            (&["Failed to fetch (api.example.com)"][..], "Failed to fetch (api.example.com)"),
+            (&["cart is empty"][..], "cart is empty"),
+        ] {
+            for wording in wordings {
+                assert_eq!(canonical(wording), expected, "{wording}");
+            }
+        }
+    }
+}
