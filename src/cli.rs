@@ -4,6 +4,8 @@
 //! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
 //! command: a variant of [`Command`], a module here, an arm in [`run`].
 
+mod delivery;
+mod destination;
 mod doctor;
 mod group;
 mod health;
@@ -62,6 +64,12 @@ pub enum Command {
     /// Manage tokens of the web API
     #[command(subcommand)]
     Token(token::Command),
+    /// Manage who hears of new and regressed issues
+    #[command(subcommand)]
+    Destination(destination::Command),
+    /// Look at messages, and send dead ones again
+    #[command(subcommand)]
+    Delivery(delivery::Command),
     /// Print the grouping keys of events, without a database: one event (JSON) per line of stdin, one
     /// JSON document per line of stdout
     Group(group::Group),
@@ -90,6 +98,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => user::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,
         Command::Token(command) => token::run(&config, command, output).await,
+        Command::Destination(command) => destination::run(&config, command, output).await,
+        Command::Delivery(command) => delivery::run(&config, command, output).await,
     }
 }
 

@@ -166,8 +166,8 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     let (ingest, background) = ingest::open(&ingest_settings(&shared), shared.pool.clone(), writers).await?;
     tasks.spawn("ingest", background.run(shared.draining.clone()));
 
-    let notifier =
-        Notifier::new(shared.pool.clone(), &notify_settings(&shared)).context("cannot set up notifications")?;
+    let notifier = Notifier::new(shared.pool.clone(), &notify_settings(&shared.config, &shared.base_url))
+        .context("cannot set up notifications")?;
     let notify = notify::run(Arc::new(notifier), Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("notify", notify);
 
@@ -187,12 +187,13 @@ fn ingest_settings(shared: &Shared) -> ingest::Settings {
     }
 }
 
-fn notify_settings(shared: &Shared) -> notify::Settings {
+/// What the configuration says about notifications; `base_url` is where their links lead.
+pub(crate) fn notify_settings(config: &Config, base_url: &str) -> notify::Settings {
     notify::Settings {
-        base_url: shared.base_url.clone(),
-        smtp_url: shared.config.smtp_url.as_ref().map(|url| url.expose().to_owned()),
-        mail_from: shared.config.mail_from.clone(),
-        allow_private_webhooks: shared.config.allow_private_webhooks,
+        base_url: base_url.to_owned(),
+        smtp_url: config.smtp_url.as_ref().map(|url| url.expose().to_owned()),
+        mail_from: config.mail_from.clone(),
+        allow_private_webhooks: config.allow_private_webhooks,
     }
 }
 

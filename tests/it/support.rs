@@ -18,8 +18,8 @@ mod fixtures;
 mod http;
 mod process;
 pub mod receiver;
-pub mod smtp;
 mod server;
+pub mod smtp;
 mod wait;
 
 pub use database::Database;

@@ -17,6 +17,8 @@ pub struct Destination {
     pub id: DestinationId,
     /// The project it serves; `None` for all.
     pub project_id: Option<ProjectId>,
+    /// Slug of that project.
+    pub project: Option<String>,
     /// What people call it.
     pub name: String,
     /// Where it goes.
@@ -157,11 +159,12 @@ pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime
 /// When PostgreSQL fails or a row cannot be read.
 pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<Destination>, StoreError> {
     let rows = sqlx::query!(
-        "select id, project_id, kind, name, config, signals, disabled_at, created_at
-         from destinations
-         where $1::bigint is null or project_id is null or project_id = $1
-         order by id
-         limit $2",
+        r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config, d.signals, d.disabled_at, d.created_at
+         from destinations d
+         left join projects p on p.id = d.project_id
+         where $1::bigint is null or d.project_id is null or d.project_id = $1
+         order by d.id
+         limit $2"#,
         project_id.map(ProjectId::get),
         LIST_MAX,
     )
@@ -172,6 +175,7 @@ pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<De
             Ok(Destination {
                 id: DestinationId(row.id),
                 project_id: row.project_id.map(ProjectId),
+                project: row.slug,
                 target: Target::read(row.id, &row.kind, row.config)?,
                 name: row.name,
                 signals: row.signals,
@@ -188,9 +192,10 @@ pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<De
 /// When PostgreSQL fails or the row cannot be read.
 pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination>, StoreError> {
     let row = sqlx::query!(
-        "select id, project_id, kind, name, config, signals, disabled_at, created_at
-         from destinations
-         where id = $1",
+        r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config, d.signals, d.disabled_at, d.created_at
+         from destinations d
+         left join projects p on p.id = d.project_id
+         where d.id = $1"#,
         id.get(),
     )
     .fetch_optional(pool)
@@ -199,6 +204,7 @@ pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination
     Ok(Some(Destination {
         id: DestinationId(row.id),
         project_id: row.project_id.map(ProjectId),
+        project: row.slug,
         target: Target::read(row.id, &row.kind, row.config)?,
         name: row.name,
         signals: row.signals,
