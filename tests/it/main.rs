@@ -8,9 +8,9 @@
 mod support;
 
 mod api;
-mod corpus;
 mod browser;
 mod clients;
+mod corpus;
 mod crash;
 mod embedded_postgres;
 mod harness;

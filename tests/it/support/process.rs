@@ -63,10 +63,16 @@ impl ServerProcess {
 
     /// Runs another command of the same program with the same settings; its standard output.
     pub async fn run(&self, args: &[&str]) -> String {
+        let (code, stdout, stderr) = self.try_run(args).await;
+        assert_eq!(code, 0, "firefinch {args:?}: {stderr}");
+        stdout
+    }
+
+    /// The same for a command that may fail: exit code, standard output and error.
+    pub async fn try_run(&self, args: &[&str]) -> (i32, String, String) {
         let output = command(&self.settings).args(args).output().await.unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "firefinch {args:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
     async fn wait_ready(&mut self) {

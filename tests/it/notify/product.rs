@@ -1,0 +1,151 @@
+//! The whole product: a posted event becomes a mail and a webhook, whatever happens in between.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use store::notifications::{Delivery, DeliveryFilter, list_deliveries};
+use time::OffsetDateTime;
+
+use crate::support::receiver::Receiver;
+use crate::support::smtp::{Behaviour, MailServer};
+use crate::support::{Database, Http, ServerProcess, data_dir, until};
+
+fn event(id: u32, ty: &str) -> Value {
+    json!({
+        "event_id": format!("{id:032x}"), "platform": "python", "level": "error", "release": "shop@1.2.0",
+        "exception": {"values": [{"type": ty, "value": "no cart", "stacktrace": {"frames": [{
+            "function": format!("pay_{ty}"), "module": "shop.checkout", "filename": "shop/checkout.py", "lineno": 12,
+            "in_app": true, "context_line": "    total = cart.total", "pre_context": ["def pay(cart):"], "post_context": []
+        }]}}]}
+    })
+}
+
+#[tokio::test]
+async fn an_event_becomes_a_mail_and_a_webhook_through_outages_and_kills() {
+    let (db, dir) = (Database::create().await, data_dir());
+    let project = db.project("shop").await;
+    let mut mails = MailServer::start(Behaviour::default()).await;
+    let mut hooks = Receiver::start(&[]).await;
+    let (url, smtp) = (db.url(), mails.url());
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("FIREFINCH_DATA_DIR", dir.path().to_str().unwrap()),
+        ("FIREFINCH_SMTP_URL", smtp.as_str()),
+        ("FIREFINCH_MAIL_FROM", "Firefinch <errors@shop.example>"),
+        ("FIREFINCH_ALLOW_PRIVATE_WEBHOOKS", "true"),
+    ];
+    let mut server = ServerProcess::start(&settings).await;
+    let make_mail = ["destination", "create", "--kind", "mail", "--to", "oncall@shop.example", "--project", "shop"];
+    server.run(&make_mail).await;
+    let hook = hooks.url();
+    let make_hook = ["destination", "create", "--kind", "webhook", "--url", &hook, "--json"];
+    let made: Value = serde_json::from_str(&server.run(&make_hook).await).unwrap();
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"));
+    let http = Http::new(&server.url);
+
+    let began = Instant::now();
+    assert_eq!(http.post_event(&project, &event(1, "KeyError")).await.status, 200);
+    assert_eq!(http.post_event(&project, &event(2, "KeyError")).await.status, 200);
+    mails.wait_for(1).await;
+    hooks.wait_for(1).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let subject = mails.mails()[0].header("Subject").unwrap();
+    assert_eq!(subject, "[shop] New: KeyError: no cart (checkout.py in pay_KeyError)");
+    assert!(mails.mails()[0].part("text/plain").contains("> 12 |     total = cart.total"));
+
+    mails.stop().await;
+    hooks.stop().await;
+    assert_eq!(http.post_event(&project, &event(3, "ValueError")).await.status, 200);
+    let failed = async || {
+        let filter = DeliveryFilter { limit: 10, ..DeliveryFilter::default() };
+        let all = list_deliveries(&db.pool, filter).await.unwrap();
+        // Between two attempts: what is killed in the middle of one waits for its lease to run out.
+        let soon = OffsetDateTime::now_utc() + Duration::from_secs(2);
+        let waits = |delivery: &Delivery| delivery.last_error.is_some() && delivery.next_attempt_at > soon;
+        (all.len() == 4 && all[..2].iter().all(waits)).then_some(())
+    };
+    until("both messages to have failed", failed).await;
+    server.kill().await;
+    server.restart().await;
+    mails.restart().await;
+    hooks.restart().await;
+    assert_eq!(mails.wait_for(2).await.len(), 2);
+    assert_eq!(hooks.wait_for(2).await.len(), 2);
+    // Both are settled when the list says so; whatever came twice would have come by then.
+    let sent = async || (server.run(&["delivery", "list", "--state", "sent"]).await.lines().count() == 4).then_some(());
+    until("everything to be sent", sent).await;
+    assert_eq!(server.stop().await, 0);
+    assert_eq!((mails.mails().len(), hooks.requests().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn commands_make_list_test_and_disable_destinations_and_retry_deliveries() {
+    let (db, dir) = (Database::create().await, data_dir());
+    let project = db.project("shop").await;
+    let answers = ["404 No\r\nContent-Length: 7\r\n\r\nnothing", "404 No\r\nContent-Length: 0\r\n\r\n"];
+    let hooks = Receiver::start(&answers).await;
+    let url = db.url();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("FIREFINCH_DATA_DIR", dir.path().to_str().unwrap()),
+        ("FIREFINCH_ALLOW_PRIVATE_WEBHOOKS", "true"),
+    ];
+    let server = ServerProcess::start(&settings).await;
+
+    let list = |text: String| serde_json::from_str::<Vec<Value>>(&text).unwrap();
+    let known = list(server.run(&["destination", "list", "--json"]).await);
+    assert_eq!((known.len(), &known[0]["fallback"]), (1, &json!(true)), "the one from the start");
+
+    let hook = hooks.url();
+    let make = [
+        "destination",
+        "create",
+        "--kind",
+        "webhook",
+        "--url",
+        &hook,
+        "--project",
+        "shop",
+        "--signal",
+        "new",
+        "--json",
+    ];
+    let made: Value = serde_json::from_str(&server.run(&make).await).unwrap();
+    let id = made["id"].as_str().unwrap();
+    assert_eq!((&made["project"], &made["signals"], &made["url"]), (&json!("shop"), &json!(["new"]), &json!(hook)));
+    let listed = server.run(&["destination", "list", "--json"]).await;
+    assert!(listed.contains(&hook) && !listed.contains("whsec_"), "the list shows no secret");
+
+    let (code, out, _) = server.try_run(&["destination", "test", id]).await;
+    assert_eq!((code, out), (1, format!("{hook}\tHTTP 404 Not Found: nothing\n")));
+
+    let http = Http::new(&server.url);
+    assert_eq!(http.post_event(&project, &event(1, "KeyError")).await.status, 200);
+    let dead = async || {
+        Some(list(server.run(&["delivery", "list", "--state", "dead", "--json"]).await)).filter(|l| l.len() == 1)
+    };
+    let dead = until("a dead letter", dead).await;
+    assert_eq!((&dead[0]["error"], &dead[0]["destination"]), (&json!("HTTP 404 Not Found"), &json!(id)));
+    server.run(&["delivery", "retry", dead[0]["id"].as_str().unwrap()]).await;
+    let requests = hooks.wait_for(3).await;
+    assert_eq!(requests[2].json()["type"], "issue.new");
+    assert_eq!(requests[1].header("webhook-id"), requests[2].header("webhook-id"), "a retried message keeps its id");
+
+    server.run(&["destination", "disable", id]).await;
+    let known = list(server.run(&["destination", "list", "--json"]).await);
+    assert_eq!(known[1]["disabled"], true);
+    for (wrong, code) in [
+        (&["destination", "disable", "99"][..], 1),
+        (&["delivery", "retry", "99"], 1),
+        (&["delivery", "retry"], 2),
+        (&["destination", "create", "--kind", "mail"], 2),
+        (&["destination", "create", "--kind", "mail", "--to", "nobody"], 2),
+        (&["destination", "create", "--kind", "webhook"], 2),
+        (&["destination", "create", "--kind", "webhook", "--url", "ftp://x"], 2),
+        (&["destination", "create", "--kind", "webhook", "--url", "http://x", "--secret", "short"], 2),
+        (&["destination", "create", "--kind", "mail", "--members", "--project", "nope"], 1),
+        (&["destination", "create", "--kind", "mail", "--members", "--signal", "old"], 2),
+    ] {
+        assert_eq!(server.try_run(wrong).await.0, code, "{wrong:?}");
+    }
+}
