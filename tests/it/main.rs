@@ -13,6 +13,7 @@ mod clients;
 mod corpus;
 mod crash;
 mod embedded_postgres;
+mod group;
 mod harness;
 mod maintenance;
 mod notify;

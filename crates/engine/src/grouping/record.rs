@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Key, VERSION};
 
+/// Bytes of a part that an explanation shows. It is stored with every new key.
+const SHOWN_BYTES_MAX: usize = 512;
+
 /// Takes the keys of a recipe, one after the other.
 pub(super) trait Recorder {
     /// Starts the next key.
@@ -68,7 +71,7 @@ impl Recorder for Explaining {
     fn part(&mut self, name: &'static str, value: &str) {
         self.hashing.part(name, value);
         if let Some(parts) = self.parts.last_mut() {
-            parts.push(Part { name, value: value.to_owned() });
+            parts.push(Part { name, value: super::message::head(value, SHOWN_BYTES_MAX).to_owned() });
         }
     }
 

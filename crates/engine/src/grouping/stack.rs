@@ -8,7 +8,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::clean::{self, Cleaner, Role};
 use super::images::Images;
+use super::message;
 use crate::event::{Frame, Stacktrace};
+use crate::limits;
 
 /// Longest cycle of calls that is recognised: `a` calls `b` calls `c` calls `d` calls `a`.
 const CYCLE_FRAMES_MAX: usize = 4;
@@ -163,6 +165,9 @@ fn fold(frames: &mut Vec<CleanFrame<'_>>) -> Option<Recursion> {
     })
 }
 
+/// Frames that an explanation shows per stack, the newest. It is stored with every new key.
+const NOTES_MAX: usize = 60;
+
 /// One frame as the explanation shows it.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct FrameNote {
@@ -180,13 +185,18 @@ pub(super) fn notes<'e>(stack: &'e Stacktrace<'_>, platform: &str, images: &Imag
         let clean = CleanFrame::of(frame, platform, images);
         let contributes = clean.is_some() && (*role == Role::App || (!ours && *role == Role::Library));
         FrameNote {
-            place: clean.as_ref().map(|frame| frame.place.to_string()).unwrap_or_default(),
-            function: clean.as_ref().map(|frame| frame.function.to_string()).unwrap_or_default(),
+            place: clean.as_ref().map(|frame| shown(&frame.place)).unwrap_or_default(),
+            function: clean.as_ref().map(|frame| shown(&frame.function)).unwrap_or_default(),
             contributes,
             why: if clean.is_none() { "has no name" } else { why },
         }
     };
-    stack.frames.iter().zip(&rulings).map(note).collect()
+    let skipped = rulings.len().saturating_sub(NOTES_MAX);
+    stack.frames.iter().zip(&rulings).skip(skipped).map(note).collect()
+}
+
+fn shown(name: &str) -> String {
+    message::head(name, limits::NAME_CHARS_MAX).to_owned()
 }
 
 #[cfg(test)]

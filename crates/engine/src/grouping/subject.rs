@@ -176,7 +176,7 @@ pub(super) fn notes<'e>(event: &'e Event<'_>) -> Vec<Note> {
         .iter()
         .map(|exception| Note {
             what: "exception",
-            name: exception.ty.or_empty().to_owned(),
+            name: message::head(exception.ty.or_empty(), limits::NAME_CHARS_MAX).to_owned(),
             template: message::template(exception.value.or_empty()),
             why: exception_reason(exception),
             frames: frames(exception.stacktrace.as_ref()),
