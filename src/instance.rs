@@ -4,6 +4,8 @@
 //! The kernel releases the lock with the process, however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +15,26 @@ use tokio::time::{Instant, sleep};
 use crate::postgres;
 
 const FILE: &str = "serve.lock";
+
+/// What a running `serve` tells commands: its settings may have come from flags that they do not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// URL under which others reach it; no trailing slash.
+    pub base_url: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+/// The running `serve` of a directory, once it listens.
+#[must_use]
+pub fn served(data_dir: &Path) -> Option<Served> {
+    if !is_served(data_dir) {
+        return None;
+    }
+    let text = std::fs::read_to_string(data_dir.join(FILE)).ok()?;
+    let mut lines = text.lines();
+    Some(Served { base_url: lines.next()?.to_owned(), addr: lines.next()?.parse().ok()? })
+}
 
 /// True while some `serve` holds the lock.
 #[must_use]
@@ -24,8 +46,7 @@ pub fn is_served(data_dir: &Path) -> bool {
 /// The held lock; released when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    // Only held.
-    _file: File,
+    file: File,
 }
 
 /// A killed process releases its lock only some milliseconds after it is gone.
@@ -49,7 +70,11 @@ impl Lock {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => {
+                    // What a former holder told is no longer true.
+                    file.set_len(0).with_context(|| format!("cannot write {}", path.display()))?;
+                    return Ok(Self { file });
+                }
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock {}", path.display()));
                 }
@@ -60,5 +85,32 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Tells commands where this `serve` is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn tell(&mut self, served: &Served) -> anyhow::Result<()> {
+        writeln!(self.file, "{}\n{}", served.base_url, served.addr).context("cannot write the lock file")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_serve_is_known_while_it_holds_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(served(dir.path()), None);
+        let told = Served { base_url: "https://e.example.org/x".into(), addr: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        let mut lock = Lock::take(dir.path()).await.unwrap();
+        assert!(is_served(dir.path()));
+        assert_eq!(served(dir.path()), None, "it does not listen yet");
+        lock.tell(&told).unwrap();
+        assert_eq!(served(dir.path()), Some(told));
+        drop(lock);
+        assert_eq!(served(dir.path()), None);
     }
 }

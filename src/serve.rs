@@ -8,6 +8,8 @@ mod health;
 mod supervision;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ use crate::api::{self, Api};
 use crate::config::Config;
 use crate::database::Database;
 use crate::ingest::{self, Ingest};
-use crate::instance::Lock;
+use crate::instance::{Lock, Served};
 use crate::telemetry;
 use crate::workers::maintenance;
 use crate::workers::notify::{self, Notifier};
@@ -85,9 +87,10 @@ pub struct Running {
 /// # Errors
 /// When a part cannot start; the text says why and what to do.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
-    let lock = Lock::take(&config.data_dir).await?;
+    let mut lock = Lock::take(&config.data_dir).await?;
     let listener = listen(config.listen)?;
     let addr = listener.local_addr().context("cannot tell the address that we listen on")?;
+    lock.tell(&Served { base_url: config.public_url(addr), addr })?;
     let database = Database::open_for_serving(&config).await?;
     match assemble(config, &database, listener, addr).await {
         Ok(parts) => Ok(Running {
@@ -163,6 +166,7 @@ struct Services {
 async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Services> {
     let writers = store::pool::connect_writer(shared.connect_options.clone(), ingest::WRITER_CONNECTIONS);
     let writers = writers.await.context("cannot connect the batch writers")?;
+    private_dir(&shared.config.spool_dir())?;
     let (ingest, background) = ingest::open(&ingest_settings(&shared), shared.pool.clone(), writers).await?;
     tasks.spawn("ingest", background.run(shared.draining.clone()));
 
@@ -175,6 +179,13 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), retention_days, shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
     Ok(Services { shared, ingest })
+}
+
+/// The spool holds events, and with them people's data.
+fn private_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.and_then(|()| std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)))
+        .with_context(|| format!("cannot make {} private", dir.display()))
 }
 
 fn ingest_settings(shared: &Shared) -> ingest::Settings {

@@ -20,13 +20,16 @@ const SECONDS_BUCKETS: [f64; 16] =
 /// Sizes of batches and queues.
 const COUNT_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
+/// Libraries tell much of no use to whoever runs us: that workers started, that a table exists.
+const SERVE_DIRECTIVES: &str = "info,actix_server=warn,sqlx::postgres::notice=warn";
+
 /// Begins to log: what the settings say, or, for commands that end soon, warnings only unless
 /// somebody asked for more. A second call changes nothing.
 ///
 /// # Errors
 /// When the log directives cannot be read.
 pub fn init_logs(config: &Config, serving: bool) -> anyhow::Result<()> {
-    let directives = config.log.as_deref().unwrap_or(if serving { "info,actix_server=warn" } else { "warn" });
+    let directives = config.log.as_deref().unwrap_or(if serving { SERVE_DIRECTIVES } else { "warn" });
     let filter = EnvFilter::try_new(directives).with_context(|| format!("log directives {directives:?}"))?;
     let terminal = std::io::stderr().is_terminal();
     let format = config.log_format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });

@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 use super::output::Output;
 use crate::config::Config;
 use crate::error::Failure;
+use crate::instance;
 
 const TIME_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: &Config, output: Output) -> Result<(), Failure> {
-    let url = format!("http://{}/healthz", reachable(config.listen));
+    let listen = instance::served(&config.data_dir).map_or(config.listen, |served| served.addr);
+    let url = format!("http://{}/healthz", reachable(listen));
     let client = reqwest::Client::builder().timeout(TIME_MAX).no_proxy().build().context("cannot make a client")?;
     let response = client.get(&url).send().await.with_context(|| format!("{url} does not answer"))?;
     let status = response.status();

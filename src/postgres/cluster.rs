@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,7 +40,7 @@ pub(super) struct Running {
 
 /// Makes the data directory, or checks that an existing one is ours and not newer than we are.
 pub(crate) fn claim(data_dir: &Path) -> Result<(), PostgresError> {
-    fs::create_dir_all(data_dir).map_err(PostgresError::io(format!("make {}", data_dir.display())))?;
+    make_data_dir(data_dir).map_err(PostgresError::io(format!("make {}", data_dir.display())))?;
     let marker = data_dir.join(MARKER);
     match fs::read_to_string(&marker) {
         Ok(text) => check_format(data_dir, &text),
@@ -59,6 +59,16 @@ pub(crate) fn claim(data_dir: &Path) -> Result<(), PostgresError> {
         }
         Err(error) => Err(PostgresError::io(format!("read {}", marker.display()))(error)),
     }
+}
+
+/// Others may pass through a directory that we made, because the server's account has to, but not look
+/// around in it.
+fn make_data_dir(dir: &Path) -> std::io::Result<()> {
+    if dir.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
 }
 
 fn check_format(data_dir: &Path, marker: &str) -> Result<(), PostgresError> {

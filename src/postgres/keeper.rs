@@ -4,6 +4,7 @@
 //! as the process.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -230,7 +231,7 @@ fn wait<T>(deadline: Instant, look: impl Fn() -> Option<T>, done: impl Fn(&T) ->
 /// The server's command line. Settings stand here and not in a file, so that a new version of ours
 /// brings its own.
 fn command(cluster: &Cluster) -> Result<Command, PostgresError> {
-    let open = OpenOptions::new().create(true).append(true).open(&cluster.log);
+    let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&cluster.log);
     let log = open.map_err(PostgresError::io(format!("open {}", cluster.log.display())))?;
     let mut command = Command::new(cluster.binaries.dir.join("postgres"));
     command.arg("-D").arg(&cluster.pgdata).arg("-k").arg(&cluster.socket_dir).args(["-p", "5432"]);

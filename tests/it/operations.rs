@@ -137,6 +137,11 @@ async fn a_killed_server_leaves_postgresql_to_the_next_start_and_sigterm_leaves_
     server.restart().await;
     assert_eq!(self::postmaster(&home), Some(postmaster), "the same server goes on");
     assert_eq!(server.run(&["project", "list"]).await.lines().count(), 1, "with what it held");
+    let elsewhere = [("FIREFINCH_DATA_DIR", home.to_str().unwrap())];
+    let listed = run(&elsewhere, &["project", "list", "--json"], "").await.json();
+    let host = server.url.strip_prefix("http://").unwrap();
+    assert!(listed[0]["dsn"].as_str().unwrap().contains(host), "a command without its flags knows where it is");
+    assert_eq!(run(&elsewhere, &["health"], "").await.code, 0);
 
     signal("-KILL", postmaster).await;
     let http = Http::new(&server.url);
