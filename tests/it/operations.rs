@@ -206,3 +206,33 @@ fn verdict(answer: &Value, check: &str) -> String {
     let found = checks.iter().find(|found| found["check"] == check).unwrap_or_else(|| panic!("{check}: {answer}"));
     found["verdict"].as_str().unwrap().to_owned()
 }
+
+#[tokio::test]
+async fn an_ordinary_account_runs_it_all() {
+    if !firefinch::postgres::we_are_root() {
+        // Then every other test here shows it.
+        return;
+    }
+    let dir = data_dir();
+    let home = dir.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    let program = dir.path().join("firefinch");
+    std::fs::copy(BINARY, &program).unwrap();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    let fields: Vec<&str> = passwd.lines().find(|line| line.starts_with("nobody:")).unwrap().split(':').collect();
+    let (uid, gid) = (fields[2].parse().unwrap(), fields[3].parse().unwrap());
+    std::os::unix::fs::chown(&home, Some(uid), Some(gid)).unwrap();
+
+    let as_nobody = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home);
+        command.uid(uid).gid(gid).current_dir("/").args(args);
+        command
+    };
+    let created = as_nobody(&["project", "create", "--slug", "shop", "--json"]).output().await.unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    let listed = as_nobody(&["project", "list"]).output().await.unwrap();
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("\tshop\t"), "it was kept");
+    let cluster = std::fs::metadata(home.join(".local/share/firefinch/postgres")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&cluster), uid);
+}
