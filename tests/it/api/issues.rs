@@ -206,6 +206,46 @@ async fn a_search_that_is_wrong_says_where() {
 }
 
 #[tokio::test]
+async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
+    let served = Served::start().await;
+    let mut needle = event(&served.shop, 1, 1, Duration::hours(20));
+    needle.tags.push(("needle".into(), "yes".into()));
+    served.store(vec![needle]).await;
+    // 1,200 newer issues: more than twice as many as one request looks into for events.
+    sqlx::query(
+        "insert into issues select project_id, nextval('issue_ids'), number + n, status, substatus, level, platform, type, value,
+             title, culprit, location, handled, first_seen, now(), seen_slot + n, first_release, last_release,
+             first_event_id, last_event_id, events, users, status_changed_at, resolved_in_release, ignored_until
+         from issues, generate_series(1, 1200) n",
+    )
+    .execute(&served.database.pool)
+    .await
+    .unwrap();
+    let mut cursor = String::new();
+    let mut found = Vec::new();
+    let mut requests = 0;
+    loop {
+        let reply = served.http.get(&format!("{LIST}?query=needle:yes&cursor={cursor}")).await;
+        requests += 1;
+        found
+            .extend(reply.json().as_array().unwrap().iter().map(|issue| issue["shortId"].as_str().unwrap().to_owned()));
+        match cursors(&reply).get("next") {
+            Some(next) => cursor.clone_from(next),
+            None => break,
+        }
+    }
+    assert_eq!((found, requests), (vec!["SHOP-1".to_owned()], 3));
+
+    // A change of what a search finds goes through all of it.
+    let body = json!({"status": "resolved"});
+    assert_eq!(served.http.put(&format!("{LIST}?query=needle:yes"), &body).await.json()["status"], "resolved");
+    assert_eq!(served.json("/api/0/issues/SHOP-1/").await["status"], "resolved");
+    assert_eq!(served.http.put(LIST, &body).await.status, 200);
+    let open = sqlx::query_scalar::<_, i64>("select count(*) from issues where status <> 'resolved'");
+    assert_eq!(open.fetch_one(&served.database.pool).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_told_as_such() {
     let served = Served::start().await;
     let name = served.database.name().to_owned();
