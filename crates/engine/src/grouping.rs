@@ -11,6 +11,7 @@
 //! | `app` | types and frames of our code, message where the type says little | deploys, frameworks, runtimes |
 //! | `stack` | the same over all frames, when none is ours | |
 //! | `line` | `app` with the source line in place of the message | reworded messages of one statement |
+//! | `wording` | `app` with the message but for its middle | one statement's other words |
 //! | `shape` | frames without names that a build chooses | builds without source maps or symbols |
 //! | `recursion` | type, message and one turn of the recursion at the top | overflows at another depth |
 //! | `site` | type, message and top frame (three when none is ours) | other callers, cut stacks |

@@ -89,6 +89,11 @@ fn one_bug_stays_one_issue() {
                 "python | ValueError: nobody there | +a.b#f{raise ValueError(text)}",
             ),
             (
+                "another word in the middle of a message",
+                "java | IllegalStateException: invoice 1 is void, not open | +com.a.B#close",
+                "java | IllegalStateException: invoice 2 is paid, not open | +com.a.B#close",
+            ),
+            (
                 "source lines missing",
                 "python | ValueError: no user 1 | +a.b#f{raise ValueError(text)}",
                 "python | ValueError: no user 2 | +a.b#f",

@@ -29,6 +29,7 @@ pub(super) fn reason(variant: &str) -> Cow<'static, str> {
         "v1:app" => "frames of the application",
         "v1:stack" => "no frame is the application's, so all frames but machinery",
         "v1:line" => "the statement instead of the message: a reworded message stays in its issue",
+        "v1:wording" => "the message without its middle: one other word there stays in its issue",
         "v1:shape" => "without names that a build chooses: the next build stays in this issue",
         "v1:recursion" => "functions that called each other in turn: where it stopped is chance",
         "v1:site" => "type, message and where it was raised: other callers join",
@@ -84,6 +85,11 @@ fn write_exceptions(event: &Event<'_>, exceptions: &[CleanException<'_>], out: &
         exceptions.iter().for_each(|x| exception(x, ours, Detail::Line, out));
         out.end();
     }
+    if exceptions.iter().any(|x| wording_of(x).is_some()) {
+        out.begin("v1:wording", true);
+        exceptions.iter().for_each(|x| exception(x, ours, Detail::Wording, out));
+        out.end();
+    }
     if exceptions.iter().any(|x| x.stack.as_ref().is_some_and(|stack| stack.unresolved)) {
         out.begin("v1:shape", true);
         exceptions.iter().for_each(|x| exception(x, ours, Detail::Shape, out));
@@ -108,6 +114,8 @@ enum Detail {
     Exact,
     /// The source line stands for the message.
     Line,
+    /// The message without its middle.
+    Wording,
     /// Names that a build chooses are left out.
     Shape,
 }
@@ -115,8 +123,13 @@ enum Detail {
 fn exception(x: &CleanException<'_>, ours: bool, detail: Detail, out: &mut impl Recorder) {
     out.part("type", &x.ty);
     let unresolved = x.stack.as_ref().is_some_and(|stack| stack.unresolved);
-    match line_of(x).filter(|_| detail == Detail::Line) {
-        Some(line) => out.part("line", &normal_line(line, None)),
+    let instead = match detail {
+        Detail::Line => line_of(x).map(|line| ("line", normal_line(line, None))),
+        Detail::Wording => wording_of(x).map(|wording| ("wording", wording)),
+        Detail::Exact | Detail::Shape => None,
+    };
+    match instead {
+        Some((name, value)) => out.part(name, &value),
         None if needs_message(x) || unresolved => out.part("message", &x.template),
         None => {}
     }
@@ -136,6 +149,26 @@ fn needs_message(x: &CleanException<'_>) -> bool {
 fn line_of<'x>(x: &'x CleanException<'_>) -> Option<&'x str> {
     let stack = x.app_stack().filter(|stack| stack.raised_here && needs_message(x))?;
     stack.top()?.context
+}
+
+/// Words of a message from which on its middle may vary.
+const WORDING_WORDS_MIN: usize = 6;
+
+/// The message of an exception that our code raised, without its middle: `invoice is void, not open`
+/// and `invoice is paid, not open` come from one statement, when neither type nor source line tells.
+fn wording_of(x: &CleanException<'_>) -> Option<String> {
+    let stack = x.app_stack().filter(|stack| stack.raised_here && !stack.unresolved && x.generic)?;
+    let top = stack.top()?;
+    if top.context.is_some() || families::is_helper(&top.function) {
+        return None;
+    }
+    let words = || x.template.split(' ');
+    let count = words().count();
+    if count < WORDING_WORDS_MIN {
+        return None;
+    }
+    let kept: Vec<&str> = words().take(2).chain(["…"]).chain(words().skip(count - 2)).collect();
+    Some(format!("{count}: {}", kept.join(" ")))
 }
 
 fn frames(frames: &[CleanFrame<'_>], detail: Detail, out: &mut impl Recorder) {
