@@ -13,6 +13,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::error::Failure;
+use crate::ingest::Patience;
 use crate::postgres;
 
 /// Text that must not show up in logs.
@@ -203,6 +204,8 @@ pub struct Config {
     pub retention_days: u16,
     /// Requests that may wait for the batch writer.
     pub queue_requests_max: usize,
+    /// How long the body of an ingest request may take. Not a setting: it follows from what SDKs do.
+    pub patience: Patience,
     /// Open HTTP connections at most.
     pub http_connections_max: usize,
     /// HTTP worker threads; `None`: one per core.
@@ -281,6 +284,7 @@ impl Config {
             retention_days: 90,
             // A few hundred milliseconds of work at full speed; more waiting only adds latency.
             queue_requests_max: 2000,
+            patience: Patience::default(),
             http_connections_max: 25_000,
             http_workers: None,
             log_format: None,

@@ -193,7 +193,7 @@ fn ingest_settings(shared: &Shared) -> ingest::Settings {
         spool_dir: shared.config.spool_dir(),
         spool_bytes_max: shared.config.spool_bytes_max,
         queue_jobs_max: shared.config.queue_requests_max,
-        patience: ingest::Patience::default(),
+        patience: shared.config.patience,
         signals_written: Arc::clone(&shared.signals_written),
     }
 }

@@ -15,6 +15,7 @@ mod crash;
 mod embedded_postgres;
 mod group;
 mod harness;
+mod ingest;
 mod maintenance;
 mod notify;
 mod operations;
