@@ -91,7 +91,7 @@ impl Refusal {
             Self::Method => plain("this endpoint takes POST"),
             Self::MediaType => plain("unsupported Content-Type for a browser report"),
             Self::Empty => plain("the request has no body"),
-            Self::Incomplete => plain("the body ended before its announced length"),
+            Self::Incomplete => plain("the body ended early, or its chunks are malformed"),
             Self::TooSlow => plain("the body did not arrive in time"),
             Self::BodyTooLarge => (format!("the body is larger than {} bytes", limits::WIRE_BYTES_MAX), None),
             Self::Inflate(error @ InflateError::TooLarge { .. }) => {

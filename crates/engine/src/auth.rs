@@ -168,7 +168,10 @@ fn read_fields(fields: &str) -> Result<Credentials, AuthError> {
             }
             return Err(AuthError::Malformed);
         };
-        reader.field(name.trim(), value.trim().trim_matches('"'))?;
+        // A header sent twice arrives as one list, in which the scheme word is repeated.
+        let name = name.trim();
+        let name = strip_scheme(name, "sentry").unwrap_or(name);
+        reader.field(name, value.trim().trim_matches('"'))?;
     }
     reader.finish()?.ok_or(AuthError::Malformed)
 }
@@ -334,6 +337,8 @@ mod tests {
         assert_eq!(read(None, Some("Basic !!!"), ""), Err(AuthError::Malformed));
         assert_eq!(read(None, None, "sentry_key=abc"), Err(AuthError::BadKey));
         assert_eq!(read(None, None, &format!("sentry_key={KEY}&sentry_version=8")), Err(AuthError::BadVersion));
+        let twice = format!("Sentry sentry_key={KEY}, Sentry sentry_key={OTHER}");
+        assert_eq!(read(Some(&twice), None, ""), Err(AuthError::Conflict));
         let (x, query) = (format!("Sentry sentry_key={KEY}"), format!("sentry_key={OTHER}"));
         assert_eq!(read(Some(&x), None, &query), Err(AuthError::Conflict));
     }
