@@ -17,9 +17,13 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// # Errors
 /// When the first connection cannot be made within ten seconds.
 pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StoreError> {
+    connect_within(options, connections_max, Duration::from_secs(10)).await
+}
+
+async fn connect_within(options: PgConnectOptions, connections_max: u32, time: Duration) -> Result<PgPool, StoreError> {
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(time)
         .connect_with(options.application_name("firefinch"))
         .await?)
 }
@@ -37,8 +41,11 @@ pub async fn reach(options: &PgConnectOptions) -> Result<(), StoreError> {
 /// Its statements only look rows up by key. A plan made while a table was still empty would scan it,
 /// and would go on doing so until the next `analyze`; these settings leave only index plans.
 ///
+/// It gives up on a connection after two seconds: while PostgreSQL is away, requests wait for that
+/// long before their events go to the spool.
+///
 /// # Errors
-/// When the first connection cannot be made within ten seconds.
+/// When the first connection cannot be made within two seconds.
 pub async fn connect_writer(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StoreError> {
     let options = options.options([
         ("enable_seqscan", "off"),
@@ -47,7 +54,7 @@ pub async fn connect_writer(options: PgConnectOptions, connections_max: u32) -> 
         ("plan_cache_mode", "force_generic_plan"),
         ("jit", "off"),
     ]);
-    connect(options, connections_max).await
+    connect_within(options, connections_max, Duration::from_secs(2)).await
 }
 
 /// Makes the database `name` on the server of `options` if it does not exist; for the embedded server,

@@ -1,1 +1,172 @@
-//! x
+//! PostgreSQL stops under a running server: events are taken all the same, and stored once it is back.
+
+use std::path::{Path, PathBuf};
+
+use firefinch::config::Config;
+use firefinch::postgres::{Postgres, Settings};
+use serde_json::json;
+use sqlx::PgPool;
+use store::projects::{self, NewProject};
+use time::OffsetDateTime;
+
+use crate::support::{Http, Project, Reply, TestServer, data_dir, until};
+
+/// A PostgreSQL that this test stops and starts, with a project in it.
+struct Place {
+    dir: tempfile::TempDir,
+    postgres: Option<Postgres>,
+    pool: PgPool,
+    shop: Project,
+}
+
+impl Place {
+    async fn make() -> Self {
+        let dir = data_dir();
+        let postgres = start(&dir.path().join("cluster")).await;
+        let pool = store::pool::connect(postgres.options(), 4).await.unwrap();
+        store::pool::migrate(&pool).await.unwrap();
+        let public_key = firefinch::secrets::public_key();
+        let new = NewProject {
+            slug: "shop",
+            name: "Shop",
+            platform: None,
+            public_key: &public_key,
+            now: OffsetDateTime::now_utc(),
+        };
+        let (project, _) = projects::create(&pool, new).await.unwrap();
+        let shop = Project { id: project.id.get(), slug: project.slug, public_key };
+        Self { dir, postgres: Some(postgres), pool, shop }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("server")
+    }
+
+    /// The real server on this PostgreSQL, with its spool in our directory.
+    async fn serve(&self, change: impl FnOnce(&mut Config)) -> TestServer {
+        let options = self.postgres.as_ref().unwrap().options();
+        let socket = options.get_socket().unwrap().display().to_string();
+        let url = format!(
+            "postgres:///{}?host={socket}&user={}",
+            options.get_database().unwrap_or("postgres"),
+            options.get_username()
+        );
+        let data = self.data();
+        std::fs::create_dir_all(&data).unwrap();
+        TestServer::start_with(|config| {
+            config.database_url = Some(url.into());
+            config.data_dir = data;
+            change(config);
+        })
+        .await
+    }
+
+    async fn stop_postgres(&mut self) {
+        self.postgres.take().unwrap().stop().await.unwrap();
+    }
+
+    async fn start_postgres(&mut self) {
+        self.postgres = Some(start(&self.dir.path().join("cluster")).await);
+    }
+
+    async fn outcomes(&self) -> Option<Vec<(String, i64)>> {
+        let sql = "select concat_ws(' ', category, outcome, reason), sum(quantity)::bigint from outcomes group by 1 order by 1";
+        sqlx::query_as(sql).fetch_all(&self.pool).await.ok()
+    }
+
+    async fn outcomes_become(&self, expected: &[(&str, i64)]) {
+        let expected: Vec<(String, i64)> = expected.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        until(&format!("{expected:?}"), async || self.outcomes().await.filter(|found| *found == expected)).await;
+    }
+
+    fn segments(&self) -> usize {
+        let files = std::fs::read_dir(self.data().join("spool")).unwrap();
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ext| ext == "spool")).count()
+    }
+}
+
+async fn start(data_dir: &Path) -> Postgres {
+    let data_dir = data_dir.to_owned();
+    let settings = Settings { data_dir, bin: None, user: None, dies_with_us: true, throw_away: true };
+    Postgres::start(settings).await.unwrap()
+}
+
+async fn post(http: &Http, shop: &Project, n: u8) -> Reply {
+    http.post_event(shop, &json!({"event_id": format!("{n:032x}"), "message": format!("event {n}")})).await
+}
+
+#[tokio::test]
+async fn events_wait_in_the_spool_and_are_stored_once() {
+    let mut place = Place::make().await;
+    let server = place.serve(|_| {}).await;
+    let http = Http::new(&server.url);
+    assert_eq!(post(&http, &place.shop, 1).await.status, 200);
+    place.stop_postgres().await;
+    for n in [2, 3, 4, 2, 1] {
+        assert_eq!(post(&http, &place.shop, n).await.status, 200, "event {n}");
+    }
+    let session = b"{}\n{\"type\":\"session\"}\n{}".to_vec();
+    assert_eq!(http.post_envelope(&place.shop, session).await.status, 200);
+    assert_eq!(http.post_envelope(&place.shop, b"no envelope".to_vec()).await.status, 400);
+    assert!(place.segments() > 0);
+    place.start_postgres().await;
+    place
+        .outcomes_become(&[
+            ("default invalid bad_envelope", 1),
+            ("error accepted ", 4),
+            ("error dropped duplicate", 2),
+            ("session dropped not_supported", 1),
+        ])
+        .await;
+    until("the spool to be deleted", async || (place.segments() == 0).then_some(())).await;
+    let stored: Vec<String> =
+        sqlx::query_scalar("select title from events order by event_id").fetch_all(&place.pool).await.unwrap();
+    assert_eq!(stored, ["event 1", "event 2", "event 3", "event 4"]);
+    assert_eq!(post(&http, &place.shop, 5).await.status, 200);
+    drop(server);
+    place.stop_postgres().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_meanwhile_stores_them_on_its_next_start() {
+    let mut place = Place::make().await;
+    let server = place.serve(|_| {}).await;
+    let http = Http::new(&server.url);
+    assert_eq!(post(&http, &place.shop, 1).await.status, 200);
+    place.stop_postgres().await;
+    for n in [2, 3] {
+        assert_eq!(post(&http, &place.shop, n).await.status, 200, "event {n}");
+    }
+    drop(server);
+    assert!(place.segments() > 0);
+    place.start_postgres().await;
+    let server = place.serve(|_| {}).await;
+    place.outcomes_become(&[("error accepted ", 3)]).await;
+    drop(server);
+    place.stop_postgres().await;
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_and_says_when_to_come_back() {
+    let mut place = Place::make().await;
+    let server = place.serve(|config| config.spool_bytes_max = 600).await;
+    let http = Http::new(&server.url);
+    assert_eq!(post(&http, &place.shop, 1).await.status, 200);
+    place.stop_postgres().await;
+    let mut taken = 1;
+    let refused = loop {
+        let reply = post(&http, &place.shop, taken + 1).await;
+        if reply.status != 200 {
+            break reply;
+        }
+        taken += 1;
+    };
+    assert!((2..10).contains(&taken), "{taken} events in 600 bytes");
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.body, r#"{"detail":"the database is away and the local spool is full"}"#);
+    assert_eq!(refused.headers["retry-after"], "5");
+    place.start_postgres().await;
+    place.outcomes_become(&[("error accepted ", i64::from(taken)), ("error invalid spool_full", 1)]).await;
+    drop(server);
+    place.stop_postgres().await;
+}
