@@ -9,8 +9,6 @@
 //! - `smtp::MailServer` and `receiver::Receiver`: the other ends of mails and webhooks, which can refuse,
 //!   go away and come back;
 //! - `until(what, condition).await`: polls a condition until it holds, or fails naming it.
-// Until each helper has its first user.
-#![allow(dead_code, unused_imports)]
 
 mod cluster;
 mod database;

@@ -75,6 +75,11 @@ impl ServerProcess {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
+    /// All that it wrote to its standard output and error, since the first start.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
     async fn wait_ready(&mut self) {
         let http = Http::new(&self.url);
         let child = &mut self.child;
@@ -110,7 +115,7 @@ fn open_to_others(dir: &Path) {
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", std::fs::read_to_string(self.log.path()).unwrap_or_default());
+            println!("{}", self.said());
         }
         drop(self.child.start_kill());
         let data_dir = self.settings.iter().find(|(name, _)| name == "FIREFINCH_DATA_DIR");
