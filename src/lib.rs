@@ -18,6 +18,7 @@ pub mod postgres;
 pub mod secrets;
 pub mod serve;
 pub mod telemetry;
+pub mod web;
 pub mod workers;
 
 /// Chooses the one TLS implementation of the process; has to come before any TLS client is made.

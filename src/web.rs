@@ -1,0 +1,111 @@
+//! The pages: server-rendered HTML, the live stream, and the forms that change things.
+//!
+//! Every handler has the same silhouette: extract, authorise, call, render. Routes stand on this page.
+//! `ingest`, `api` and `workers` are never named here: the database is where they meet.
+//!
+//! To add a page: a handler in a module named after what it shows, a template of the same name, and its
+//! line in `configure`.
+
+mod access;
+mod assets;
+mod chart;
+mod display;
+mod error;
+mod headers;
+mod issue;
+mod issues;
+mod live;
+mod projects;
+mod session;
+mod setup;
+mod shell;
+mod sign_in;
+mod signs;
+mod throttle;
+mod toast;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::web::{self, get, post};
+use actix_web::{HttpResponse, middleware};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use self::error::PageError;
+use self::throttle::Throttle;
+
+pub use headers::CONTENT_SECURITY_POLICY;
+pub use live::{Hub, run as run_live};
+
+/// Passwords hashed at a time: each takes 19 MiB for some 30 ms.
+const HASHING_MAX: usize = 2;
+
+/// What the pages need.
+pub struct Web {
+    pool: PgPool,
+    /// Where browsers and SDKs reach this server, without a slash at its end.
+    base_url: String,
+    /// Cookies only over TLS.
+    secure: bool,
+    hub: Hub,
+    door: Throttle,
+    hashing: Semaphore,
+}
+
+impl Web {
+    /// The state of one process; share it between its workers.
+    #[must_use]
+    pub fn new(pool: PgPool, base_url: &str) -> Self {
+        Self {
+            pool,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            secure: base_url.starts_with("https://"),
+            hub: Hub::default(),
+            door: Throttle::default(),
+            hashing: Semaphore::new(HASHING_MAX),
+        }
+    }
+
+    /// The hub of the live view; give it to `run_live`.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+/// Every route of the pages, and the page for addresses that do not exist. Register it after all other
+/// services: it answers whatever is left.
+pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
+    web::scope("")
+        .app_data(web)
+        .wrap(middleware::from_fn(headers::around))
+        .route("/", get().to(home))
+        .route("/issues", get().to(issues::list))
+        .route("/issues", post().to(issues::actions::post))
+        .route("/issues/{id}", get().to(issue::show))
+        .route("/issues/{id}/events/{event}", get().to(issue::show_event))
+        .route("/issues/{id}/events/{event}/json", get().to(issue::raw))
+        .route("/issues/{id}/events/{event}/markdown", get().to(issue::as_markdown))
+        .route("/live", get().to(live::page))
+        .route("/live/stream", get().to(live::stream::open))
+        .route("/projects", get().to(projects::list))
+        .route("/projects", post().to(projects::create))
+        .route("/projects/new", get().to(projects::new))
+        .route("/projects/{slug}", get().to(projects::start))
+        .route("/sign-in", get().to(sign_in::show))
+        .route("/sign-in", post().to(sign_in::post))
+        .route("/sign-out", post().to(sign_in::sign_out))
+        .route("/setup/{secret}", get().to(setup::show))
+        .route("/setup/{secret}", post().to(setup::claim))
+        .route("/theme", post().to(shell::choose_theme))
+        .route("/static/{file}", get().to(assets::get))
+        .route("/favicon.ico", get().to(assets::favicon))
+        .default_service(web::to(nothing_here))
+}
+
+async fn home() -> HttpResponse {
+    shell::see_other("/issues")
+}
+
+async fn nothing_here() -> Result<HttpResponse, PageError> {
+    Err(PageError::NotFound("page"))
+}

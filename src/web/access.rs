@@ -1,0 +1,47 @@
+//! Who may do what on the pages: the one place where roles meet actions.
+
+use engine::access::Role;
+
+/// Something that a page or a form does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Read issues, events, projects and the live view.
+    Read,
+    /// Resolve, ignore and reopen issues.
+    ChangeIssues,
+    /// Make projects.
+    ChangeProjects,
+}
+
+/// Whether a role may do something.
+#[must_use]
+pub(super) const fn can(role: Role, action: Action) -> bool {
+    match action {
+        Action::Read => true,
+        Action::ChangeIssues | Action::ChangeProjects => role.may_write(),
+    }
+}
+
+impl Action {
+    /// What a person is told who may not.
+    pub(super) const fn refusal(self) -> &'static str {
+        match self {
+            Self::Read => "Your account may not read this.",
+            Self::ChangeIssues => "Your account may read issues but not change them. An administrator can change that.",
+            Self::ChangeProjects => "Your account may not make projects. An administrator can change that.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn viewers_only_read() {
+        for action in [Action::Read, Action::ChangeIssues, Action::ChangeProjects] {
+            assert!(can(Role::Admin, action) && can(Role::Member, action));
+            assert_eq!(can(Role::Viewer, action), action == Action::Read);
+        }
+    }
+}

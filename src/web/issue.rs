@@ -1,0 +1,330 @@
+//! The page of one issue: what broke, where in our code, since when, for whom.
+//!
+//! Shows one event of the issue, the newest unless the address names another. The parts of an event
+//! are made in `event`, its stack in `stack`, the column at the side in `side`.
+
+mod event;
+mod markdown;
+mod side;
+mod stack;
+
+use actix_web::http::header::ContentType;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use engine::histogram::Window;
+use engine::ids::{EventId, IssueId};
+use engine::issue::State;
+use engine::payload;
+use store::activity::{self, Activity};
+use store::counts::{self, Range};
+use store::events::{self, Neighbours, StoredEvent};
+use store::issues::{self, Issue};
+use time::OffsetDateTime;
+
+use self::event::EventView;
+use self::side::{Tag, Why};
+use self::stack::Part;
+use super::Web;
+use super::access::Action;
+use super::chart::{Accent, Chart, Mark};
+use super::display::{self, Age, Clock, Count, split_location};
+use super::error::PageError;
+use super::session::Viewer;
+use super::shell::{Nav, Shell, Stream, html};
+use super::signs::{self, Flag, Sign};
+
+/// Changes shown in the activity.
+const ACTIVITY_ROWS: usize = 20;
+
+/// A range of the histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    name: &'static str,
+    words: &'static str,
+    span_s: i64,
+    bars: usize,
+}
+
+const SPANS: [Span; 5] = [
+    Span { name: "1h", words: "Last hour", span_s: 60, bars: 60 },
+    Span { name: "24h", words: "Last 24 h", span_s: 1_800, bars: 48 },
+    Span { name: "7d", words: "Last 7 days", span_s: 7_200, bars: 84 },
+    Span { name: "30d", words: "Last 30 days", span_s: 43_200, bars: 60 },
+    Span { name: "90d", words: "Last 90 days", span_s: 86_400, bars: 90 },
+];
+
+impl Span {
+    /// The named one, else the smallest that shows the beginning of a young issue.
+    fn choose(name: Option<&str>, issue: &Issue, now: OffsetDateTime) -> Self {
+        let by_age = match (now - issue.first_seen).whole_hours() {
+            ..1 => SPANS[0],
+            1..24 => SPANS[1],
+            _ => SPANS[2],
+        };
+        SPANS.into_iter().find(|span| Some(span.name) == name).unwrap_or(by_age)
+    }
+}
+
+/// What the address says besides the issue.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct IssueAddress {
+    range: Option<String>,
+}
+
+/// The event on the page.
+struct Shown {
+    stored: StoredEvent,
+    view: EventView,
+    neighbours: Neighbours,
+}
+
+impl Shown {
+    fn short_id(&self) -> String {
+        self.stored.event.event_id.to_string().chars().take(8).collect()
+    }
+
+    fn received(&self) -> Clock {
+        Clock::at(&self.stored.event.received_at)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "issue/page.html")]
+struct IssuePage {
+    shell: Shell,
+    issue: Issue,
+    now: OffsetDateTime,
+    short_id: String,
+    flag: Option<Flag>,
+    level: Sign,
+    chart: Chart,
+    range: &'static str,
+    ranges: Vec<(&'static str, &'static str)>,
+    in_range: Count,
+    event: Option<Shown>,
+    event_path: String,
+    tags: Vec<Tag>,
+    tagged_events: usize,
+    activity: Vec<Activity>,
+    why: Vec<Why>,
+}
+
+impl IssuePage {
+    fn heading(&self) -> (&str, &str) {
+        if self.issue.ty.is_empty() { ("", self.issue.title.as_str()) } else { (&self.issue.ty, &self.issue.value) }
+    }
+
+    fn place(&self) -> (&str, &str) {
+        let (function, file) = split_location(&self.issue.location);
+        if file.is_empty() { ("", self.issue.culprit.as_str()) } else { (function, file) }
+    }
+
+    fn handled(&self) -> &'static str {
+        match self.issue.handled {
+            Some(true) => ", handled",
+            Some(false) => ", unhandled",
+            None => "",
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.issue.state.status() == "unresolved"
+    }
+
+    fn is_regressed(&self) -> bool {
+        self.issue.state == State::Regressed
+    }
+
+    /// The sentence of the newest return.
+    fn regression(&self) -> Option<&Activity> {
+        self.activity.iter().find(|change| change.kind == "regressed")
+    }
+
+    fn last_environment(&self) -> &str {
+        self.event.as_ref().and_then(|event| event.stored.event.environment.as_deref()).unwrap_or_default()
+    }
+}
+
+/// `GET /issues/{id}`
+pub(super) async fn show(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    path: web::Path<String>,
+    address: web::Query<IssueAddress>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    page(&web, &request, viewer, &path, "latest", &address).await
+}
+
+/// `GET /issues/{id}/events/{event}`, where the event may be `latest` or `oldest`.
+pub(super) async fn show_event(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    path: web::Path<(String, String)>,
+    address: web::Query<IssueAddress>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    page(&web, &request, viewer, &path.0, &path.1, &address).await
+}
+
+/// `GET /issues/{id}/events/{event}/json`: the whole event as we show it to scripts.
+pub(super) async fn raw(
+    web: web::Data<Web>,
+    viewer: Viewer,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    let issue = find_issue(&web, &path.0).await?;
+    let stored = find_event(&web, &issue, &path.1).await?.ok_or(PageError::NotFound("event"))?;
+    let view = unpack(&stored)?;
+    let text = serde_json::to_string_pretty(&view).map_err(|error| PageError::Internal(error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
+}
+
+/// `GET /issues/{id}/events/{event}/markdown`: for a ticket or a chat.
+pub(super) async fn as_markdown(
+    web: web::Data<Web>,
+    viewer: Viewer,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    let issue = find_issue(&web, &path.0).await?;
+    let stored = find_event(&web, &issue, &path.1).await?.ok_or(PageError::NotFound("event"))?;
+    let view = EventView::new(&unpack(&stored)?);
+    let link = format!("{}/issues/{}", web.base_url, issue.id);
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(markdown::write(
+        &issue,
+        &stored.event,
+        &view,
+        &link,
+    )))
+}
+
+async fn page(
+    web: &Web,
+    request: &HttpRequest,
+    viewer: Viewer,
+    id: &str,
+    event: &str,
+    address: &IssueAddress,
+) -> Result<HttpResponse, PageError> {
+    let seen = web.hub().place();
+    let issue = find_issue(web, id).await?;
+    let now = OffsetDateTime::now_utc();
+    let stored = find_event(web, &issue, event).await?;
+    if stored.is_none() && !matches!(event, "latest" | "oldest") {
+        return Err(PageError::NotFound("event"));
+    }
+    let mut shell = Shell::load(web, request, viewer, Nav::Issues).await?;
+    shell.project = Some(issue.project_slug.clone());
+    shell.title = format!("{} {}", issue.short_id(), issue.title);
+    shell.stream = Some(Stream { url: format!("/live/stream?view=issue&issue={}", issue.id), seen });
+    let activity = activity::list(&web.pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?;
+    let span = Span::choose(address.range.as_deref(), &issue, now);
+    let chart = chart(web, &issue, span, &activity, now).await?;
+    let (tags, tagged_events) = side::tags(web, &issue).await?;
+    let event = match stored {
+        Some(stored) => Some(shown(web, stored).await?),
+        None => None,
+    };
+    let event_path = event
+        .as_ref()
+        .map_or_else(String::new, |event| format!("/issues/{}/events/{}", issue.id, event.stored.event.event_id));
+    let page = IssuePage {
+        short_id: issue.short_id().to_string(),
+        flag: Flag::of(&issue.state),
+        level: signs::level(&issue.level),
+        in_range: Count(chart.counts.iter().fold(0, |sum, n| sum + i64::try_from(*n).unwrap_or(0))),
+        chart,
+        range: span.name,
+        ranges: SPANS.iter().map(|known| (known.name, known.words)).collect(),
+        why: side::why(web, &issue).await?,
+        event,
+        event_path,
+        tags,
+        tagged_events,
+        activity,
+        now,
+        issue,
+        shell,
+    };
+    html(&page)
+}
+
+async fn find_issue(web: &Web, id: &str) -> Result<Issue, PageError> {
+    let missing = || PageError::NotFound("issue");
+    // A short id is what people paste; it is looked up, the number is the address.
+    let id = match id.parse::<IssueId>() {
+        Ok(id) => id,
+        Err(_) => {
+            let short_id = engine::ids::ShortId::parse(id).ok_or_else(missing)?;
+            issues::find_by_short_id(&web.pool, &short_id).await?.ok_or_else(missing)?
+        }
+    };
+    issues::get(&web.pool, id).await?.ok_or_else(missing)
+}
+
+async fn find_event(web: &Web, issue: &Issue, event: &str) -> Result<Option<StoredEvent>, PageError> {
+    let (project_id, issue_id) = (issue.project_id, issue.id);
+    Ok(match event {
+        "latest" => events::latest(&web.pool, project_id, issue_id).await?,
+        "oldest" => events::oldest(&web.pool, project_id, issue_id).await?,
+        id => {
+            let id = EventId::parse(id).ok_or(PageError::NotFound("event"))?;
+            let found = events::get(&web.pool, project_id, id).await?;
+            found.filter(|stored| stored.event.issue_id == issue_id)
+        }
+    })
+}
+
+fn unpack(stored: &StoredEvent) -> Result<serde_json::Value, PageError> {
+    let text = payload::decode(stored.codec, &stored.payload)
+        .map_err(|error| PageError::Internal(format!("event {}: {error}", stored.event.event_id)))?;
+    Ok(payload::view(&text))
+}
+
+async fn shown(web: &Web, stored: StoredEvent) -> Result<Shown, PageError> {
+    let view = EventView::new(&unpack(&stored)?);
+    let neighbours = events::neighbours(&web.pool, &stored.event).await?;
+    Ok(Shown { stored, view, neighbours })
+}
+
+async fn chart(
+    web: &Web,
+    issue: &Issue,
+    span: Span,
+    activity: &[Activity],
+    now: OffsetDateTime,
+) -> Result<Chart, PageError> {
+    let window = Window::ending_at(now.unix_timestamp(), span.span_s, span.bars);
+    // Minutes are kept for two days, hours for as long as any range here.
+    let span_s = if span.span_s % 3_600 == 0 { 3_600 } else { 60 };
+    let range = Range { span_s, from: window.start_s, until: window.end_s() };
+    let buckets = counts::of_issue(&web.pool, issue.project_id, issue.id, range).await?;
+    let accent = match &issue.state {
+        State::New => Accent::All,
+        State::Regressed => Accent::Since(issue.status_changed_at.unix_timestamp()),
+        _ => Accent::None,
+    };
+    let marks = activity.iter().filter(|change| change.kind == "resolved").take(1).map(|change| Mark {
+        at_s: change.at.unix_timestamp(),
+        name: change
+            .release
+            .as_ref()
+            .map_or_else(|| "resolved".to_owned(), |release| format!("resolved in {}", display::cut(release, 40))),
+    });
+    Ok(Chart {
+        id: "histogram",
+        counts: window.fill(buckets.iter().map(|bucket| (bucket.bucket, bucket.events))),
+        window,
+        accent,
+        marks: marks.collect(),
+        usual: None,
+        width: 600,
+        height: 48,
+        ticks: 5,
+        class: "",
+    })
+}

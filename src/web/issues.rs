@@ -1,0 +1,317 @@
+//! The list of issues: what should I fix first?
+//!
+//! Everything that the page shows is in its address: query, project, range and place. Rows are
+//! rendered by `issues/row.html`.
+
+pub(super) mod actions;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use engine::histogram::{Bars, Window};
+use engine::ids::ProjectId;
+use engine::issue::State;
+use engine::query::Query;
+use store::issues::{self, Issue, IssueKey, IssueSearch, Scope, TALLY_MAX, Tally};
+use store::page::{Direction, Paging};
+use store::{counts, projects};
+use time::OffsetDateTime;
+
+use super::chart::{Accent, Spark};
+use super::display::{Age, Count, split_location};
+use super::error::PageError;
+use super::session::Viewer;
+use super::shell::{Nav, Shell, Stream, html};
+use super::signs::{self, Flag, Sign};
+use super::{Web, access};
+
+/// Rows of a page.
+const ROWS: usize = 25;
+/// What the list shows when nobody asks for anything.
+const DEFAULT_QUERY: &str = "is:unresolved";
+/// Width of a sparkline.
+const SPARK_WIDTH: u32 = 160;
+
+/// What the address says.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct ListAddress {
+    query: Option<String>,
+    project: Option<String>,
+    range: Option<String>,
+    /// Place to read on from, towards older rows.
+    after: Option<String>,
+    /// Place to read back from, towards newer rows.
+    before: Option<String>,
+}
+
+/// A span of time that sparklines show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    name: &'static str,
+    words: &'static str,
+    span_s: i64,
+    bars: usize,
+}
+
+const SPANS: [Span; 4] = [
+    Span { name: "1h", words: "Last hour", span_s: 120, bars: 30 },
+    Span { name: "24h", words: "Last 24 h", span_s: 2_160, bars: 40 },
+    Span { name: "7d", words: "Last 7 d", span_s: 21_600, bars: 28 },
+    Span { name: "30d", words: "Last 30 d", span_s: 86_400, bars: 30 },
+];
+
+impl Span {
+    fn named(name: &str) -> Self {
+        SPANS.into_iter().find(|span| span.name == name).unwrap_or(SPANS[1])
+    }
+
+    /// The buckets to read: minutes are kept for two days, hours for longer.
+    fn range(&self, window: &Window) -> counts::Range {
+        let span_s = if self.span_s % 3_600 == 0 { 3_600 } else { 60 };
+        counts::Range { span_s, from: window.start_s, until: window.end_s() }
+    }
+}
+
+/// A tab above the list.
+struct View {
+    name: &'static str,
+    link: String,
+    count: Option<String>,
+    is_current: bool,
+}
+
+/// One row.
+pub(super) struct Row {
+    pub(super) issue: Issue,
+    pub(super) level: Sign,
+    pub(super) flag: Option<Flag>,
+    pub(super) spark: Spark,
+    pub(super) last: Age,
+    pub(super) age: Age,
+}
+
+impl Row {
+    fn new(issue: Issue, window: Window, buckets: &[(i64, i64)], now: OffsetDateTime) -> Self {
+        let accent = match &issue.state {
+            State::New => Accent::All,
+            State::Regressed => Accent::Since(issue.status_changed_at.unix_timestamp()),
+            _ => Accent::None,
+        };
+        let counts = window.fill(buckets.iter().copied());
+        Self {
+            level: signs::level(&issue.level),
+            flag: Flag::of(&issue.state),
+            spark: Spark { window, bars: Bars::fitting(counts.len(), SPARK_WIDTH, 28), counts, accent },
+            last: Age::short(&issue.last_seen, &now),
+            age: Age::short(&issue.first_seen, &now),
+            issue,
+        }
+    }
+
+    fn heading(&self) -> (&str, &str) {
+        if self.issue.ty.is_empty() { ("", self.issue.title.as_str()) } else { (&self.issue.ty, &self.issue.value) }
+    }
+
+    fn function(&self) -> &str {
+        split_location(&self.issue.location).0
+    }
+
+    /// The place in our code; without one, the culprit.
+    fn file(&self) -> &str {
+        let file = split_location(&self.issue.location).1;
+        if file.is_empty() { &self.issue.culprit } else { file }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "issues/list.html")]
+struct ListPage {
+    shell: Shell,
+    views: Vec<View>,
+    query: String,
+    problem: Option<String>,
+    span: Span,
+    ranges: Vec<(Span, String)>,
+    rows: Vec<Row>,
+    older: Option<String>,
+    newer: Option<String>,
+    total: Option<String>,
+    is_everything_empty: bool,
+    clear: String,
+}
+
+/// `GET /issues`
+pub(super) async fn list(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    address: web::Query<ListAddress>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(access::Action::Read)?;
+    // Before anything is read, so that the page contains at least this message.
+    let seen = web.hub().place();
+    let mut shell = Shell::load(&web, &request, viewer, Nav::Issues).await?;
+    let project = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
+        Some(slug) => Some(projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
+        None => None,
+    };
+    let project_id = project.as_ref().map(|project| project.id);
+    let text = address.query.clone().unwrap_or_else(|| DEFAULT_QUERY.to_owned());
+    let tally = issues::tally(&web.pool, project_id).await?;
+    let span = Span::named(address.range.as_deref().unwrap_or_default());
+    let now = OffsetDateTime::now_utc();
+    let (found, problem) = match Query::parse(&text) {
+        Ok(query) => (search(&web, project_id, &query, &address, now).await?, None),
+        Err(error) => (Found::default(), Some(error.to_string())),
+    };
+    shell.project = project.map(|project| project.slug);
+    shell.title = format!("{} · Issues", shell.project_name());
+    shell.stream = Some(Stream { url: stream_url(project_id), seen });
+    let link = |query: &str, range: &str, place: Option<(&str, &str)>| {
+        list_link(shell.project.as_deref(), query, range, place)
+    };
+    let page = ListPage {
+        views: views(&text, tally, |query| link(query, span.name, None)),
+        ranges: SPANS.into_iter().map(|range| (range, link(&text, range.name, None))).collect(),
+        older: found.older.map(|key| link(&text, span.name, Some(("after", &write_key(key))))),
+        newer: found.newer.map(|key| link(&text, span.name, Some(("before", &write_key(key))))),
+        clear: link(DEFAULT_QUERY, span.name, None),
+        total: total(&text, tally),
+        is_everything_empty: tally == Tally::default(),
+        rows: rows(&web, found.issues, span, now).await?,
+        query: text,
+        problem,
+        span,
+        shell,
+    };
+    html(&page)
+}
+
+/// The stream of a list.
+pub(super) fn stream_url(project_id: Option<ProjectId>) -> String {
+    project_id.map_or_else(|| "/live/stream?view=list".to_owned(), |id| format!("/live/stream?view=list&project={id}"))
+}
+
+#[derive(Default)]
+struct Found {
+    issues: Vec<Issue>,
+    older: Option<IssueKey>,
+    newer: Option<IssueKey>,
+}
+
+async fn search(
+    web: &Web,
+    project_id: Option<ProjectId>,
+    query: &Query,
+    address: &ListAddress,
+    now: OffsetDateTime,
+) -> Result<Found, PageError> {
+    let ids: Vec<ProjectId> = project_id.into_iter().collect();
+    let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
+    let key = |text: &Option<String>| text.as_deref().and_then(read_key);
+    let paging = match (key(&address.before), key(&address.after)) {
+        (Some(key), _) => Paging { from: Some(key), direction: Direction::Newer, rows: ROWS },
+        (None, from) => Paging { from, direction: Direction::Older, rows: ROWS },
+    };
+    let page = issues::list(&web.pool, &IssueSearch { scope, query, now }, paging).await?;
+    Ok(Found { issues: page.rows, older: page.older, newer: page.newer })
+}
+
+async fn rows(web: &Web, issues: Vec<Issue>, span: Span, now: OffsetDateTime) -> Result<Vec<Row>, PageError> {
+    let window = Window::ending_at(now.unix_timestamp(), span.span_s, span.bars);
+    let ids: Vec<_> = issues.iter().map(|issue| (issue.project_id, issue.id)).collect();
+    let buckets = counts::of_issues(&web.pool, &ids, span.range(&window)).await?;
+    let of = |issue: &Issue| -> Vec<(i64, i64)> {
+        let own = buckets.iter().filter(|bucket| bucket.issue_id == issue.id.get());
+        own.map(|bucket| (bucket.bucket, bucket.events)).collect()
+    };
+    Ok(issues
+        .into_iter()
+        .map(|issue| {
+            let own = of(&issue);
+            Row::new(issue, window, &own, now)
+        })
+        .collect())
+}
+
+fn views(text: &str, tally: Tally, link: impl Fn(&str) -> String) -> Vec<View> {
+    [
+        ("Unresolved", DEFAULT_QUERY, Some(tally.unresolved)),
+        ("New", "is:unresolved is:new", Some(tally.new)),
+        ("Regressed", "is:unresolved is:regressed", Some(tally.regressed)),
+        ("Resolved", "is:resolved", Some(tally.resolved)),
+        ("Ignored", "is:ignored", Some(tally.ignored)),
+        ("All", "", None),
+    ]
+    .into_iter()
+    .map(|(name, query, count)| View {
+        name,
+        link: link(query),
+        count: count.map(bounded),
+        is_current: text.trim() == query,
+    })
+    .collect()
+}
+
+/// A count that stops at its bound.
+fn bounded(count: i64) -> String {
+    if count >= TALLY_MAX { format!("{}+", Count(TALLY_MAX)) } else { Count(count).to_string() }
+}
+
+/// How many issues the list holds, where a tab has counted them.
+fn total(text: &str, tally: Tally) -> Option<String> {
+    let view = views(text, tally, |_| String::new()).into_iter().find(|view| view.is_current)?;
+    view.count
+}
+
+/// The address of a list.
+pub(super) fn list_link(project: Option<&str>, query: &str, range: &str, place: Option<(&str, &str)>) -> String {
+    let mut encoded = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(project) = project {
+        encoded.append_pair("project", project);
+    }
+    if query != DEFAULT_QUERY {
+        encoded.append_pair("query", query);
+    }
+    if range != SPANS[1].name {
+        encoded.append_pair("range", range);
+    }
+    if let Some((name, key)) = place {
+        encoded.append_pair(name, key);
+    }
+    let encoded = encoded.finish();
+    if encoded.is_empty() { "/issues".to_owned() } else { format!("/issues?{encoded}") }
+}
+
+fn write_key(key: IssueKey) -> String {
+    format!("{}.{}", key.seen_slot, key.id)
+}
+
+fn read_key(text: &str) -> Option<IssueKey> {
+    let (seen_slot, id) = text.split_once('.')?;
+    Some(IssueKey { seen_slot: seen_slot.parse().ok()?, id: id.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_say_only_what_differs() {
+        assert_eq!(list_link(None, DEFAULT_QUERY, "24h", None), "/issues");
+        let key = IssueKey { seen_slot: 176_400_050, id: 9 };
+        assert_eq!(
+            list_link(Some("shop"), "is:new level:error", "7d", Some(("after", &write_key(key)))),
+            "/issues?project=shop&query=is%3Anew+level%3Aerror&range=7d&after=176400050.9"
+        );
+        assert_eq!(read_key("176400050.9"), Some(key));
+        assert_eq!(read_key("x.9"), None);
+    }
+
+    #[test]
+    fn the_default_range_counts_minutes() {
+        let window = Window::ending_at(1_000_000, 2_160, 40);
+        assert_eq!(Span::named("24h").range(&window).span_s, 60);
+        assert_eq!(Span::named("30d").range(&window).span_s, 3_600);
+        assert_eq!(Span::named("nonsense").name, "24h");
+    }
+}

@@ -1,0 +1,211 @@
+//! The live view: what comes in now, and what of it is new.
+//!
+//! The page is complete as rendered; `hub` and `stream` keep it moving. A reload always shows the same
+//! as a page that has been open.
+
+mod hub;
+mod rows;
+pub(super) mod stream;
+mod tick;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use engine::histogram::{Usual, Window, usual};
+use engine::ids::ProjectId;
+use engine::query::Query;
+use store::counts::{self, Range};
+use store::events::{self, TAIL_PROJECTS_MAX, TailEvent};
+use store::issues::{self, IssueSearch, Scope};
+use store::page::Paging;
+use store::projects;
+use time::OffsetDateTime;
+
+pub use hub::{Hub, run};
+
+use self::rows::{LiveRow, TailRow, minute_window};
+use super::access::Action;
+use super::chart::{Accent, Chart};
+use super::display::Count;
+use super::error::PageError;
+use super::session::Viewer;
+use super::shell::{Nav, Shell, Stream, html};
+use super::{Web, signs};
+
+/// Bars of the big chart: half an hour of 10 s.
+const BARS: usize = 180;
+/// Rows of one lane; the rest is in the list.
+const LANE_ROWS: usize = 20;
+/// Rows of issues that are neither new nor back.
+const KNOWN_ROWS: usize = 8;
+/// Lines of the raw tail.
+const TAIL_ROWS: i64 = 20;
+/// Days that say what is usual.
+const USUAL_DAYS: i64 = 7;
+
+/// What the address says.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct LiveAddress {
+    project: Option<String>,
+}
+
+/// Rows of one kind.
+struct Lane {
+    id: &'static str,
+    rows: Vec<LiveRow>,
+    all: String,
+}
+
+#[derive(Template)]
+#[template(path = "live/page.html")]
+struct LivePage<'a> {
+    shell: Shell,
+    chart: Chart,
+    narrow: Chart,
+    a_minute: Count,
+    usual_a_minute: Option<Count>,
+    is_loud: bool,
+    half_hour: Count,
+    new: Lane,
+    regressed: Lane,
+    known: Lane,
+    tail: Vec<TailRow<'a>>,
+}
+
+/// `GET /live`
+pub(super) async fn page(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    address: web::Query<LiveAddress>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    let seen = web.hub().place();
+    let mut shell = Shell::load(&web, &request, viewer, Nav::Live).await?;
+    let project = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
+        Some(slug) => Some(projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
+        None => None,
+    };
+    let project_id = project.as_ref().map(|project| project.id);
+    let ids: Vec<ProjectId> = match project_id {
+        Some(id) => vec![id],
+        None => shell.projects.iter().take(TAIL_PROJECTS_MAX).map(|project| project.id).collect(),
+    };
+    shell.project = project.map(|project| project.slug);
+    shell.title = format!("{} · Live", shell.project_name());
+    shell.stream = Some(Stream { url: stream_url(project_id), seen });
+    let now = OffsetDateTime::now_utc();
+    let window = Window::ending_at(now.unix_timestamp(), 10, BARS);
+    let counts = read_counts(&web, &ids, &window).await?;
+    let usual = read_usual(&web, &ids, now).await?;
+    let last_minute: u64 = counts.iter().rev().take(6).sum();
+    let usual_minute = usual.map(|usual| usual.middle / 60);
+    let tail = events::tail(&web.pool, &ids, None, now, TAIL_ROWS).await?;
+    let lanes = Lanes { web: &web, project: shell.project.as_deref(), project_id, now };
+    let page = LivePage {
+        a_minute: count(last_minute),
+        usual_a_minute: usual_minute.map(count),
+        // Three times the usual is what a person would call loud.
+        is_loud: usual_minute.is_some_and(|usual| last_minute > usual.max(1) * 3),
+        half_hour: count(counts.iter().sum()),
+        new: lanes.read("new", "is:unresolved is:new firstSeen:-24h", LANE_ROWS).await?,
+        regressed: lanes.read("regressed", "is:unresolved is:regressed lastSeen:-24h", LANE_ROWS).await?,
+        known: lanes.read("known", "is:unresolved is:ongoing lastSeen:-30m", KNOWN_ROWS).await?,
+        narrow: narrow_chart(&window, &counts),
+        chart: wide_chart(window, counts, usual),
+        tail: tail.iter().map(|event: &TailEvent| TailRow::new(event)).collect(),
+        shell,
+    };
+    html(&page)
+}
+
+fn stream_url(project_id: Option<ProjectId>) -> String {
+    project_id.map_or_else(|| "/live/stream?view=live".to_owned(), |id| format!("/live/stream?view=live&project={id}"))
+}
+
+async fn read_counts(web: &Web, ids: &[ProjectId], window: &Window) -> Result<Vec<u64>, PageError> {
+    let range = Range { span_s: 10, from: window.start_s, until: window.end_s() };
+    let buckets = counts::of_projects(&web.pool, ids, range).await?;
+    Ok(window.fill(buckets.iter().map(|bucket| (bucket.bucket, bucket.events))))
+}
+
+/// The usual level of this hour of the day, from the days before on which anything came in.
+async fn read_usual(web: &Web, ids: &[ProjectId], now: OffsetDateTime) -> Result<Option<Usual>, PageError> {
+    let now_s = now.unix_timestamp();
+    let hour = now_s - now_s.rem_euclid(3_600);
+    let range = Range { span_s: 3_600, from: hour - USUAL_DAYS * 86_400, until: hour };
+    let buckets = counts::of_projects(&web.pool, ids, range).await?;
+    let days = Window { start_s: hour - USUAL_DAYS * 86_400, span_s: 86_400, bars: 7 };
+    let per_day = days.fill(buckets.iter().map(|bucket| (bucket.bucket, bucket.events)));
+    // The first hour of each of these days is this hour of the day.
+    let this_hour = buckets.iter().filter(|bucket| (bucket.bucket - hour) % 86_400 == 0);
+    let per_hour = days.fill(this_hour.map(|bucket| (bucket.bucket, bucket.events)));
+    let seen: Vec<u64> = per_day.iter().zip(per_hour).filter(|(day, _)| **day > 0).map(|(_, hour)| hour).collect();
+    Ok(usual(&seen))
+}
+
+fn wide_chart(window: Window, counts: Vec<u64>, usual: Option<Usual>) -> Chart {
+    let per_bar = |events: u64| events / 360;
+    Chart {
+        id: "chart",
+        usual: usual.map(|usual| (per_bar(usual.low), per_bar(usual.middle), per_bar(usual.high))),
+        window,
+        counts,
+        accent: Accent::None,
+        marks: Vec::new(),
+        width: 1_080,
+        height: 168,
+        ticks: 6,
+        class: "chart-wide",
+    }
+}
+
+/// The same in bars of 30 s, for narrow screens.
+fn narrow_chart(window: &Window, counts: &[u64]) -> Chart {
+    let window = Window { start_s: window.start_s, span_s: 30, bars: BARS / 3 };
+    let counts = counts.chunks(3).map(|three| three.iter().sum()).collect();
+    Chart {
+        id: "chart-narrow",
+        window,
+        counts,
+        accent: Accent::None,
+        marks: Vec::new(),
+        usual: None,
+        width: 330,
+        height: 112,
+        ticks: 3,
+        class: "chart-narrow",
+    }
+}
+
+fn count(n: u64) -> Count {
+    Count(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// Where lanes are read from.
+struct Lanes<'a> {
+    web: &'a Web,
+    project: Option<&'a str>,
+    project_id: Option<ProjectId>,
+    now: OffsetDateTime,
+}
+
+impl Lanes<'_> {
+    async fn read(&self, id: &'static str, query: &str, rows: usize) -> Result<Lane, PageError> {
+        let parsed = Query::parse(query).map_err(|error| PageError::Internal(error.to_string()))?;
+        let ids: Vec<ProjectId> = self.project_id.into_iter().collect();
+        let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
+        let search = IssueSearch { scope, query: &parsed, now: self.now };
+        let mut issues = issues::list(&self.web.pool, &search, Paging::first(rows)).await?.rows;
+        // The newest on top; an order that an arriving event does not change.
+        issues.sort_by_key(|issue| std::cmp::Reverse(issue.first_seen));
+        let window = minute_window(self.now);
+        let keys: Vec<_> = issues.iter().map(|issue| (issue.project_id, issue.id)).collect();
+        let buckets = counts::of_issues(&self.web.pool, &keys, tick::minutes(&window)).await?;
+        let rows = issues.into_iter().map(|issue| {
+            let own = buckets.iter().filter(|bucket| bucket.issue_id == issue.id.get());
+            let counts = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
+            LiveRow::new(issue, window, counts, self.now)
+        });
+        Ok(Lane { id, rows: rows.collect(), all: super::issues::list_link(self.project, query, "24h", None) })
+    }
+}

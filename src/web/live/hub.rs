@@ -1,0 +1,234 @@
+//! The hub: one per process. It hears which issues changed, reads them once, renders each once, and
+//! hands the same bytes to every open page.
+//!
+//! Bounds everywhere: what waits to be read, how often it is read, how much a slow page may lag. A page
+//! that lags, or a storm that is too large to tell one by one, gets `resync`: the page then fetches
+//! itself again. So nothing here has to be complete for the pages to become right.
+//!
+//! Each tick has a place, `epoch-number`. A page carries the place that it was rendered at; a stream
+//! that opens at another place begins with `resync`. That closes the gap between rendering and
+//! listening, and the one of a server that was restarted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use engine::ids::{IssueId, ProjectId};
+use sqlx::PgPool;
+use store::live::{Heard, Listener};
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::time::Instant;
+
+use super::tick::{Reader, Tick};
+
+/// Shortest time between two ticks. Ingest already bundles; this bounds what several processes cause.
+const TICK_MS_MIN: u64 = 150;
+/// Issues that one tick reads and renders.
+const TICK_ISSUES_MAX: usize = 60;
+/// Issues that may wait for their tick. A storm of more different issues than this ends in a resync.
+const WAITING_MAX: usize = 1_000;
+/// Ticks that a slow page may lag behind.
+const LAG_TICKS_MAX: usize = 64;
+/// Streams of one process: each costs some 10 KiB.
+const STREAMS_MAX: usize = 10_000;
+/// First and longest pause between two tries to reach the database.
+const RETRY_MS: (u64, u64) = (200, 5_000);
+
+/// Handle to the hub; clones share it.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Differs between processes and restarts.
+    epoch: u32,
+    ticks: AtomicU64,
+    sender: broadcast::Sender<Arc<Tick>>,
+    closed: watch::Sender<bool>,
+    streams: Arc<Semaphore>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                epoch: rand::random(),
+                ticks: AtomicU64::new(0),
+                sender: broadcast::channel(LAG_TICKS_MAX).0,
+                closed: watch::channel(false).0,
+                streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            }),
+        }
+    }
+}
+
+impl Hub {
+    /// Where the hub stands now. Ask before reading what a page shows.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{:x}-{}", self.inner.epoch, self.inner.ticks.load(Ordering::SeqCst))
+    }
+
+    /// Streams that are open in this process.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        STREAMS_MAX - self.inner.streams.available_permits()
+    }
+
+    /// One is held by each open stream.
+    pub(super) fn permits(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.inner.streams)
+    }
+
+    /// Later ticks, and the signal that ends every stream.
+    pub(super) fn subscribe(&self) -> (broadcast::Receiver<Arc<Tick>>, watch::Receiver<bool>) {
+        (self.inner.sender.subscribe(), self.inner.closed.subscribe())
+    }
+
+    fn advance(&self) -> String {
+        self.inner.ticks.fetch_add(1, Ordering::SeqCst);
+        self.place()
+    }
+
+    fn send(&self, tick: Tick) {
+        // Nobody listening is the usual case at night.
+        let _ = self.inner.sender.send(Arc::new(tick));
+    }
+
+    fn send_resync(&self) {
+        let place = self.advance();
+        self.send(Tick::resync(&place));
+    }
+}
+
+/// Issues that wait to be read, oldest first, each once.
+#[derive(Default)]
+struct Waiting {
+    issues: VecDeque<(ProjectId, IssueId)>,
+    /// Something was left out: when the rest is told, pages must look for themselves.
+    is_incomplete: bool,
+}
+
+impl Waiting {
+    fn add(&mut self, heard: Heard) {
+        let Heard::Changed(issues) = heard else {
+            self.is_incomplete = true;
+            return;
+        };
+        for issue in issues {
+            if self.issues.contains(&issue) {
+                continue;
+            }
+            if self.issues.len() >= WAITING_MAX {
+                self.is_incomplete = true;
+                return;
+            }
+            self.issues.push_back(issue);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.issues.is_empty() && !self.is_incomplete
+    }
+
+    fn take(&mut self) -> Vec<(ProjectId, IssueId)> {
+        self.issues.drain(..self.issues.len().min(TICK_ISSUES_MAX)).collect()
+    }
+}
+
+/// Runs the hub until `shutdown` turns true, then ends every stream. It survives a database that goes
+/// away and comes back.
+pub async fn run(hub: Hub, pool: PgPool, mut shutdown: watch::Receiver<bool>) {
+    let mut retry_ms = RETRY_MS.0;
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            Err(error) = listen(&hub, &pool, &mut retry_ms) => {
+                tracing::warn!(%error, retry_ms, "live updates lost the database, trying again");
+            }
+        }
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = tokio::time::sleep(Duration::from_millis(retry_ms)) => {}
+        }
+        retry_ms = (retry_ms * 2).min(RETRY_MS.1);
+    }
+    hub.inner.closed.send_replace(true);
+}
+
+/// Listens on one connection until it breaks for good.
+async fn listen(hub: &Hub, pool: &PgPool, retry_ms: &mut u64) -> Result<std::convert::Infallible, store::StoreError> {
+    let mut listener = Listener::connect(pool).await?;
+    *retry_ms = RETRY_MS.0;
+    // What was told before this connection is lost.
+    hub.send_resync();
+    let mut reader = Reader::new(pool.clone());
+    let mut waiting = Waiting::default();
+    let mut next_tick = Instant::now();
+    loop {
+        tokio::select! {
+            heard = listener.next() => waiting.add(heard?),
+            () = tokio::time::sleep_until(next_tick), if !waiting.is_empty() => {
+                tick(hub, &mut reader, &mut waiting).await;
+                next_tick = Instant::now() + Duration::from_millis(TICK_MS_MIN);
+            }
+        }
+    }
+}
+
+async fn tick(hub: &Hub, reader: &mut Reader, waiting: &mut Waiting) {
+    let issues = waiting.take();
+    if !issues.is_empty() {
+        let place = hub.advance();
+        if hub.inner.sender.receiver_count() > 0 {
+            match reader.read(&place, &issues).await {
+                Ok(tick) => hub.send(tick),
+                Err(error) => {
+                    tracing::warn!(%error, "a tick of the live view could not be read");
+                    waiting.is_incomplete = true;
+                }
+            }
+        }
+    }
+    if waiting.issues.is_empty() && waiting.is_incomplete {
+        waiting.is_incomplete = false;
+        hub.send_resync();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(ids: impl IntoIterator<Item = i64>) -> Heard {
+        Heard::Changed(ids.into_iter().map(|id| (ProjectId(1), IssueId(id))).collect())
+    }
+
+    #[test]
+    fn what_waits_is_told_once_and_in_order() {
+        let mut waiting = Waiting::default();
+        waiting.add(changed([2, 1]));
+        waiting.add(changed([2, 3]));
+        assert_eq!(waiting.take(), [2, 1, 3].map(|id| (ProjectId(1), IssueId(id))));
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn a_storm_is_bounded_and_ends_in_a_resync() {
+        let mut waiting = Waiting::default();
+        waiting.add(changed(0..5_000));
+        assert_eq!(waiting.issues.len(), WAITING_MAX);
+        assert!(waiting.is_incomplete);
+        assert_eq!(waiting.take().len(), TICK_ISSUES_MAX);
+    }
+
+    #[test]
+    fn places_differ_between_processes_and_ticks() {
+        let (one, two) = (Hub::default(), Hub::default());
+        assert_ne!(one.place(), two.place());
+        let before = one.place();
+        assert_ne!(one.advance(), before);
+    }
+}

@@ -1,0 +1,120 @@
+//! `GET /live/stream`: the open end of the hub at one page.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use engine::ids::{IssueId, ProjectId};
+use futures_util::stream::{self, Stream};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use tokio::time::{Instant, Interval};
+
+use super::tick::{Tick, Wanted, hello};
+use crate::web::Web;
+use crate::web::access::Action;
+use crate::web::error::PageError;
+use crate::web::session::Viewer;
+
+/// Proxies drop connections that are silent for 30 s or more; the page takes two missed ones for a cut.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What the address says.
+#[derive(Debug, serde::Deserialize)]
+pub(in crate::web) struct StreamAddress {
+    view: Option<String>,
+    project: Option<ProjectId>,
+    issue: Option<IssueId>,
+    /// The place that the page was rendered at.
+    since: Option<String>,
+}
+
+impl StreamAddress {
+    fn wanted(&self) -> Wanted {
+        match (self.issue, self.view.as_deref()) {
+            (Some(id), _) => Wanted::Issue(id),
+            (None, Some("list")) => Wanted::List(self.project),
+            (None, _) => Wanted::Live(self.project),
+        }
+    }
+}
+
+/// Opens a stream for a person who may read.
+pub(in crate::web) async fn open(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Option<Viewer>,
+    address: web::Query<StreamAddress>,
+) -> Result<HttpResponse, PageError> {
+    // Not the sign-in page: whoever opens a stream is a script.
+    let Some(viewer) = viewer else { return Ok(HttpResponse::Unauthorized().finish()) };
+    viewer.must(Action::Read)?;
+    let Ok(permit) = web.hub().permits().try_acquire_owned() else {
+        return Ok(HttpResponse::ServiceUnavailable().insert_header(("retry-after", "10")).finish());
+    };
+    // Listen first, then look where the hub stands: nothing falls between the two.
+    let (ticks, closed) = web.hub().subscribe();
+    let place = web.hub().place();
+    let seen = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
+    let is_behind = seen.or(address.since.as_deref()) != Some(place.as_str());
+    let open = Open {
+        ticks,
+        closed,
+        heartbeat: tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
+        wanted: address.wanted(),
+        first: Some(hello(&place, is_behind)),
+        _permit: permit,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
+        .streaming(open.into_stream()))
+}
+
+/// The state of one stream.
+struct Open {
+    ticks: broadcast::Receiver<Arc<Tick>>,
+    closed: watch::Receiver<bool>,
+    heartbeat: Interval,
+    wanted: Wanted,
+    first: Option<Bytes>,
+    _permit: OwnedSemaphorePermit,
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
+
+impl Open {
+    fn into_stream(self) -> Chunks {
+        Box::pin(stream::unfold(self, |mut open| async move {
+            let chunk = open.next().await?;
+            Some((Ok(chunk), open))
+        }))
+    }
+
+    /// The next bytes; nothing when the server stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        loop {
+            tokio::select! {
+                _ = self.closed.wait_for(|closed| *closed) => return None,
+                tick = self.ticks.recv() => match tick {
+                    Ok(tick) => if let Some(bytes) = tick.for_page(self.wanted) {
+                        return Some(bytes);
+                    },
+                    // Without a place: the page keeps its old one, which at worst costs it another
+                    // resync when it reconnects before the next tick.
+                    Err(RecvError::Lagged(_)) => return Some(Bytes::from_static(b"event: resync\ndata: \"\"\n\n")),
+                    Err(RecvError::Closed) => return None,
+                },
+                _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: beat\ndata: \"\"\n\n")),
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! One tick: what changed since the last one, read once and rendered once for everybody.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+
+use askama::Template;
+use bytes::Bytes;
+use engine::histogram::Window;
+use engine::ids::{EventId, IssueId, ProjectId};
+use serde::Serialize;
+use sqlx::PgPool;
+use store::counts::{self, Range};
+use store::events::{self, TAIL_PROJECTS_MAX, TailEvent};
+use store::issues::{self, Issue};
+use store::projects;
+use time::{Duration, OffsetDateTime};
+
+use super::rows::{LiveRow, TailRow, minute_window};
+use crate::web::error::PageError;
+
+/// Tail rows of one tick; more cannot be read while they pass.
+const TAIL_ROWS: i64 = 20;
+/// How far back the tail looks again: batches commit out of the order of arrival.
+const TAIL_OVERLAP: Duration = Duration::seconds(3);
+/// Events remembered so that the overlap tells none twice.
+const TOLD_MAX: usize = 1_000;
+/// Bars that a tick may still change: 40 s, longer than any batch is under way.
+const COUNTED_BARS: usize = 4;
+
+/// What every stream gets, ready to send.
+pub(super) struct Tick {
+    /// For live pages of all projects.
+    live: Bytes,
+    /// For lists of all projects.
+    list: Bytes,
+    parts: Vec<Part>,
+    is_resync: bool,
+}
+
+/// One message, for pages of one project or issue.
+struct Part {
+    project_id: ProjectId,
+    issue_id: Option<IssueId>,
+    /// With the rendered row, for the live view.
+    full: Bytes,
+    /// Figures only, for the list and the issue page; empty where only the live view cares.
+    brief: Bytes,
+}
+
+/// Which messages a page wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Everything with rows, of one project or of all.
+    Live(Option<ProjectId>),
+    /// Figures of issues, of one project or of all.
+    List(Option<ProjectId>),
+    /// Figures of one issue.
+    Issue(IssueId),
+}
+
+impl Tick {
+    /// Tells every page to fetch itself again.
+    pub(super) fn resync(place: &str) -> Self {
+        let bytes = message(place, "resync", &"");
+        Self { live: bytes.clone(), list: bytes, parts: Vec::new(), is_resync: true }
+    }
+
+    /// What one page gets of it; nothing when nothing concerns it.
+    pub(super) fn for_page(&self, wanted: Wanted) -> Option<Bytes> {
+        let of_project = |id| self.parts.iter().filter(move |part| part.project_id == id);
+        let bytes = match wanted {
+            _ if self.is_resync => self.live.clone(),
+            Wanted::Live(None) => self.live.clone(),
+            Wanted::List(None) => self.list.clone(),
+            Wanted::Live(Some(id)) => join(of_project(id).map(|part| &part.full)),
+            Wanted::List(Some(id)) => join(of_project(id).map(|part| &part.brief)),
+            Wanted::Issue(id) => {
+                join(self.parts.iter().filter(|part| part.issue_id == Some(id)).map(|part| &part.brief))
+            }
+        };
+        (!bytes.is_empty()).then_some(bytes)
+    }
+}
+
+fn join<'a>(parts: impl Iterator<Item = &'a Bytes>) -> Bytes {
+    let mut all = Vec::new();
+    parts.for_each(|part| all.extend_from_slice(part));
+    Bytes::from(all)
+}
+
+/// One server-sent event.
+pub(super) fn message(place: &str, name: &str, data: &impl Serialize) -> Bytes {
+    // Only maps with odd keys can fail; ours are structs.
+    let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
+    Bytes::from(format!("id: {place}\nevent: {name}\ndata: {data}\n\n"))
+}
+
+/// The first bytes of a stream: how soon to come back, and whether the page is behind.
+pub(super) fn hello(place: &str, is_behind: bool) -> Bytes {
+    let name = if is_behind { "resync" } else { "hello" };
+    Bytes::from(format!("retry: 1000\n\nid: {place}\nevent: {name}\ndata: \"\"\n\n"))
+}
+
+/// What a page is told of an issue.
+#[derive(Serialize)]
+struct IssueMessage<'a> {
+    id: IssueId,
+    status: &'a str,
+    events: i64,
+    users: i64,
+    /// Milliseconds since 1970.
+    last: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<&'a str>,
+}
+
+/// New lines of the raw tail, rendered, newest first.
+#[derive(Serialize)]
+struct TailMessage {
+    rows: Vec<String>,
+}
+
+/// The newest bars of the big chart: starts of buckets of 10 s, and their events.
+#[derive(Serialize)]
+struct CountsMessage {
+    counts: Vec<(i64, u64)>,
+}
+
+/// Reads ticks; remembers which events it has told already.
+pub(super) struct Reader {
+    pool: PgPool,
+    /// Projects that the chart of all projects sums.
+    projects: Vec<ProjectId>,
+    told_until: OffsetDateTime,
+    told: HashSet<EventId>,
+    told_order: VecDeque<EventId>,
+}
+
+impl Reader {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            projects: Vec::new(),
+            told_until: OffsetDateTime::now_utc(),
+            told: HashSet::new(),
+            told_order: VecDeque::new(),
+        }
+    }
+
+    /// Reads what changed and renders it.
+    pub(super) async fn read(&mut self, place: &str, changed: &[(ProjectId, IssueId)]) -> Result<Tick, PageError> {
+        let now = OffsetDateTime::now_utc();
+        let projects: BTreeSet<ProjectId> = changed.iter().map(|(id, _)| *id).collect();
+        let projects: Vec<ProjectId> = projects.into_iter().collect();
+        let mut parts = self.issues(place, changed, now).await?;
+        parts.extend(self.tails(place, &projects, now).await?);
+        let (counts, all_counts) = self.counts(place, &projects, now).await?;
+        let live = join(parts.iter().map(|part| &part.full).chain([&all_counts]));
+        let list = join(parts.iter().map(|part| &part.brief));
+        parts.extend(counts);
+        Ok(Tick { live, list, parts, is_resync: false })
+    }
+
+    async fn issues(
+        &self,
+        place: &str,
+        changed: &[(ProjectId, IssueId)],
+        now: OffsetDateTime,
+    ) -> Result<Vec<Part>, PageError> {
+        let ids: Vec<IssueId> = changed.iter().map(|(_, id)| *id).collect();
+        let found = issues::by_ids(&self.pool, &ids).await?;
+        let window = minute_window(now);
+        let buckets = counts::of_issues(&self.pool, changed, minutes(&window)).await?;
+        let mut parts = Vec::with_capacity(found.len());
+        for issue in found {
+            let own = buckets.iter().filter(|bucket| bucket.issue_id == issue.id.get());
+            let counts = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
+            parts.push(issue_part(place, issue, window, counts, now)?);
+        }
+        Ok(parts)
+    }
+
+    /// New lines of the tail, per project.
+    async fn tails(
+        &mut self,
+        place: &str,
+        projects: &[ProjectId],
+        now: OffsetDateTime,
+    ) -> Result<Vec<Part>, PageError> {
+        let since = self.told_until - TAIL_OVERLAP;
+        let mut tail = events::tail(&self.pool, projects, Some(since), now, TAIL_ROWS).await?;
+        tail.retain(|event| self.is_news(event));
+        let mut parts = Vec::new();
+        for &project_id in projects {
+            let own = tail.iter().filter(|event| event.project_id == project_id);
+            let rows: Result<Vec<String>, askama::Error> = own.map(|event| TailRow::new(event).render()).collect();
+            let rows = rows?;
+            if !rows.is_empty() {
+                let full = message(place, "tail", &TailMessage { rows });
+                parts.push(Part { project_id, issue_id: None, full, brief: Bytes::new() });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The newest bars: those of each changed project, and those of all projects together.
+    async fn counts(
+        &mut self,
+        place: &str,
+        changed: &[ProjectId],
+        now: OffsetDateTime,
+    ) -> Result<(Vec<Part>, Bytes), PageError> {
+        if changed.iter().any(|id| !self.projects.contains(id)) {
+            let known = projects::list(&self.pool, None, i64::try_from(TAIL_PROJECTS_MAX).unwrap_or(i64::MAX)).await?;
+            self.projects = known.into_iter().map(|project| project.id).collect();
+        }
+        let mut wanted = self.projects.clone();
+        wanted.extend(changed.iter().filter(|id| !self.projects.contains(id)));
+        let window = Window::ending_at(now.unix_timestamp(), 10, COUNTED_BARS);
+        let range = Range { span_s: 10, from: window.start_s, until: window.end_s() };
+        let buckets = counts::of_projects(&self.pool, &wanted, range).await?;
+        let bars = |project: Option<ProjectId>| {
+            let own = buckets.iter().filter(|bucket| project.is_none_or(|id| id.get() == bucket.project_id));
+            let sums = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
+            let counts = (0..).zip(sums).map(|(bar, events)| (window.start_of(bar), events)).collect();
+            message(place, "counts", &CountsMessage { counts })
+        };
+        let part = |&id: &ProjectId| Part { project_id: id, issue_id: None, full: bars(Some(id)), brief: Bytes::new() };
+        Ok((changed.iter().map(part).collect(), bars(None)))
+    }
+
+    /// True the first time that an event is seen.
+    fn is_news(&mut self, event: &TailEvent) -> bool {
+        if !self.told.insert(event.event_id) {
+            return false;
+        }
+        self.told_until = self.told_until.max(event.received_at);
+        self.told_order.push_back(event.event_id);
+        while self.told_order.len() > TOLD_MAX {
+            if let Some(oldest) = self.told_order.pop_front() {
+                self.told.remove(&oldest);
+            }
+        }
+        true
+    }
+}
+
+/// The range of a window of minutes.
+pub(super) fn minutes(window: &Window) -> Range {
+    Range { span_s: 60, from: window.start_s, until: window.end_s() }
+}
+
+fn issue_part(
+    place: &str,
+    issue: Issue,
+    window: Window,
+    counts: Vec<u64>,
+    now: OffsetDateTime,
+) -> Result<Part, PageError> {
+    let row = LiveRow::new(issue, window, counts, now);
+    let html = row.render()?;
+    let issue = &row.issue;
+    let last = issue.last_seen.unix_timestamp_nanos() / 1_000_000;
+    let mut told = IssueMessage {
+        id: issue.id,
+        status: issue.state.substatus(),
+        events: issue.events,
+        users: issue.users,
+        last: i64::try_from(last).unwrap_or(0),
+        row: None,
+    };
+    let brief = message(place, "issue", &told);
+    told.row = Some(&html);
+    let full = message(place, "issue", &told);
+    Ok(Part { project_id: issue.project_id, issue_id: Some(issue.id), full, brief })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_get_what_concerns_them() {
+        let part = |project, issue: Option<i64>, full: &'static str, brief: &'static str| Part {
+            project_id: ProjectId(project),
+            issue_id: issue.map(IssueId),
+            full: Bytes::from_static(full.as_bytes()),
+            brief: Bytes::from_static(brief.as_bytes()),
+        };
+        let tick = Tick {
+            live: Bytes::from_static(b"ABC"),
+            list: Bytes::from_static(b"ab"),
+            parts: vec![part(1, Some(7), "A", "a"), part(2, Some(8), "B", "b"), part(1, None, "C", "")],
+            is_resync: false,
+        };
+        let text = |wanted| tick.for_page(wanted).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        assert_eq!(text(Wanted::Live(Some(ProjectId(1)))).as_deref(), Some("AC"));
+        assert_eq!(text(Wanted::List(Some(ProjectId(2)))).as_deref(), Some("b"));
+        assert_eq!(text(Wanted::Issue(IssueId(8))).as_deref(), Some("b"));
+        assert_eq!(text(Wanted::Issue(IssueId(9))), None);
+        assert_eq!(text(Wanted::Live(None)).as_deref(), Some("ABC"));
+        let resync = Tick::resync("1-2").for_page(Wanted::Issue(IssueId(9))).unwrap();
+        assert_eq!(&resync[..], b"id: 1-2\nevent: resync\ndata: \"\"\n\n");
+    }
+}

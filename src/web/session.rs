@@ -1,0 +1,238 @@
+//! Who is looking: the session cookie, the person behind it, and the proof that a form is ours.
+//!
+//! A cookie carries 32 random bytes; the database keeps their hash. The token in every form is an
+//! HMAC keyed with the cookie, so it needs no storage, dies with the session, and cannot be made by
+//! a page of another site. A handler that changes something takes `Posted`, which has checked it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpRequest};
+use engine::access::Role;
+use engine::ids::UserId;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use store::people::sessions;
+use subtle::ConstantTimeEq;
+use time::{Duration, OffsetDateTime};
+
+use super::Web;
+use super::access::{Action, can};
+use super::error::PageError;
+use crate::secrets;
+
+/// How long a browser stays signed in without being used.
+pub(super) const SESSION_DAYS: i64 = 30;
+/// A form of ours: ids and short texts.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// The person who looks at a page.
+#[derive(Debug, Clone)]
+pub(super) struct Viewer {
+    /// Who.
+    pub user_id: UserId,
+    /// Name, or the address where there is none.
+    pub name: String,
+    /// Address.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Goes into every form.
+    pub csrf: String,
+    secret: String,
+}
+
+impl Viewer {
+    /// Refuses what the role does not allow.
+    pub(super) fn must(&self, action: Action) -> Result<(), PageError> {
+        if can(self.role, action) { Ok(()) } else { Err(PageError::Forbidden(action.refusal())) }
+    }
+
+    /// True when the role allows it: templates hide what would be refused.
+    #[must_use]
+    pub(super) fn may_change_issues(&self) -> bool {
+        can(self.role, Action::ChangeIssues)
+    }
+
+    /// True when the role allows it.
+    #[must_use]
+    pub(super) fn may_change_projects(&self) -> bool {
+        can(self.role, Action::ChangeProjects)
+    }
+
+    /// One or two letters for the corner of the page.
+    #[must_use]
+    pub(super) fn initials(&self) -> String {
+        let mut words = self.name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let letter = |word: Option<&str>| word.and_then(|word| word.chars().next());
+        [letter(words.next()), letter(words.next())].into_iter().flatten().flat_map(char::to_uppercase).collect()
+    }
+
+    /// Hash of the session, to end it.
+    pub(super) fn session_hash(&self) -> [u8; 32] {
+        secrets::hash(&self.secret)
+    }
+}
+
+impl FromRequest for Viewer {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(viewer(&request).await?) })
+    }
+}
+
+async fn viewer(request: &HttpRequest) -> Result<Viewer, PageError> {
+    let web = state(request)?;
+    let back = request.uri().path_and_query().map_or("/issues", |path| path.as_str());
+    let nobody = || PageError::SignIn(if request.method() == "GET" { back } else { "/issues" }.to_owned());
+    let secret = request.cookie(web.session_cookie()).ok_or_else(nobody)?.value().to_owned();
+    let (hash, now) = (secrets::hash(&secret), OffsetDateTime::now_utc());
+    let session = sessions::find(&web.pool, &hash, now).await?.ok_or_else(nobody)?;
+    // The statement itself limits this to one write a minute; the comparison saves asking.
+    if session.expires_at - now < Duration::days(SESSION_DAYS) - Duration::minutes(1) {
+        sessions::touch(&web.pool, &hash, now, now + Duration::days(SESSION_DAYS)).await?;
+    }
+    let user = session.user;
+    let name = if user.name.is_empty() { user.email.clone() } else { user.name };
+    Ok(Viewer { user_id: user.id, name, email: user.email, role: user.role, csrf: csrf_token(&secret), secret })
+}
+
+/// The state of the pages, from the request.
+pub(super) fn state(request: &HttpRequest) -> Result<&web::Data<Web>, PageError> {
+    request.app_data::<web::Data<Web>>().ok_or_else(|| PageError::Internal("no state".to_owned()))
+}
+
+/// A form of a signed-in person, sent by one of our own pages.
+#[derive(Debug)]
+pub(super) struct Posted {
+    pub(super) viewer: Viewer,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest for Posted {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let fields = Fields::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let viewer = viewer(&request).await?;
+            let fields = fields.await?;
+            fields.check(&viewer.csrf)?;
+            Ok(Self { viewer, fields })
+        })
+    }
+}
+
+/// The fields of a posted form. Take this alone only where nobody is signed in yet, and call `check`.
+#[derive(Debug)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// The first field of a name; empty when it is absent.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// Every field of a name.
+    pub(super) fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses a form that does not carry the token.
+    pub(super) fn check(&self, token: &str) -> Result<(), PageError> {
+        if bool::from(self.get("csrf").as_bytes().ct_eq(token.as_bytes())) {
+            return Ok(());
+        }
+        Err(PageError::Forbidden(
+            "This form is too old, or came from another site. Go back, reload the page, and try again.",
+        ))
+    }
+}
+
+impl FromRequest for Fields {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        // Browsers say where a request comes from; a missing header is an old browser or a script.
+        let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok()).unwrap_or("none");
+        let foreign = !matches!(site, "same-origin" | "none");
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if foreign {
+                return Err(PageError::Forbidden("This form came from another site.").into());
+            }
+            let body = body.await?;
+            if body.len() > FORM_BYTES_MAX {
+                return Err(PageError::BadRequest("The form is too large.".to_owned()).into());
+            }
+            let fields = url::form_urlencoded::parse(&body);
+            Ok(Self(fields.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
+        })
+    }
+}
+
+/// The form token that belongs to a secret.
+pub(super) fn csrf_token(secret: &str) -> String {
+    // HMAC takes keys of any length, so the error cannot occur; an empty token then matches nothing.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return secrets::generate(secrets::Kind::Session).text;
+    };
+    mac.update(b"firefinch form");
+    hex::encode(mac.finalize().into_bytes())
+}
+
+impl Web {
+    /// Name of the session cookie. The prefix makes browsers refuse it from a sibling host.
+    pub(super) fn session_cookie(&self) -> &'static str {
+        if self.secure { "__Host-firefinch" } else { "firefinch" }
+    }
+
+    /// A cookie of ours for the whole site. Script never needs one.
+    pub(super) fn cookie(&self, name: &'static str, value: impl Into<String>, age: Duration) -> Cookie<'static> {
+        Cookie::build(name, value.into())
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .same_site(SameSite::Lax)
+            .max_age(age)
+            .finish()
+    }
+}
+
+/// A path on this site to go back to: never another host, whatever the form says.
+pub(super) fn local_path<'a>(path: &'a str, otherwise: &'a str) -> &'a str {
+    let is_local = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n', '\t']);
+    if is_local && path.len() < 2000 { path } else { otherwise }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_never_leave_the_site() {
+        for path in ["/issues?query=is%3Anew", "/", "/live"] {
+            assert_eq!(local_path(path, "/x"), path);
+        }
+        for path in ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/a\nb"] {
+            assert_eq!(local_path(path, "/x"), "/x", "{path}");
+        }
+    }
+
+    #[test]
+    fn form_tokens_belong_to_one_secret() {
+        let fields = Fields(vec![("csrf".into(), csrf_token("a"))]);
+        assert!(fields.check(&csrf_token("a")).is_ok());
+        assert!(fields.check(&csrf_token("b")).is_err());
+        assert!(Fields(vec![]).check(&csrf_token("a")).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! Signing in and out.
+//!
+//! The answer to a wrong password, an unknown address and a disabled account is the same, and takes
+//! the same time. Tries are bounded per address and account; hashing is bounded per process, because
+//! each hash takes 19 MiB.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use engine::ids::UserId;
+use store::people::{self, sessions};
+use time::{Duration, OffsetDateTime};
+
+use super::error::PageError;
+use super::session::{Fields, Posted, SESSION_DAYS, Viewer, csrf_token, local_path};
+use super::shell::{Theme, see_other};
+use super::{Web, assets, signs};
+use crate::{passwords, secrets};
+
+/// Holds the secret of the sign-in form: nobody is signed in yet who could have a session.
+const DOOR_COOKIE: &str = "door";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    theme: Option<Theme>,
+    csrf: String,
+    next: String,
+    email: String,
+    problem: Option<&'static str>,
+    nobody_exists: bool,
+}
+
+/// Where to go after signing in.
+#[derive(serde::Deserialize)]
+pub(super) struct Next {
+    next: Option<String>,
+}
+
+/// `GET /sign-in`
+pub(super) async fn show(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    next: web::Query<Next>,
+    viewer: Option<Viewer>,
+) -> Result<HttpResponse, PageError> {
+    let next = local_path(next.next.as_deref().unwrap_or_default(), "/issues");
+    if viewer.is_some() {
+        return Ok(see_other(next));
+    }
+    let nobody_exists = people::users::none_exist(&web.pool).await?;
+    render(&web, &request, StatusCode::OK, next, "", None, nobody_exists)
+}
+
+/// `POST /sign-in`
+pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fields) -> Result<HttpResponse, PageError> {
+    let door = request.cookie(DOOR_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
+    fields.check(&if door.is_empty() { secrets::generate(secrets::Kind::Session).text } else { csrf_token(&door) })?;
+    let (email, password) = (fields.get("email").trim(), fields.get("password"));
+    let address = address(&request);
+    web.door.count(address, email, Instant::now()).map_err(PageError::TooMany)?;
+    let next = local_path(fields.get("next"), "/issues");
+    match who(&web, email, password).await? {
+        Some(user_id) => {
+            web.door.forgive(address, email);
+            let mut response = see_other(next);
+            start_session(&web, user_id, &mut response).await?;
+            Ok(response)
+        }
+        None => {
+            let problem = Some("No account has this address and password.");
+            render(&web, &request, StatusCode::UNPROCESSABLE_ENTITY, next, email, problem, false)
+        }
+    }
+}
+
+/// `POST /sign-out`
+pub(super) async fn sign_out(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
+    sessions::delete(&web.pool, &posted.viewer.session_hash()).await?;
+    let mut response = see_other("/sign-in");
+    let gone = web.cookie(web.session_cookie(), "", Duration::ZERO);
+    response.add_cookie(&gone).map_err(|error| PageError::Internal(error.to_string()))?;
+    Ok(response)
+}
+
+/// The account of an address and a password.
+async fn who(web: &Web, email: &str, password: &str) -> Result<Option<UserId>, PageError> {
+    let user = people::users::by_email(&web.pool, email).await?;
+    let user = user.filter(|user| user.disabled_at.is_none());
+    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+    let password = password.to_owned();
+    let matches = hashing(web, move || passwords::verify(&password, hash.as_deref())).await?;
+    Ok(user.filter(|_| matches).map(|user| user.id))
+}
+
+/// Runs password hashing beside the workers, a bounded number at a time.
+pub(super) async fn hashing<T: Send + 'static>(
+    web: &Web,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PageError> {
+    let _permit = web.hashing.acquire().await.map_err(|error| PageError::Internal(error.to_string()))?;
+    web::block(work).await.map_err(|error| PageError::Internal(error.to_string()))
+}
+
+/// Remembers a sign-in and gives the browser its cookie.
+pub(super) async fn start_session(web: &Web, user_id: UserId, response: &mut HttpResponse) -> Result<(), PageError> {
+    let secret = secrets::generate(secrets::Kind::Session);
+    let now = OffsetDateTime::now_utc();
+    let age = Duration::days(SESSION_DAYS);
+    sessions::create(&web.pool, &secret.hash, user_id, now, now + age).await?;
+    let cookie = web.cookie(web.session_cookie(), secret.text, age);
+    response.add_cookie(&cookie).map_err(|error| PageError::Internal(error.to_string()))
+}
+
+/// Whose tries are counted. Behind a proxy that is the proxy, which makes the bound per account the
+/// one that counts.
+fn address(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+}
+
+fn render(
+    web: &Web,
+    request: &HttpRequest,
+    status: StatusCode,
+    next: &str,
+    email: &str,
+    problem: Option<&'static str>,
+    nobody_exists: bool,
+) -> Result<HttpResponse, PageError> {
+    let door = secrets::generate(secrets::Kind::Session).text;
+    let page = SignInPage {
+        theme: Theme::of(request),
+        csrf: csrf_token(&door),
+        next: next.to_owned(),
+        email: email.to_owned(),
+        problem,
+        nobody_exists,
+    };
+    Ok(HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .cookie(web.cookie(DOOR_COOKIE, door, Duration::hours(1)))
+        .body(page.render()?))
+}

@@ -1,0 +1,120 @@
+// Charts: draws bars again when counts change, and shows the count under the pointer.
+// The geometry is that of the server (engine::histogram): whole pixels, two at least above zero.
+(() => {
+  'use strict';
+  const page = window.firefinch;
+  const SVG = 'http://www.w3.org/2000/svg';
+
+  const scaleTop = (highest) => {
+    if (highest <= 4) return 4;
+    for (let power = 1; ; power *= 10) {
+      for (const step of [1, 2, 4, 5, 8]) if (power * step >= highest) return power * step;
+    }
+  };
+  const short = (n) => {
+    if (n < 10000) return n.toLocaleString('en');
+    const [unit, letter] = n < 1e6 ? [1e3, 'k'] : n < 1e9 ? [1e6, 'M'] : [1e9, 'G'];
+    const tenths = Math.floor(n / (unit / 10));
+    return tenths < 1000 ? `${Math.floor(tenths / 10)}.${tenths % 10}${letter}` : `${Math.floor(tenths / 10)}${letter}`;
+  };
+  page.short = short;
+
+  const read = (figure) => ({
+    start: Number(figure.dataset.start),
+    span: Number(figure.dataset.span),
+    bar: Number(figure.dataset.bar),
+    gap: Number(figure.dataset.gap),
+    height: Number(figure.dataset.height),
+    accent: Number(figure.dataset.accent),
+    counts: figure.dataset.counts.split(',').map(Number),
+  });
+
+  const draw = (figure, chart) => {
+    const { counts, bar, gap, height, accent } = chart;
+    const top = scaleTop(Math.max(...counts));
+    const tall = (n) => (n === 0 ? 0 : Math.max(2, Math.min(height, Math.ceil((n * height) / top))));
+    const path = (from, to) => counts.map((n, index) => {
+      const h = index >= from && index < to ? tall(n) : 0;
+      return h ? `M${index * (bar + gap)} ${height}v-${h}h${bar}v${h}z` : '';
+    }).join('');
+    figure.querySelector('.bars').setAttribute('d', path(0, accent));
+    figure.querySelector('.bars-accent').setAttribute('d', path(accent, counts.length));
+    figure.querySelector('.bars-zero').setAttribute('d', counts.map((n, index) =>
+      (n === 0 ? `M${index * (bar + gap)} ${height}v-1h${bar}v1z` : '')).join(''));
+    figure.querySelector('[data-top]').textContent = short(top);
+    figure.querySelector('[data-half]').textContent = short(Math.floor(top / 2));
+    figure.dataset.start = chart.start;
+    figure.dataset.counts = counts.join(',');
+    figure.dataset.accent = accent;
+  };
+
+  // Moves the window so that its last bar contains now.
+  const advance = (chart, now) => {
+    const last = Math.floor(now / chart.span) * chart.span;
+    const steps = (last - chart.start) / chart.span - (chart.counts.length - 1);
+    if (!(steps > 0)) return false;
+    const moved = Math.min(steps, chart.counts.length);
+    chart.counts.splice(0, moved);
+    while (chart.counts.length < chart.size) chart.counts.push(0);
+    chart.start += steps * chart.span;
+    if (chart.accent > 0 && chart.accent < chart.size) chart.accent = Math.max(0, chart.accent - steps);
+    return true;
+  };
+
+  // Changes a chart by a function of its counts, after moving it to now.
+  page.updateChart = (figure, change) => {
+    if (!figure) return null;
+    const chart = read(figure);
+    chart.size = chart.counts.length;
+    const now = Date.now() / 1000;
+    const moved = advance(chart, now);
+    const index = (at) => Math.floor((at - chart.start) / chart.span);
+    const changed = change ? change(chart.counts, index) : false;
+    if (moved || changed) draw(figure, chart);
+    if (moved) relabel(figure, chart);
+    return chart;
+  };
+
+  // The labels move with the bars; one that leaves at the left comes back at the right.
+  const relabel = (figure, chart) => {
+    const width = chart.span * chart.counts.length;
+    for (const label of figure.querySelectorAll('text[data-at]')) {
+      const at = Number(label.dataset.at);
+      if (at >= chart.start) label.setAttribute('x', `${(((at - chart.start) / width) * 100).toFixed(2)}%`);
+      else label.remove();
+    }
+  };
+
+  // ---- Hover: one hairline, the time and the count.
+  let tip = null;
+  const hide = () => {
+    if (!tip) return;
+    tip.box.remove();
+    tip.line.remove();
+    tip = null;
+  };
+  document.addEventListener('pointermove', (event) => {
+    const plot = event.target.closest && event.target.closest('.chart > svg:first-child');
+    if (!plot) { hide(); return; }
+    const figure = plot.parentElement;
+    const chart = read(figure);
+    const rect = plot.getBoundingClientRect();
+    const index = Math.min(chart.counts.length - 1, Math.max(0, Math.floor(((event.clientX - rect.left) / rect.width) * chart.counts.length)));
+    if (tip && tip.figure !== figure) hide();
+    if (!tip) {
+      const box = document.createElement('div');
+      box.className = 'chart-tip';
+      const line = document.createElementNS(SVG, 'line');
+      line.setAttribute('class', 'cursor');
+      figure.append(box);
+      plot.append(line);
+      tip = { figure, box, line };
+    }
+    const x = ((index + 0.5) / chart.counts.length) * 100;
+    for (const [name, value] of [['x1', `${x}%`], ['x2', `${x}%`], ['y1', 0], ['y2', chart.height]]) tip.line.setAttribute(name, value);
+    const at = new Date((chart.start + index * chart.span) * 1000);
+    tip.box.textContent = `${at.toLocaleTimeString()}${chart.span >= 3600 ? ` ${at.toLocaleDateString()}` : ''}: ${chart.counts[index].toLocaleString('en')}`;
+    // Through the object model, which the content policy allows, unlike style attributes.
+    tip.box.style.left = `${Math.min(rect.width - 140, Math.max(0, (x / 100) * rect.width - 40))}px`;
+  });
+})();

@@ -1,0 +1,141 @@
+// What every page does: fetch itself again without a jump, copy, switch the theme, close menus, toast.
+(() => {
+  'use strict';
+  const { localise } = window.firefinch;
+  const page = window.firefinch;
+
+  // ---- Swapping: parts of the page with an id in SWAP are replaced by those of a fetched page.
+  const SWAP = ['issues-top', 'list', 'issue-head', 'live-numbers', 'live-chart', 'lane-new', 'lane-regressed',
+    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening'];
+  const afterSwap = [];
+  page.onSwap = (handler) => afterSwap.push(handler);
+
+  const swap = (text, only) => {
+    const fresh = new DOMParser().parseFromString(text, 'text/html');
+    const focused = document.activeElement && document.activeElement.id;
+    for (const id of SWAP) {
+      const [old, young] = [document.getElementById(id), fresh.getElementById(id)];
+      if (!old || !young || (only && !only(id))) continue;
+      // What a person is typing is theirs.
+      if (id === 'issues-top' && old.contains(document.activeElement)) continue;
+      old.replaceWith(document.adoptNode(young));
+      localise(young);
+    }
+    document.body.dataset.seen = fresh.body.dataset.seen || document.body.dataset.seen;
+    if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+    enhance(document);
+    afterSwap.forEach((handler) => handler(fresh));
+  };
+
+  // Fetches this page again; a signed-out person lands at the door.
+  page.refetch = async (only) => {
+    const response = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' });
+    if (response.redirected && new URL(response.url).pathname === '/sign-in') {
+      location.assign(response.url);
+      return;
+    }
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    swap(await response.text(), only);
+  };
+
+  // ---- Forms that change issues stay on the page.
+  document.addEventListener('submit', async (event) => {
+    const form = event.target;
+    if (form.method !== 'post' || new URL(form.action).pathname !== '/issues') return;
+    event.preventDefault();
+    const data = new URLSearchParams(new FormData(form, event.submitter || undefined));
+    try {
+      const response = await fetch('/issues', { method: 'POST', body: data });
+      if (!response.ok) throw new Error(String(response.status));
+      swap(await response.text());
+    } catch {
+      form.submit.call(form);
+    }
+  });
+
+  // ---- Toast: stays eight seconds, longer while looked at.
+  let toastTimer;
+  const armToast = () => {
+    clearTimeout(toastTimer);
+    const toast = document.getElementById('toast');
+    if (!toast) return;
+    toastTimer = setTimeout(() => {
+      if (toast.matches(':hover, :focus-within')) armToast();
+      else toast.remove();
+    }, 8000);
+  };
+
+  // ---- Copy buttons appear only where they work.
+  const enhance = (root) => {
+    for (const button of root.querySelectorAll('[data-copy][hidden]')) {
+      button.hidden = !navigator.clipboard;
+    }
+    armToast();
+  };
+  const copy = async (text, button) => {
+    await navigator.clipboard.writeText(text);
+    const label = [...button.childNodes].reverse().find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (!label || button.dataset.said) return;
+    const before = label.data;
+    button.dataset.said = '1';
+    label.data = 'Copied';
+    setTimeout(() => { label.data = before; delete button.dataset.said; }, 1500);
+  };
+  page.copyMarkdown = async () => {
+    const link = document.querySelector('[data-copy-from]');
+    if (!link || !navigator.clipboard) return;
+    const response = await fetch(link.dataset.copyFrom);
+    if (response.ok) await copy(await response.text(), link);
+  };
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('[data-copy]');
+    if (button) copy(button.dataset.copy, button);
+    if (event.target.closest('[data-copy-from]') && navigator.clipboard) {
+      event.preventDefault();
+      page.copyMarkdown();
+    }
+    // A menu closes when something else is pressed.
+    for (const menu of document.querySelectorAll('details.menu[open]')) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape') return;
+    for (const menu of document.querySelectorAll('details.menu[open]')) {
+      menu.open = false;
+      menu.querySelector('summary').focus();
+    }
+  });
+
+  // ---- Theme: at once, and kept.
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button[name="theme"]');
+    if (!button || button.value === 'system') return;
+    event.preventDefault();
+    document.documentElement.dataset.theme = button.value;
+    const secure = location.protocol === 'https:' ? '; secure' : '';
+    document.cookie = `theme=${button.value}; path=/; max-age=31536000; samesite=lax${secure}`;
+  });
+
+  // ---- Choosing rows.
+  const showChosen = () => {
+    const chosen = document.querySelectorAll('#rows .choose:checked').length;
+    const all = document.querySelectorAll('#rows .choose').length;
+    const head = document.getElementById('choose-all');
+    const label = document.getElementById('chosen');
+    if (label) label.textContent = `${chosen} chosen`;
+    if (head) {
+      head.checked = chosen > 0 && chosen === all;
+      head.indeterminate = chosen > 0 && chosen < all;
+    }
+  };
+  document.addEventListener('change', (event) => {
+    if (event.target.id === 'choose-all') {
+      document.querySelectorAll('#rows .choose').forEach((box) => { box.checked = event.target.checked; });
+    }
+    if (event.target.matches('.choose')) showChosen();
+  });
+  page.showChosen = showChosen;
+
+  enhance(document);
+})();
