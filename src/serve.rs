@@ -28,6 +28,7 @@ use crate::database::Database;
 use crate::ingest::{self, Ingest};
 use crate::instance::{Lock, Served};
 use crate::telemetry;
+use crate::web::{self as pages, Web};
 use crate::workers::maintenance;
 use crate::workers::notify::{self, Notifier};
 pub use first_run::FirstRun;
@@ -160,6 +161,7 @@ async fn assemble(
 struct Services {
     shared: Shared,
     ingest: Ingest,
+    pages: web::Data<Web>,
 }
 
 /// Opens every part and starts its background tasks.
@@ -175,10 +177,14 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     let notify = notify::run(Arc::new(notifier), Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("notify", notify);
 
+    let pages = web::Data::new(Web::new(shared.pool.clone(), &shared.base_url));
+    let live = pages::run_live(pages.hub().clone(), shared.pool.clone(), shared.stopping.clone());
+    tasks.spawn_endless("live", live);
+
     let retention_days = shared.config.retention_days;
     tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), retention_days, shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
-    Ok(Services { shared, ingest })
+    Ok(Services { shared, ingest, pages })
 }
 
 /// The spool holds events, and with them people's data.
@@ -220,6 +226,8 @@ fn routes(services: &Services, config: &mut web::ServiceConfig) {
         org_slug: shared.config.org_slug.clone(),
         base_url: shared.base_url.clone(),
     }));
+    // Last: they answer whatever nobody else has claimed.
+    config.service(pages::service(services.pages.clone()));
 }
 
 fn http_server(services: Services, listener: std::net::TcpListener) -> anyhow::Result<actix_web::dev::Server> {
