@@ -170,7 +170,7 @@ impl Notifier {
         };
         let now = now + started.elapsed();
         let outcome = attempt.outcome(claimed, now, rand::random());
-        log(claimed, &attempt, &outcome);
+        log(claimed, &outcome);
         self.settle(claimed, &outcome, now).await.then_some(outcome)
     }
 
@@ -300,20 +300,23 @@ fn report(healthy: &mut bool, result: Result<(), StoreError>) {
     *healthy = is_healthy;
 }
 
-/// One line and one count per attempt. Neither addresses nor URLs are logged: both may hold secrets.
-fn log(claimed: &Claimed, attempt: &Attempt, outcome: &Outcome) {
+/// One line and one count per attempt. Neither addresses, nor URLs, nor what the other end said are
+/// logged: all three may hold secrets or name people. `firefinch delivery list` shows them.
+fn log(claimed: &Claimed, outcome: &Outcome) {
     let kind = claimed.target.as_ref().map_or("unknown", Target::kind);
-    let (result, text) = match (attempt, outcome) {
-        (Attempt::Sent { answer }, _) => ("sent", answer),
-        (_, Outcome::Later { error, .. }) => ("later", error),
-        (_, Outcome::Dead { error }) => ("dead", error),
-        (Attempt::Later { error, .. } | Attempt::Dead { error }, Outcome::Sent) => ("sent", error),
+    let result = match outcome {
+        Outcome::Sent => "sent",
+        Outcome::Later { .. } => "later",
+        Outcome::Dead { .. } => "dead",
     };
     metrics::counter!("firefinch_delivery_attempts_total", "kind" => kind, "result" => result).increment(1);
     let (delivery, destination, attempt) = (claimed.id, claimed.destination_id, claimed.attempt);
-    if result == "dead" {
-        tracing::warn!(delivery.id = %delivery, destination.id = %destination, kind, attempt, error = %text, "delivery given up");
-    } else {
-        tracing::info!(delivery.id = %delivery, destination.id = %destination, kind, attempt, answer = %text, "delivery {result}");
+    match outcome {
+        Outcome::Dead { .. } => {
+            tracing::warn!(delivery.id = %delivery, destination.id = %destination, kind, attempt, "delivery given up");
+        }
+        _ => {
+            tracing::info!(delivery.id = %delivery, destination.id = %destination, kind, attempt, result, "delivery tried");
+        }
     }
 }
