@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use crate::support::{BINARY, Database, Http, ServerProcess, TestServer, data_dir, signal, until};
@@ -235,4 +235,42 @@ async fn an_ordinary_account_runs_it_all() {
     assert!(String::from_utf8(listed.stdout).unwrap().contains("\tshop\t"), "it was kept");
     let cluster = std::fs::metadata(home.join(".local/share/firefinch/postgres")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&cluster), uid);
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_and_stored_before_the_stop() {
+    let (db, dir) = (Database::create().await, data_dir());
+    let project = db.project("shop").await;
+    let url = db.url();
+    let mut server = ServerProcess::start(&settings(&url, dir.path())).await;
+    let host = server.url.strip_prefix("http://").unwrap().to_owned();
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let body = format!("{{\"event_id\":\"{id}\",\"message\":\"the last word\"}}");
+    let (first, rest) = body.split_at(20);
+    let head = format!(
+        "POST /api/{}/store/?sentry_key={} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n{first}",
+        project.id,
+        project.public_key,
+        body.len()
+    );
+    let mut connection = tokio::net::TcpStream::connect(&host).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // An answer on a second connection says that the first was read by now, on whichever worker.
+    assert_eq!(Http::new(&server.url).get("/healthz").await.status, 200);
+
+    let finish = async {
+        until("the server to take no more connections", async || {
+            tokio::net::TcpStream::connect(&host).await.is_err().then_some(())
+        })
+        .await;
+        connection.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let (code, answer) = tokio::join!(server.stop(), finish);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(code, 0);
+    let stored: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&db.pool).await.unwrap();
+    assert_eq!(stored, 1);
 }
