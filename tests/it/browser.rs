@@ -6,15 +6,22 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use engine::access::Role;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use crate::clients::{Shop, assert_exception};
+use crate::support::{Database, ServerProcess, TestServer, data_dir, until};
 
 /// Runs the checks of `tests/browser/{file}.js` with `server` as their `t.server`. Each `t.tell(command)`
 /// is given to `on_command`, whose answer goes back.
+///
+/// One browser at a time: several would make each other slow, and what they measure meaningless.
 async fn run_checks(file: &str, server: &Value, mut on_command: impl AsyncFnMut(&str) -> String) {
+    static ONE_BROWSER: Mutex<()> = Mutex::const_new(());
+    let _turn = ONE_BROWSER.lock().await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let find = |what: &str| {
         let found = std::process::Command::new(root.join("scripts").join(what)).output().unwrap();
@@ -58,4 +65,54 @@ async fn the_browser_sdk_reports_from_both_origins() {
     }
     releases.sort();
     assert_eq!(releases, ["cross-origin@1", "same-origin@1"]);
+}
+
+const PASSWORD: &str = "correct horse battery";
+
+#[tokio::test]
+async fn a_person_signs_in() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("pages", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
+async fn open_pages_follow_what_happens() {
+    let db = Database::create().await;
+    db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let project = db.project("shop").await;
+    let (dir, url) = (data_dir(), db.url());
+    let settings = [("DATABASE_URL", url.as_str()), ("FIREFINCH_DATA_DIR", dir.path().to_str().unwrap())];
+    let mut server = ServerProcess::start(&settings).await;
+    let dsn = project.dsn(&server.url);
+    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("live", &facts, async |command| {
+        assert_eq!(command, "restart");
+        server.kill().await;
+        server.restart().await;
+        "restarted".into()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_minute() {
+    let dir = data_dir();
+    let home = dir.path().join("firefinch");
+    let mut server = ServerProcess::start(&[("FIREFINCH_DATA_DIR", home.to_str().unwrap())]).await;
+    let printed = until("the server to print its DSN", async || {
+        let said = server.said();
+        said.contains("DSN of the first project").then_some(said)
+    })
+    .await;
+    let find = |part: &str| {
+        printed.split_whitespace().find(|word| word.starts_with("http://") && word.contains(part)).unwrap()
+    };
+    let facts = json!({
+        "url": server.url, "setup_url": find("/setup/"), "dsn": find("@"),
+        "email": "ada@example.org", "password": PASSWORD,
+    });
+    run_checks("first", &facts, async |_| String::new()).await;
+    assert_eq!(server.stop().await, 0);
 }
