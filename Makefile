@@ -2,10 +2,6 @@
 
 .PHONY: run test deps fmt lint
 
-# Queries are checked against the committed metadata, also where DATABASE_URL names a server for the
-# program to use: that one need not have our tables yet.
-export SQLX_OFFLINE = true
-
 # Builds Firefinch and starts it, with its own PostgreSQL unless DATABASE_URL names another.
 run:
 	@scripts/deps run
