@@ -52,6 +52,23 @@ impl Server {
         Self { pid: process.id(), directory, process, address, projects, pool }
     }
 
+    /// Makes a viewer with a session and returns the cookie of it.
+    pub(crate) async fn session_cookie(&self) -> String {
+        let secret = firefinch::secrets::generate(firefinch::secrets::Kind::Session);
+        sqlx::query(
+            "with person as (
+                 insert into users (email, role, created_at) values ('bench@localhost.invalid', 'viewer', now())
+                 returning id)
+             insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at)
+             select $1, id, now(), now(), now() + interval '1 day' from person",
+        )
+        .bind(secret.hash.as_slice())
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        format!("firefinch={}", secret.text)
+    }
+
     /// Events in the database.
     pub(crate) async fn stored_events(&self) -> i64 {
         self.number("select count(*) from events").await
