@@ -261,7 +261,7 @@ fn wal_compression(cluster: &Cluster) -> &'static str {
 
 /// What differs from PostgreSQL's defaults. `fsync` and `synchronous_commit` stay on: an
 /// acknowledged event is on disk.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     // Only we talk to it, over the socket in a directory that only its account may enter.
     "listen_addresses=",
     "unix_socket_permissions=0700",
@@ -275,6 +275,8 @@ const SETTINGS: [&str; 10] = [
     // Event pages are looked up by key; compiling queries costs more than it saves.
     "jit=off",
     "random_page_cost=1.1",
+    // New tables grow fast here: plans follow once statistics exist.
+    "autovacuum_naptime=15s",
     "log_checkpoints=off",
 ];
 

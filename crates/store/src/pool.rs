@@ -51,6 +51,7 @@ pub async fn connect_writer(options: PgConnectOptions, connections_max: u32) -> 
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
+        ("enable_material", "off"),
         ("plan_cache_mode", "force_generic_plan"),
         ("jit", "off"),
     ]);

@@ -97,7 +97,7 @@ async fn count_into(
     let ids: Vec<i64> = issues.iter().map(|((_, id), _)| id.get()).collect();
     let events: Vec<i64> = issues.iter().map(|(_, arrivals)| arrivals.events.len() as i64).collect();
     let users: Vec<i64> = issues.iter().map(|(id, _)| new_users.get(id).copied().unwrap_or_default()).collect();
-    // The rows are locked in key order by `locked` before any is changed: an `update … from unnest`
+    // `issues` is in key order, and `locked` locks the rows in that order before any is changed: an `update … from unnest`
     // alone locks in whatever order the join delivers, and two writers could deadlock.
     Ok(sqlx::query_as!(
         StateRow,
@@ -107,12 +107,15 @@ async fn count_into(
                  $14::boolean[], $15::text[])
                  as n (project_id, id, events, users, seen, event_id, level, platform, type, value, title, culprit,
                      location, handled, release)
-         ), locked as (
-             select i.project_id, i.id
+         ), locked as materialized (
+             select n.*
              from n
-             join issues i on i.project_id = n.project_id and i.id = n.id
-             order by i.project_id, i.id
-             for no key update of i
+             cross join lateral (
+                 select 1 as one
+                 from issues i
+                 where i.project_id = n.project_id and i.id = n.id
+                 for no key update
+             ) l
          )
          update issues i
          set events = i.events + n.events,
@@ -129,9 +132,8 @@ async fn count_into(
              location = n.location,
              handled = n.handled,
              last_release = coalesce(n.release, i.last_release)
-         from locked, n
-         where i.project_id = locked.project_id and i.id = locked.id
-             and n.project_id = locked.project_id and n.id = locked.id
+         from locked n
+         where i.project_id = n.project_id and i.id = n.id
          returning i.project_id, i.id, i.substatus, i.resolved_in_release, i.ignored_until",
         column!(event => event.project_id.get()),
         &ids,

@@ -1,5 +1,8 @@
 //! The statements on hashes, users and events, in the order in which `Writer` runs them. All are
 //! set-wise, and all lock rows in key order.
+//!
+//! Look-ups are `lateral … limit 1`, one index probe per key. Written as a plain join, a plan made while
+//! the table was small read all of it for each batch, and was kept until the next `analyze`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -42,10 +45,14 @@ pub(super) async fn known_events(
     let projects: Vec<i64> = events.iter().map(|event| event.project_id.get()).collect();
     let ids: Vec<Uuid> = events.iter().map(|event| event.event_id.0).collect();
     let rows = sqlx::query!(
-        "select e.project_id, e.event_id
+        r#"select n.project_id as "project_id!", n.event_id as "event_id!"
          from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
-         join events e on e.project_id = n.project_id and e.event_id = n.event_id
-         where e.day between $3 and $4",
+         cross join lateral (
+             select 1 as one
+             from events e
+             where e.project_id = n.project_id and e.event_id = n.event_id and e.day between $3 and $4
+             limit 1
+         ) known"#,
         &projects,
         &ids,
         first - Duration::DAY,
@@ -62,9 +69,14 @@ pub(super) async fn owners(tx: &mut PgConnection, events: &[&NewEvent]) -> Resul
         events.iter().flat_map(|event| event.keys.iter().map(|key| (event.project_id.get(), key.hash))).collect();
     let (projects, hashes): (Vec<i64>, Vec<Vec<u8>>) = keys.into_iter().map(|(id, hash)| (id, hash.to_vec())).unzip();
     let rows = sqlx::query!(
-        "select h.project_id, h.hash, h.issue_id
+        r#"select n.project_id as "project_id!", n.hash as "hash!", known.issue_id
          from unnest($1::bigint[], $2::bytea[]) as n (project_id, hash)
-         join issue_hashes h on h.project_id = n.project_id and h.hash = n.hash",
+         cross join lateral (
+             select h.issue_id
+             from issue_hashes h
+             where h.project_id = n.project_id and h.hash = n.hash
+             limit 1
+         ) known"#,
         &projects,
         &hashes,
     )
