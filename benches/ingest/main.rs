@@ -15,6 +15,7 @@ mod bodies;
 mod ceiling;
 mod load;
 mod machine;
+#[allow(dead_code, reason = "shared with the streams benchmark")]
 mod server;
 
 use std::time::Duration;
