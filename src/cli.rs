@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 use crate::config::{Config, Settings};
 use crate::database::Database;
 use crate::error::Failure;
+use crate::instance;
 use crate::telemetry;
 use output::Output;
 
@@ -110,6 +111,14 @@ async fn migrate(config: &Config, output: Output) -> Result<(), Failure> {
     })
     .await?;
     output.done(&json!({"migrated": true}), "the schema is up to date")
+}
+
+/// The URL in DSNs and links: as configured, or what the running `serve` says, or what it would say.
+fn public_url(config: &Config) -> String {
+    match instance::served(&config.data_dir) {
+        Some(served) if config.base_url.is_none() => served.base_url,
+        _ => config.public_url(config.listen),
+    }
 }
 
 /// Opens and migrates the database, works, and closes it in every case.

@@ -12,7 +12,7 @@ use store::projects;
 use time::OffsetDateTime;
 
 use super::output::Output;
-use super::with_database;
+use super::{public_url, with_database};
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::Failure;
@@ -193,7 +193,7 @@ async fn set_enabled(config: &Config, id: DestinationId, enabled: bool, output: 
 
 /// Sends from here, not through the outbox: the answer is what is wanted.
 async fn test(config: &Config, id: DestinationId, output: Output) -> Result<(), Failure> {
-    let settings = notify_settings(config, &config.public_url(config.listen));
+    let settings = notify_settings(config, &public_url(config));
     let answers = with_database(config, async |database| {
         let destination = find(database, id).await?;
         let addresses = addresses(database, &destination).await?;

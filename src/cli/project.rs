@@ -8,11 +8,10 @@ use store::projects::{self, NewProject, Project};
 use time::OffsetDateTime;
 
 use super::output::Output;
-use super::with_database;
+use super::{public_url, with_database};
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::Failure;
-use crate::instance;
 use crate::secrets;
 
 /// What can be done with projects.
@@ -69,7 +68,7 @@ pub enum KeyCommand {
 const PAGE: i64 = 500;
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
-    let base_url = base_url(config);
+    let base_url = public_url(config);
     match command {
         Command::Create { slug, name, platform } => {
             let public_key = secrets::public_key();
@@ -99,14 +98,6 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&documents, &lines.join("\n"))
         }
         Command::Key(command) => run_key(config, command, output, &base_url).await,
-    }
-}
-
-/// The URL in DSNs: as configured, or what the running `serve` says, or what it would say.
-fn base_url(config: &Config) -> String {
-    match instance::served(&config.data_dir) {
-        Some(served) if config.base_url.is_none() => served.base_url,
-        _ => config.public_url(config.listen),
     }
 }
 

@@ -10,11 +10,8 @@ use crate::error::Failure;
 use crate::open_files;
 use crate::serve::{self, Running};
 
-pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
-    let files_max = open_files::raise_bound();
-    if files_max.is_some_and(|max| max < config.http_connections_max as u64) {
-        tracing::warn!(files_max, "fewer open files are allowed than connections (http_connections_max)");
-    }
+pub(super) async fn run(mut config: Config, output: Output) -> Result<(), Failure> {
+    bound_connections(&mut config);
     // Before the start, so that a signal during it is not lost.
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
@@ -40,6 +37,18 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
             Ok(())
         }
         Some(why) => Err(anyhow!(why).into()),
+    }
+}
+
+/// Each connection is an open file. Without this bound the last ones would be taken and then fail.
+fn bound_connections(config: &mut Config) {
+    // The database's connections, the spool, the log, the listener, and what libraries open.
+    const OTHER_FILES: u64 = 256;
+    let Some(files_max) = open_files::raise_bound() else { return };
+    let connections_max = usize::try_from(files_max.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
+    if connections_max < config.http_connections_max {
+        tracing::info!(files_max, connections_max, "the system's bound on open files bounds the connections");
+        config.http_connections_max = connections_max;
     }
 }
 

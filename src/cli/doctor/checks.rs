@@ -10,10 +10,11 @@ use store::health::{self, SchemaState, ServerFacts};
 use store::notifications;
 use time::{Duration, OffsetDateTime};
 
+use super::super::public_url;
 use super::Finding;
 use crate::config::Config;
 use crate::workers::notify;
-use crate::{disk, postgres};
+use crate::{disk, instance, postgres};
 
 /// PostgreSQL versions below this lack what the migrations use.
 const VERSION_NUMBER_MIN: i32 = 140_000;
@@ -30,22 +31,22 @@ const DAYS_WITH_PARTITION_MIN: usize = 2;
 
 pub(super) fn config(config: &Config) -> Vec<Finding> {
     const CHECK: &str = "settings";
-    let mut findings =
-        vec![Finding::ok(CHECK, format!("listens on {}, organization {}", config.listen, config.org_slug))];
-    match &config.base_url {
-        Some(url) => findings.push(Finding::ok("base_url", url.as_str())),
-        None if config.listen.ip().is_loopback() => {
-            findings.push(Finding::ok("base_url", format!("{} (not set)", config.public_url(config.listen))));
-        }
-        None => findings.push(Finding::warn(
+    let served = instance::served(&config.data_dir);
+    let (listen, state) = served.map_or((config.listen, "not running"), |served| (served.addr, "running"));
+    let url = public_url(config);
+    let mut findings = vec![Finding::ok(CHECK, format!("{state}, on {listen}, organization {}", config.org_slug))];
+    let guessed = Config { base_url: None, ..config.clone() }.public_url(listen);
+    findings.push(if url != guessed || listen.ip().is_loopback() {
+        Finding::ok("base_url", url)
+    } else {
+        Finding::warn(
             "base_url",
             format!(
-                "not set, so DSNs and links in mails begin with {}, which others may not reach: set it to the address \
-                 that browsers and SDKs use",
-                config.public_url(config.listen)
+                "not set, so DSNs and links in mails begin with {url}, which others may not reach: set it to the address \
+                 that browsers and SDKs use"
             ),
-        )),
-    }
+        )
+    });
     findings
 }
 
