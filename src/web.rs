@@ -11,6 +11,7 @@ mod assets;
 mod chart;
 mod display;
 mod error;
+mod gzip;
 mod headers;
 mod issue;
 mod issues;

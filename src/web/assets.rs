@@ -5,16 +5,17 @@
 //! `static/` and name it in a template by `shell.asset("name")`.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::sync::LazyLock;
 
-use actix_web::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, VARY};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use flate2::Compression;
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 
 use super::error::PageError;
+use super::gzip;
 
 #[derive(Embed)]
 #[folder = "static/"]
@@ -49,21 +50,13 @@ fn load() -> Assets {
         let asset = Asset {
             url: format!("/static/{hashed}"),
             content_type: if is_text { format!("{content_type}; charset=utf-8") } else { content_type.to_string() },
-            gzip: is_text.then(|| gzip(&file.data)).flatten(),
+            gzip: is_text.then(|| gzip::pack(&file.data, Compression::best())).flatten(),
             plain: Bytes::copy_from_slice(&file.data),
         };
         assets.by_hashed.insert(hashed, name.to_string());
         assets.by_name.insert(name.to_string(), asset);
     }
     assets
-}
-
-/// `None` when compressing does not pay or, which does not happen in memory, fails.
-fn gzip(data: &[u8]) -> Option<Bytes> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(data).ok()?;
-    let packed = encoder.finish().ok()?;
-    (packed.len() < data.len()).then(|| Bytes::from(packed))
 }
 
 /// The URL of a file in `static/`. A name that does not exist leads to a 404, which the tests find.
@@ -75,18 +68,15 @@ pub(super) fn url(name: &str) -> &'static str {
 pub(super) async fn get(request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, PageError> {
     let asset = ASSETS.by_hashed.get(path.as_str()).and_then(|name| ASSETS.by_name.get(name));
     let asset = asset.ok_or(PageError::NotFound("file"))?;
-    let accepts_gzip = request
-        .headers()
-        .get(ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|coding| coding.trim().starts_with("gzip")));
     let mut response = HttpResponse::Ok();
     response
         .content_type(asset.content_type.as_str())
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
         .insert_header((VARY, "accept-encoding"));
     Ok(match &asset.gzip {
-        Some(packed) if accepts_gzip => response.insert_header((CONTENT_ENCODING, "gzip")).body(packed.clone()),
+        Some(packed) if gzip::is_accepted(request.headers()) => {
+            response.insert_header((CONTENT_ENCODING, "gzip")).body(packed.clone())
+        }
         _ => response.body(asset.plain.clone()),
     })
 }

@@ -8,6 +8,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::middleware::Next;
 
 use super::error::{self, PageError};
+use super::gzip;
 
 /// No inline script or style, nothing from other hosts, in no frame.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -36,6 +37,7 @@ pub(super) async fn around(
         let page = error::page(response.request(), &refusal);
         response = response.into_response(page);
     }
+    let mut response = gzip::pack_page(response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -125,7 +125,7 @@ impl FromRequest for Posted {
         Box::pin(async move {
             let viewer = viewer(&request).await?;
             let fields = fields.await?;
-            fields.check(&viewer.csrf)?;
+            fields.check(&viewer.secret)?;
             Ok(Self { viewer, fields })
         })
     }
@@ -146,9 +146,9 @@ impl Fields {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses a form that does not carry the token.
-    pub(super) fn check(&self, token: &str) -> Result<(), PageError> {
-        if bool::from(self.get("csrf").as_bytes().ct_eq(token.as_bytes())) {
+    /// Refuses a form that does not carry the token of a secret.
+    pub(super) fn check(&self, secret: &str) -> Result<(), PageError> {
+        if !secret.is_empty() && is_proven(self.get("csrf"), secret) {
             return Ok(());
         }
         Err(PageError::Forbidden(
@@ -180,14 +180,33 @@ impl FromRequest for Fields {
     }
 }
 
-/// The form token that belongs to a secret.
+/// A form token that belongs to a secret. It looks different each time, because pages are compressed
+/// together with text that a link can choose.
 pub(super) fn csrf_token(secret: &str) -> String {
-    // HMAC takes keys of any length, so the error cannot occur; an empty token then matches nothing.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
-        return secrets::generate(secrets::Kind::Session).text;
-    };
+    let mask: [u8; 32] = rand::random();
+    format!("{}{}", hex::encode(mask), hex::encode(masked(proof(secret), mask)))
+}
+
+/// Whether a form token belongs to a secret.
+fn is_proven(token: &str, secret: &str) -> bool {
+    let mut parts = [[0; 32]; 2];
+    let halves = token.split_at_checked(64);
+    let read = halves.map(|(mask, rest)| {
+        hex::decode_to_slice(mask, &mut parts[0]).and_then(|()| hex::decode_to_slice(rest, &mut parts[1]))
+    });
+    let [mask, rest] = parts;
+    matches!(read, Some(Ok(()))) && bool::from(masked(rest, mask).ct_eq(&proof(secret)))
+}
+
+fn masked(bytes: [u8; 32], mask: [u8; 32]) -> [u8; 32] {
+    std::array::from_fn(|index| bytes[index] ^ mask[index])
+}
+
+fn proof(secret: &str) -> [u8; 32] {
+    // HMAC takes keys of any length, so the error cannot occur; random bytes then match nothing.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return rand::random() };
     mac.update(b"firefinch form");
-    hex::encode(mac.finalize().into_bytes())
+    mac.finalize().into_bytes().into()
 }
 
 impl Web {
@@ -231,8 +250,13 @@ mod tests {
     #[test]
     fn form_tokens_belong_to_one_secret() {
         let fields = Fields(vec![("csrf".into(), csrf_token("a"))]);
-        assert!(fields.check(&csrf_token("a")).is_ok());
-        assert!(fields.check(&csrf_token("b")).is_err());
-        assert!(Fields(vec![]).check(&csrf_token("a")).is_err());
+        assert!(fields.check("a").is_ok());
+        assert!(fields.check("b").is_err());
+        assert!(fields.check("").is_err());
+        assert_ne!(csrf_token("a"), csrf_token("a"));
+        for token in [String::new(), "0".repeat(128), "é".repeat(64), csrf_token("a") + "0", "x".repeat(128)] {
+            assert!(Fields(vec![("csrf".into(), token)]).check("a").is_err());
+        }
+        assert!(Fields(vec![]).check("a").is_err());
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn claim(
     secret: web::Path<String>,
     fields: Fields,
 ) -> Result<HttpResponse, PageError> {
-    fields.check(&csrf_token(&secret))?;
+    fields.check(&secret)?;
     // Before the costly hash, so that a stranger cannot make us hash.
     let link_hash = secrets::hash(&secret);
     if !setup::is_valid(&web.pool, &link_hash).await? {

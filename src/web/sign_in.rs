@@ -58,7 +58,7 @@ pub(super) async fn show(
 /// `POST /sign-in`
 pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fields) -> Result<HttpResponse, PageError> {
     let door = request.cookie(DOOR_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-    fields.check(&if door.is_empty() { secrets::generate(secrets::Kind::Session).text } else { csrf_token(&door) })?;
+    fields.check(&door)?;
     let (email, password) = (fields.get("email").trim(), fields.get("password"));
     let address = address(&request);
     web.door.count(address, email, Instant::now()).map_err(PageError::TooMany)?;
