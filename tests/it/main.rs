@@ -21,4 +21,5 @@ mod notify;
 mod operations;
 mod people;
 mod tidy;
+mod web;
 mod write_path;

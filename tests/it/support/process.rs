@@ -45,6 +45,11 @@ impl ServerProcess {
         self.child.kill().await.unwrap();
     }
 
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the server runs")
+    }
+
     /// Asks it to stop with SIGTERM, and gives its exit code.
     pub async fn stop(&mut self) -> i32 {
         if let Some(pid) = self.child.id() {
