@@ -7,6 +7,7 @@
 //! line in `configure`.
 
 mod access;
+mod alerts;
 mod assets;
 mod chart;
 mod display;
@@ -88,6 +89,9 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/issues/{id}/events/{event}/markdown", get().to(issue::as_markdown))
         .route("/live", get().to(live::page))
         .route("/live/stream", get().to(live::stream::open))
+        .route("/alerts", get().to(alerts::list))
+        .route("/alerts/{id}", get().to(alerts::show))
+        .route("/alerts/{id}", post().to(alerts::post))
         .route("/projects", get().to(projects::list))
         .route("/projects", post().to(projects::create))
         .route("/projects/new", get().to(projects::new))

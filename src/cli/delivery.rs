@@ -82,6 +82,7 @@ fn document(delivery: &Delivery) -> Value {
         "to": delivery.recipient,
         "signal": delivery.signal,
         "issue": delivery.issue_id.to_string(),
+        "short_id": delivery.short_id,
         "state": delivery.state,
         "attempts": delivery.attempts,
         "error": delivery.last_error,
@@ -100,9 +101,7 @@ fn line(delivery: &Delivery) -> String {
     let state = delivery.state.as_str();
     let error = delivery.last_error.as_deref().unwrap_or_default();
     let at = time(delivery.created_at).unwrap_or_default();
-    let attempts = delivery.attempts;
-    format!(
-        "{}\t{at}\t{state}\t{attempts}\t{}\tissue {}\t{to}\t{error}",
-        delivery.id, delivery.signal, delivery.issue_id
-    )
+    let (attempts, signal) = (delivery.attempts, &delivery.signal);
+    let issue = delivery.short_id.clone().unwrap_or_else(|| delivery.issue_id.to_string());
+    format!("{}\t{at}\t{state}\t{attempts}\t{signal}\t{issue}\t{to}\t{error}", delivery.id)
 }

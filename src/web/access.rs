@@ -11,6 +11,8 @@ pub(super) enum Action {
     ChangeIssues,
     /// Make projects.
     ChangeProjects,
+    /// Stop and start destinations, and send messages again.
+    ChangeAlerts,
 }
 
 /// Whether a role may do something.
@@ -18,7 +20,7 @@ pub(super) enum Action {
 pub(super) const fn can(role: Role, action: Action) -> bool {
     match action {
         Action::Read => true,
-        Action::ChangeIssues | Action::ChangeProjects => role.may_write(),
+        Action::ChangeIssues | Action::ChangeProjects | Action::ChangeAlerts => role.may_write(),
     }
 }
 
@@ -29,6 +31,7 @@ impl Action {
             Self::Read => "Your account may not read this.",
             Self::ChangeIssues => "Your account may read issues but not change them. An administrator can change that.",
             Self::ChangeProjects => "Your account may not make projects. An administrator can change that.",
+            Self::ChangeAlerts => "Your account may not change who is told. An administrator can change that.",
         }
     }
 }
@@ -39,7 +42,7 @@ mod tests {
 
     #[test]
     fn viewers_only_read() {
-        for action in [Action::Read, Action::ChangeIssues, Action::ChangeProjects] {
+        for action in [Action::Read, Action::ChangeIssues, Action::ChangeProjects, Action::ChangeAlerts] {
             assert!(can(Role::Admin, action) && can(Role::Member, action));
             assert_eq!(can(Role::Viewer, action), action == Action::Read);
         }

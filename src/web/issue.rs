@@ -3,6 +3,7 @@
 //! Shows one event of the issue, the newest unless the address names another. The parts of an event
 //! are made in `event`, its stack in `stack`, the column at the side in `side`.
 
+mod ask;
 mod event;
 mod markdown;
 mod side;
@@ -21,6 +22,7 @@ use store::events::{self, Neighbours, StoredEvent};
 use store::issues::{self, Issue};
 use time::OffsetDateTime;
 
+use self::ask::Ask;
 use self::event::EventView;
 use self::side::{Tag, Why};
 use self::stack::Part;
@@ -69,6 +71,8 @@ impl Span {
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct IssueAddress {
     range: Option<String>,
+    /// What a link in a mail asks for; see `ask`.
+    ask: Option<String>,
 }
 
 /// The event on the page.
@@ -107,6 +111,7 @@ struct IssuePage {
     tagged_events: usize,
     activity: Vec<Activity>,
     why: Vec<Why>,
+    ask: Option<Ask>,
 }
 
 impl IssuePage {
@@ -221,6 +226,11 @@ async fn page(
     shell.project = Some(issue.project_slug.clone());
     shell.title = format!("{} {}", issue.short_id(), issue.title);
     shell.stream = Some(Stream { url: format!("/live/stream?view=issue&issue={}", issue.id), seen });
+    let ask = address.ask.as_deref().and_then(|name| Ask::read(name, &issue));
+    if address.ask.is_some() {
+        // Once it is answered, the question is not asked again.
+        shell.back = format!("/issues/{}", issue.id);
+    }
     let activity = activity::list(&web.pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?;
     let span = Span::choose(address.range.as_deref(), &issue, now);
     let chart = chart(web, &issue, span, &activity, now).await?;
@@ -247,6 +257,7 @@ async fn page(
         tagged_events,
         activity,
         now,
+        ask,
         issue,
         shell,
     };

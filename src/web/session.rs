@@ -63,6 +63,12 @@ impl Viewer {
         can(self.role, Action::ChangeProjects)
     }
 
+    /// True when the role allows it.
+    #[must_use]
+    pub(super) fn may_change_alerts(&self) -> bool {
+        can(self.role, Action::ChangeAlerts)
+    }
+
     /// One or two letters for the corner of the page.
     #[must_use]
     pub(super) fn initials(&self) -> String {

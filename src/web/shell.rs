@@ -58,6 +58,8 @@ pub(super) enum Nav {
     Issues,
     /// What comes in now.
     Live,
+    /// Who is told, and what became of each message.
+    Alerts,
     /// Projects and their DSNs.
     Projects,
 }
@@ -117,7 +119,19 @@ impl Shell {
     /// For `aria-current` in the top bar.
     #[must_use]
     pub(super) fn is_at(&self, name: &str) -> bool {
-        matches!((self.nav, name), (Nav::Issues, "issues") | (Nav::Live, "live") | (Nav::Projects, "projects"))
+        let own = match self.nav {
+            Nav::Issues => "issues",
+            Nav::Live => "live",
+            Nav::Alerts => "alerts",
+            Nav::Projects => "projects",
+        };
+        own == name
+    }
+
+    /// Whether choosing a project would change this page.
+    #[must_use]
+    pub(super) fn has_project_menu(&self) -> bool {
+        matches!(self.nav, Nav::Issues | Nav::Live)
     }
 
     /// Where the project menu leads: the same kind of page, for one project or for all.

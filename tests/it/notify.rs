@@ -2,6 +2,7 @@
 
 mod mail;
 mod outbox;
+mod pages;
 mod product;
 mod webhook;
 mod worker;

@@ -4,7 +4,7 @@
 //! set; that exact time is also the token with which the worker may settle it, so a worker that was
 //! overtaken after its lease ran out changes nothing.
 
-use engine::ids::{DeliveryId, DestinationId, EventId, IssueId, ProjectId};
+use engine::ids::{DeliveryId, DestinationId, EventId, IssueId, ProjectId, ShortId};
 use serde::Serialize;
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
@@ -386,6 +386,10 @@ pub struct Delivery {
     pub signal: String,
     /// The issue it tells about.
     pub issue_id: IssueId,
+    /// What people call that issue, while it exists.
+    pub short_id: Option<String>,
+    /// Title of that issue; empty when it is gone.
+    pub title: String,
     /// Where it stands.
     pub state: DeliveryState,
     /// Attempts so far.
@@ -422,16 +426,19 @@ pub struct DeliveryFilter {
 /// When PostgreSQL fails or a row cannot be read.
 pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
     let rows = sqlx::query!(
-        "select d.id, d.destination_id, x.kind, x.name, d.recipient, s.kind as signal, s.issue_id, d.state, d.attempts,
-             d.last_error, d.created_at, d.next_attempt_at, d.sent_at
+        r#"select d.id, d.destination_id, x.kind, x.name, d.recipient, s.kind as signal, s.issue_id, d.state, d.attempts,
+             d.last_error, d.created_at, d.next_attempt_at, d.sent_at,
+             p.slug, i.number as "number?", i.title as "title?"
          from deliveries d
          join destinations x on x.id = d.destination_id
          join signals s on s.id = d.signal_id
+         join projects p on p.id = s.project_id
+         left join issues i on i.project_id = s.project_id and i.id = s.issue_id
          where ($1::bigint is null or d.destination_id = $1)
              and ($2::text is null or d.state = $2)
              and ($3::bigint is null or d.id < $3)
          order by d.id desc
-         limit $4",
+         limit $4"#,
         filter.destination.map(DestinationId::get),
         filter.state.map(DeliveryState::as_str),
         filter.before.map(DeliveryId::get),
@@ -455,6 +462,8 @@ pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>
                 recipient: row.recipient,
                 signal: row.signal,
                 issue_id: IssueId(row.issue_id),
+                short_id: row.number.map(|number| ShortId::new(row.slug, number).to_string()),
+                title: row.title.unwrap_or_default(),
                 state,
                 attempts: row.attempts,
                 last_error: row.last_error,
