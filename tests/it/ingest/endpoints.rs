@@ -110,7 +110,8 @@ async fn a_disabled_key_is_refused_and_works_again_when_enabled() {
 async fn every_packing_is_undone() {
     let served = Served::start().await;
     let event = json!({"message": "packed", "extra": {"filler": "x".repeat(3000)}}).to_string();
-    let cases: [(&str, fn(&[u8]) -> Vec<u8>); 11] = [
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let cases: [(&str, Pack); 11] = [
         ("gzip", gzip),
         ("x-gzip", gzip),
         ("deflate", zlib),
