@@ -4,6 +4,7 @@ mod away;
 mod endpoints;
 mod hostile;
 mod packing;
+mod pressure;
 mod raw;
 
 use std::collections::BTreeMap;
