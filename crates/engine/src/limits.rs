@@ -1,7 +1,7 @@
 //! Every bound of the engine, in one place, each with its reason.
 //!
-//! Sources are sections of the protocol notes (`docs/PROTOCOL.md`). Lengths of text are in
-//! characters unless the name says bytes.
+//! Sections are those of `docs/PROTOCOL.md`. Lengths of text are in characters unless the name says
+//! bytes.
 
 /// A request body after decompression. SDKs send single events far below this; attachments make
 /// envelopes large, and one process must hold `connections x this` in the worst case.
@@ -90,8 +90,8 @@ pub const VIEW_DEPTH_MAX: usize = 24;
 pub const VIEW_VALUES_MAX: usize = 200_000;
 /// Breadcrumbs shown; SDKs keep up to 100.
 pub const BREADCRUMBS_MAX: usize = 200;
-/// Locals of one frame in JSON bytes (protocol, section 5.3 says about 2 KiB; twice that, because
-/// locals are what people look for).
+/// Locals of one frame in JSON bytes (protocol, section 5.3). Twice what other servers keep: locals
+/// are what people look for.
 pub const VARS_BYTES_MAX: usize = 4096;
 /// Depth of locals and breadcrumb data.
 pub const VARS_DEPTH_MAX: usize = 5;
