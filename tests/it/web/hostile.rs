@@ -17,7 +17,7 @@ fn event() -> Value {
         "platform": EVIL, "release": "shop@1", "environment": "production", "transaction": EVIL, "server_name": EVIL,
         "logger": EVIL, "level": "fatal",
         "exception": {"values": [
-            {"type": EVIL, "value": EVIL, "module": EVIL, "stacktrace": {"frames": [library.clone(), frame.clone()]}},
+            {"type": EVIL, "value": EVIL, "module": EVIL, "stacktrace": {"frames": [library, frame]}},
             {"type": EVIL, "value": EVIL, "stacktrace": {"frames": [library, frame]}},
         ]},
         "breadcrumbs": {"values": [

@@ -52,7 +52,7 @@ impl Stream {
                 continue;
             }
             let chunk = timeout(Duration::from_secs(10), self.response.chunk()).await.expect("a message in time");
-            self.text.push_str(&String::from_utf8(chunk.ok()??.to_vec()).unwrap());
+            self.text.push_str(str::from_utf8(&chunk.ok()??).unwrap());
         }
     }
 
