@@ -97,13 +97,18 @@
   document.addEventListener('pointerover', (event) => {
     pointerIn = event.pointerType === 'mouse' && Boolean(event.target.closest && event.target.closest(areas));
   });
-  document.addEventListener('pointerleave', () => { pointerIn = false; });
+  document.documentElement.addEventListener('mouseleave', () => { pointerIn = false; });
   const keyboardIn = () => Boolean(document.activeElement && document.activeElement.closest(areas)
     && document.activeElement.matches(':focus-visible'));
   const isHeld = () => paused || pointerIn || keyboardIn() || Boolean(document.querySelector('#rows .choose:checked'));
 
   let wanted = false; // the page should be fetched when rows may move again
   const waiting = new Map(); // issue id -> message that changes the order
+  const WAITING_MAX = 500;
+  const wait = (message) => {
+    if (waiting.size < WAITING_MAX) waiting.set(message.id, message); else wanted = true;
+    showPill();
+  };
   const showPill = () => {
     held = waiting.size;
     const pill = document.getElementById('pill');
@@ -158,9 +163,9 @@
     if (row) tick(row, message);
     // A row that is not here, or stands elsewhere now, comes with the next fetch of the list.
     if (!row || row.dataset.status !== message.status) {
-      waiting.set(message.id, message);
-      if (!isHeld() && !resyncing) setTimeout(() => { if (!isHeld() && waiting.size) { waiting.clear(); wanted = false; resync(); showPill(); } }, 300);
-      else showPill();
+      wait(message);
+      // A moment later, so that a burst is one fetch; the timer of the pill comes for what is left.
+      if (!isHeld() && !resyncing) setTimeout(() => { if (!isHeld() && waiting.size) { waiting.clear(); wanted = false; resync(); showPill(); } }, 200);
     }
   }
 
@@ -193,7 +198,7 @@
     const inLane = row && row.closest('[data-lane]').dataset.lane;
     if (row && inLane === lane) { replace(row, message); return; }
     if (message.status === 'new' && !row && !waiting.has(message.id)) { news += document.hidden ? 1 : 0; }
-    if (isHeld()) { waiting.set(message.id, message); showPill(); return; }
+    if (isHeld()) { wait(message); return; }
     place(message);
   }
   const made = (html) => {

@@ -6,7 +6,7 @@
 
   // ---- Swapping: parts of the page with an id in SWAP are replaced by those of a fetched page.
   const SWAP = ['issues-top', 'list', 'issue-head', 'live-numbers', 'live-chart', 'lane-new', 'lane-regressed',
-    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count'];
+    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock'];
   const afterSwap = [];
   page.onSwap = (handler) => afterSwap.push(handler);
 
@@ -49,7 +49,12 @@
       if (!response.ok) throw new Error(String(response.status));
       swap(await response.text());
     } catch {
-      form.submit.call(form);
+      // The browser's own way, which shows the refusal; it leaves out the button, so that is added.
+      if (event.submitter) {
+        const pressed = Object.assign(document.createElement('input'), { type: 'hidden', name: event.submitter.name, value: event.submitter.value });
+        form.append(pressed);
+      }
+      HTMLFormElement.prototype.submit.call(form);
     }
   });
 

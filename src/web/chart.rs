@@ -55,7 +55,7 @@ impl fmt::Display for Spark {
         let total = self.counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
         write!(
             f,
-            r#"<svg class="spark" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" aria-label="{total} events, at most {highest} in one bar">"#,
+            r#"<svg class="spark" width="{width}" height="{height}" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" aria-label="{total} events, at most {highest} in one bar">"#,
         )?;
         write_bars(f, &bars, &self.window, &self.counts, self.accent, highest.max(1))?;
         f.write_str("</svg>")

@@ -48,15 +48,17 @@ pub(super) struct ListAddress {
 struct Span {
     name: &'static str,
     words: &'static str,
+    /// The newer half, which is what narrow screens show.
+    half: &'static str,
     span_s: i64,
     bars: usize,
 }
 
 const SPANS: [Span; 4] = [
-    Span { name: "1h", words: "Last hour", span_s: 120, bars: 30 },
-    Span { name: "24h", words: "Last 24 h", span_s: 2_160, bars: 40 },
-    Span { name: "7d", words: "Last 7 d", span_s: 21_600, bars: 28 },
-    Span { name: "30d", words: "Last 30 d", span_s: 86_400, bars: 30 },
+    Span { name: "1h", words: "Last hour", half: "Last 30 min", span_s: 120, bars: 30 },
+    Span { name: "24h", words: "Last 24 h", half: "Last 12 h", span_s: 2_160, bars: 40 },
+    Span { name: "7d", words: "Last 7 d", half: "Last 3 d", span_s: 21_600, bars: 28 },
+    Span { name: "30d", words: "Last 30 d", half: "Last 15 d", span_s: 86_400, bars: 30 },
 ];
 
 impl Span {

@@ -285,7 +285,11 @@ fn request(request: &Map<String, Value>) -> Request {
         url = format!("{url}?{}", encoded.finish());
     }
     let mut pairs: Vec<Pair> = list("headers").iter().map(|(key, value)| Pair::new(key, value)).collect();
-    pairs.extend(list("cookies").iter().map(|(key, value)| Pair::new(&format!("Cookie {key}"), value)));
+    pairs.extend(list("cookies").iter().map(|(key, value)| match value.as_str() {
+        // A text that was scrubbed as a whole reads as a name without a value.
+        Some("") => Pair::new("Cookie", &Value::String(key.clone())),
+        _ => Pair::new(&format!("Cookie {key}"), value),
+    }));
     pairs.extend(request.get("data").map(|body| Pair::new("Body", body)));
     if let Some(env) = request.get("env").and_then(Value::as_object) {
         pairs.extend(env.iter().map(|(key, value)| Pair::new(key, value)));
@@ -335,6 +339,9 @@ fn groups(event: &Value) -> Vec<Group> {
 }
 
 fn capitalised(name: &str) -> String {
+    if matches!(name, "os" | "gpu" | "url" | "sdk") {
+        return name.to_uppercase();
+    }
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect()).replace('_', " ")
 }
