@@ -1,30 +1,28 @@
-//! Request bodies: any bytes inflate within the bound or are refused, and frame or are refused.
-//!
-//! The first byte chooses the encoding. `cargo +nightly fuzz run envelope -- -max_total_time=600`
+//! Framing of envelopes and the credentials in their header.
 #![no_main]
 
+use engine::auth::{Credentials, Dsn, Sources};
 use engine::envelope::Envelope;
-use engine::inflate::{Encoding, Inflater};
+use engine::outcome::ItemKind;
 use libfuzzer_sys::fuzz_target;
 
-/// Small, so that the bound itself is reached.
-const INFLATED_BYTES_MAX: usize = 1 << 20;
-
-fuzz_target!(|data: &[u8]| {
-    let Some((first, body)) = data.split_first() else { return };
-    let encoding = match first % 5 {
-        0 => Encoding::Identity,
-        1 => Encoding::Gzip,
-        2 => Encoding::Deflate,
-        3 => Encoding::Zstd,
-        _ => Encoding::Brotli,
-    };
-    let mut inflater = Inflater::default();
-    let Ok(inflated) = inflater.inflate(encoding, body, INFLATED_BYTES_MAX) else { return };
-    assert!(inflated.len() <= INFLATED_BYTES_MAX);
-    if let Ok(envelope) = Envelope::parse(inflated) {
-        assert!(envelope.items.len() <= engine::limits::ENVELOPE_ITEMS_MAX);
-        let taken: usize = envelope.items.iter().map(|item| item.payload.len()).sum();
-        assert!(taken <= inflated.len(), "items overlap");
+fuzz_target!(|body: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(body) {
+        let sources = Sources { x_sentry_auth: Some(text), authorization: Some(text), query: text };
+        let _ = Credentials::read(&sources);
+    }
+    let Ok(envelope) = Envelope::parse(body) else { return };
+    if let Some(dsn) = envelope.header.dsn.get()
+        && let Ok(dsn) = dsn.parse::<Dsn>()
+    {
+        assert_eq!(dsn.to_string().parse::<Dsn>().as_ref(), Ok(&dsn));
+    }
+    let mut from = 0;
+    for item in &envelope.items {
+        let _ = ItemKind::parse(&item.ty);
+        let start = item.payload.as_ptr() as usize - body.as_ptr() as usize;
+        assert!(start >= from, "items lie one after the other");
+        from = start + item.payload.len();
+        assert!(from <= body.len(), "and inside of the body");
     }
 });

@@ -1,29 +1,51 @@
-//! Events: whatever the bytes, every stage from repair to the display form ends without a panic.
-//!
-//! `cargo +nightly fuzz run event -- -max_total_time=600`
+//! The path of one event through every pure stage.
 #![no_main]
 
 use engine::event::Event;
 use engine::normalize::{Arrival, normalize};
-use engine::{grouping, json, payload, title};
+use engine::{grouping, json, legacy, limits, payload, security, title};
 use libfuzzer_sys::fuzz_target;
-use time::OffsetDateTime;
+use time::macros::datetime;
 
-fuzz_target!(|data: &[u8]| {
-    let text = json::repair(data);
-    // Shown even where ingest would have refused it.
-    let shown = payload::view(&text);
-    assert!(shown.is_object());
+fuzz_target!(|bytes: &[u8]| {
+    let _ = legacy::store_body(bytes);
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) if !json::has_nul(bytes) && Event::from_json(text).is_ok() => text.to_owned(),
+        _ => json::repair(bytes),
+    };
+    let _ = security::events(&text, &security::Context::default());
     let Ok(event) = Event::from_json(&text) else { return };
-    let arrival = Arrival { received_at: OffsetDateTime::UNIX_EPOCH, sent_at: None, client_ip: None };
-    let normal = normalize(&event, &arrival);
-    assert!(normal.tags.len() <= engine::limits::TAGS_MAX);
-    for text in [title::title(&event), title::culprit(&event), title::location(&event), title::value(&event)] {
-        // PostgreSQL refuses NUL in text, and with it a whole batch.
-        assert!(!text.contains('\0'));
+
+    let received_at = datetime!(2026-11-22 12:00 UTC);
+    let client_ip = "203.0.113.9".parse().ok();
+    let normal = normalize(&event, &Arrival { received_at, sent_at: None, client_ip });
+    assert!(normal.occurred_at - received_at <= time::Duration::seconds(limits::FUTURE_SECONDS_MAX));
+    assert!(received_at - normal.occurred_at <= time::Duration::seconds(limits::PAST_SECONDS_MAX));
+    assert!(normal.tags.len() <= limits::TAGS_MAX);
+    let texts = [&normal.release, &normal.environment, &normal.dist, &normal.transaction, &normal.server_name];
+    for text in texts.into_iter().flatten() {
+        assert!(!text.contains('\0') && text.chars().count() <= limits::NAME_CHARS_MAX);
     }
-    let grouping = grouping::group(&event);
-    assert!(!grouping.keys.is_empty());
-    assert_eq!(grouping.keys, grouping::group(&event).keys, "grouping is not deterministic");
-    let _ = grouping::explain(&event);
+    for (key, value) in &normal.tags {
+        assert!(!key.contains('\0') && !value.contains('\0'), "PostgreSQL stores no NUL");
+        assert!(value.chars().count() <= limits::TAG_VALUE_CHARS_MAX);
+    }
+
+    let keys = grouping::group(&event).keys;
+    assert!(!keys.is_empty());
+    let explanation = grouping::explain(&event);
+    for key in &keys {
+        let text = explanation.of_key(key.hash).to_string();
+        assert!(!text.contains("\\u0000"));
+    }
+
+    for text in [title::title(&event), title::culprit(&event), title::location(&event), title::value(&event)] {
+        assert!(!text.contains('\0') && text.chars().count() <= limits::NAME_CHARS_MAX);
+    }
+    let (codec, packed) = payload::Packer::default().pack(&text);
+    let unpacked = payload::decode(codec.number(), &packed).expect("what was packed is unpacked");
+    assert_eq!(unpacked, text);
+    let shown = payload::view(&unpacked);
+    assert!(shown.get("level").is_some(), "an accepted event can always be shown");
+    assert!(serde_json::to_string(&shown).is_ok());
 });
