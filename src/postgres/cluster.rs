@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::account::Account;
 use super::binaries::{self, Binaries};
@@ -41,24 +42,49 @@ pub(super) struct Running {
 /// Makes the data directory, or checks that an existing one is ours and not newer than we are.
 pub(crate) fn claim(data_dir: &Path) -> Result<(), PostgresError> {
     make_data_dir(data_dir).map_err(PostgresError::io(format!("make {}", data_dir.display())))?;
+    if let Some(text) = read_marker(data_dir)? {
+        return check_format(data_dir, &text);
+    }
+    if holds_foreign_files(data_dir)? {
+        // Another process may have claimed it since, and made more in it.
+        let text = read_marker(data_dir)?.ok_or_else(|| {
+            PostgresError::Refused(format!(
+                "{} is not empty and was not made by Firefinch (it holds no file {MARKER}): choose an empty or a new \
+                 directory",
+                data_dir.display()
+            ))
+        })?;
+        return check_format(data_dir, &text);
+    }
+    write_marker(data_dir)
+}
+
+fn read_marker(data_dir: &Path) -> Result<Option<String>, PostgresError> {
     let marker = data_dir.join(MARKER);
     match fs::read_to_string(&marker) {
-        Ok(text) => check_format(data_dir, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let entries = fs::read_dir(data_dir).map_err(PostgresError::io(format!("read {}", data_dir.display())))?;
-            // The root of a file system of its own is not empty, and still nobody's.
-            if entries.flatten().any(|entry| entry.file_name() != "lost+found") {
-                return Err(PostgresError::Refused(format!(
-                    "{} is not empty and was not made by Firefinch (it holds no file {MARKER}): choose an empty or a new \
-                     directory",
-                    data_dir.display()
-                )));
-            }
-            fs::write(&marker, format!("firefinch data directory, format {FORMAT}\n"))
-                .map_err(PostgresError::io(format!("write {}", marker.display())))
-        }
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(PostgresError::io(format!("read {}", marker.display()))(error)),
     }
+}
+
+fn holds_foreign_files(data_dir: &Path) -> Result<bool, PostgresError> {
+    let entries = fs::read_dir(data_dir).map_err(PostgresError::io(format!("read {}", data_dir.display())))?;
+    // The root of a file system of its own is not empty, and still nobody's; a marker may be on its way.
+    Ok(entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        name != "lost+found" && !name.to_string_lossy().starts_with(MARKER)
+    }))
+}
+
+/// Written whole under another name first: nobody, not even after a crash, reads half a marker.
+fn write_marker(data_dir: &Path) -> Result<(), PostgresError> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let unique = format!("{MARKER}.{}.{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let unfinished = data_dir.join(unique);
+    fs::write(&unfinished, format!("firefinch data directory, format {FORMAT}\n"))
+        .and_then(|()| fs::rename(&unfinished, data_dir.join(MARKER)))
+        .map_err(PostgresError::io(format!("write {}", unfinished.display())))
 }
 
 /// Others may pass through a directory that we made, because the server's account has to, but not look
@@ -232,6 +258,26 @@ mod tests {
         claim(dir.path()).unwrap();
         fs::write(dir.path().join("something"), "").unwrap();
         claim(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn several_at_once_agree_that_it_is_ours() {
+        for _ in 0..50 {
+            let dir = tempfile::tempdir().unwrap();
+            let all_at_once = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        all_at_once.wait();
+                        claim(dir.path()).unwrap();
+                        // What a claimer does next must not make the directory foreign to a slower one.
+                        fs::create_dir_all(dir.path().join("run")).unwrap();
+                    });
+                }
+            });
+            let left: Vec<_> = fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+            assert_eq!(left.len(), 2, "only the marker and what was made after it: {left:?}");
+        }
     }
 
     #[test]
