@@ -1,0 +1,128 @@
+// An ordinary day: issues by keyboard, rows that wait, a project's first event, no script, a phone,
+// and text from outside that wants to be code.
+import { post } from "./live.js";
+import { signIn } from "./pages.js";
+
+async function inList(page, server) {
+  await signIn(page, server);
+  await page.goto(`${server.url}/issues`);
+  await page.waitForSelector("#stream[data-state=open]");
+}
+
+function assert(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+export const checks = [
+  ["issues are chosen, resolved, brought back and opened by keyboard alone", async ({ page, server, problems }) => {
+    await post(server, "FirstKeyError");
+    await post(server, "SecondKeyError");
+    await inList(page, server);
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    await page.waitForSelector("#chosen:has-text('2 chosen')");
+    await page.keyboard.press("e");
+    await page.waitForSelector("#toast:has-text('2 issues resolved')");
+    assert((await page.locator("#rows [data-issue]").count()) === 0, "resolved issues are still in the list");
+    await page.keyboard.press("u");
+    await page.waitForSelector("#toast:has-text('2 issues reopened')");
+    await page.waitForSelector("#rows [data-issue]");
+    await page.keyboard.press("j");
+    const type = await page.textContent(".at-cursor .type");
+    await page.keyboard.press("o");
+    await page.waitForURL(/\/issues\/\d+$/);
+    assert((await page.textContent("h1")).includes(type), "another issue was opened");
+    await page.keyboard.press("e");
+    await page.waitForSelector(".flag-resolved");
+    await page.keyboard.press("e");
+    await page.waitForSelector("#resolve");
+    await page.keyboard.press("?");
+    await page.waitForSelector("dialog[open]");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("g");
+    await page.keyboard.press("l");
+    await page.waitForURL(/\/live$/);
+    assert(problems.length === 0, "the browser's console complains");
+  }],
+
+  ["rows wait while the keyboard is in the list, and come when asked", async ({ page, server }) => {
+    await post(server, "StandingError");
+    await inList(page, server);
+    await page.keyboard.press("j");
+    const before = await page.locator("#rows [data-issue]").count();
+    await post(server, "WaitingError");
+    await page.waitForSelector("#pill:has-text('1 new')");
+    assert((await page.locator("#rows [data-issue]").count()) === before, "a row came in under the cursor");
+    await page.keyboard.press(".");
+    await page.waitForSelector("#rows >> text=WaitingError");
+    assert(await page.locator("#pill").isHidden(), "the pill stays");
+  }],
+
+  ["the page of a new project turns into the issue with its first event", async ({ page, server }) => {
+    await signIn(page, server);
+    await page.goto(`${server.url}/projects/new`);
+    await page.fill("input[name=name]", "Back Office");
+    await page.click("main form button");
+    await page.waitForSelector("[data-waiting]");
+    await page.waitForSelector("#stream:has-text('Listening')");
+    await post({ ...server, dsn: await page.inputValue("#dsn") }, "VeryFirstError");
+    await page.waitForURL(/\/issues\/\d+$/);
+    assert((await page.textContent("h1")).includes("VeryFirstError"), "another issue is shown");
+  }],
+
+  ["everything works without script", async ({ page, context, server }) => {
+    await post(server, "PlainError");
+    await signIn(page, server);
+    const plain = await context.browser().newContext({ javaScriptEnabled: false });
+    await plain.addCookies(await context.cookies());
+    try {
+      const bare = await plain.newPage();
+      await bare.goto(`${server.url}/issues?query=PlainError`);
+      await bare.click("#rows .choose");
+      await bare.click("#bulk-resolve");
+      await bare.waitForSelector("#toast:has-text('1 issue resolved')");
+      await bare.click("#undo");
+      await bare.waitForSelector("#rows >> text=PlainError");
+      await bare.click("#rows .row-title");
+      await bare.waitForSelector(".failing .hit, .failing");
+      await bare.click("button[value=dark]:visible");
+      await bare.waitForSelector("html[data-theme=dark]");
+    } finally {
+      await plain.close();
+    }
+  }],
+
+  ["on a phone the failing line is on the first screen and nothing is wider than it", async ({ page, server }) => {
+    await post(server, "PhoneError");
+    await signIn(page, server);
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const path of ["/issues", "/live", "/projects", "/projects/shop"]) {
+      await page.goto(`${server.url}${path}`);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert(width <= 390, `${path} is ${width} wide`);
+    }
+    await page.goto(`${server.url}/issues?query=PhoneError`);
+    await page.click("#rows .row-title");
+    await page.waitForURL(/\/issues\/\d+$/);
+    const box = await page.locator(".failing").first().boundingBox();
+    assert(box.y + 20 < 844 - 60, `the failing frame begins at ${box.y}`);
+    assert(await page.locator(".dock").isVisible(), "the actions are not at hand");
+  }],
+
+  ["text that wants to be code stays text", async ({ page, server, problems }) => {
+    const evil = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`;
+    await signIn(page, server);
+    await page.goto(`${server.url}/live`);
+    await page.waitForSelector("#stream[data-state=open]");
+    await post(server, evil);
+    await page.waitForSelector("[data-lane=new] [data-issue] >> text=onerror");
+    await page.click("[data-lane=new] [data-issue] a:has-text('onerror')");
+    await page.waitForSelector("h1:has-text('onerror')");
+    await page.goto(`${server.url}/issues`);
+    await page.waitForSelector("#rows >> text=onerror");
+    assert(!(await page.evaluate(() => window.hacked)), "it ran");
+    assert(problems.length === 0, "the content policy had to step in");
+  }],
+];
