@@ -39,6 +39,7 @@ impl Server {
             .arg("serve")
             .env("FIREFINCH_LISTEN", address.to_string())
             .env("FIREFINCH_LOG", "warn")
+            .env("FIREFINCH_PG_DIES_WITH_US", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -138,6 +139,15 @@ impl Server {
 
     async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+/// A benchmark that fails leaves nothing running.
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `stop` there is nothing left to kill.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

@@ -24,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pause before a dead server is started again; doubles up to the maximum while it keeps dying.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A server that ran, or a failed start that lies back, this long begins with the short pause again.
+const RAN_WELL: Duration = Duration::from_secs(60);
 /// A longer log becomes `postgres.log.1`.
 const LOG_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
@@ -101,11 +103,7 @@ fn keep(
                 pid.store(0, Ordering::Relaxed);
                 tracing::error!(log = %cluster.log.display(), "the embedded PostgreSQL died, starting it again");
                 // A server that ran for a while did not die of its start.
-                pause = if started.elapsed() > RESTART_PAUSE_MAX {
-                    RESTART_PAUSE
-                } else {
-                    (pause * 2).min(RESTART_PAUSE_MAX)
-                };
+                pause = if started.elapsed() > RAN_WELL { RESTART_PAUSE } else { (pause * 2).min(RESTART_PAUSE_MAX) };
                 if stopped.recv_timeout(pause) != Err(mpsc::RecvTimeoutError::Timeout) {
                     return Ok(());
                 }
@@ -116,7 +114,10 @@ fn keep(
                         pid.store(server.pid, Ordering::Relaxed);
                         tracing::info!(pid = server.pid, "the embedded PostgreSQL runs again");
                     }
-                    Err(error) => tracing::error!(%error, "the embedded PostgreSQL does not start"),
+                    Err(error) => {
+                        started = Instant::now();
+                        tracing::error!(%error, "the embedded PostgreSQL does not start");
+                    }
                 }
             }
             _ => return server.stop(cluster),
