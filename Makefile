@@ -9,10 +9,11 @@ run:
 	exec target/release/firefinch serve
 
 # Everything: the engine's tests, then the tests of the whole product with real clients and a browser.
-# The integration tests come last, so that their summary closes the output.
+# `*_*` is every test binary of the packages in `crates/`; the integration tests, in `it`, come last, so that
+# their summary closes the output.
 test:
 	@scripts/deps test
-	cargo test --workspace --locked --lib --bins --examples
+	cargo test --workspace --locked --lib --bins --examples --test '*_*'
 	cargo test --workspace --locked --doc
 	cargo test --locked --test it
 

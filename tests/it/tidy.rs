@@ -181,6 +181,15 @@ fn every_file_says_what_it_owns_and_stays_short() {
 }
 
 #[test]
+fn every_test_binary_is_one_that_make_test_runs() {
+    let names = files("rs").into_iter().filter_map(|source| {
+        let (_, name) = source.path.strip_prefix("crates/")?.split_once("/tests/")?;
+        (!name.contains(['/', '_'])).then(|| format!("{}: `make test` looks for names with an underscore", source.path))
+    });
+    assert_none(&names.collect::<Vec<_>>());
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file does not find itself.
     let words = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
