@@ -8,7 +8,7 @@ use std::io::{BufRead, Read, Write};
 
 use anyhow::Context;
 use engine::event::Event;
-use engine::grouping::{self, Explanation, Grouping};
+use engine::grouping::{self, Explanation, Grouping, Rules};
 use engine::{json, limits, title};
 use serde::Serialize;
 
@@ -90,17 +90,18 @@ fn answer(line: &[u8], explain: bool) -> Result<Answer, String> {
 }
 
 fn describe(event: &Event<'_>, explain: bool) -> Answer {
-    let Grouping { keys } = grouping::group(event);
+    let rules = Rules::builtin();
+    let Grouping { keys, title } = grouping::group(event, rules);
     let hashes = |owns: bool| keys.iter().filter(|key| key.owns == owns).map(|key| hex::encode(key.hash)).collect();
     Answer {
         id: event.event_id.map(|id| id.to_string()),
         hash: keys.first().map(|key| hex::encode(key.hash)).unwrap_or_default(),
         hashes: hashes(true),
-        title: title::title(event),
+        title: title.unwrap_or_else(|| title::title(event)),
         culprit: title::culprit(event),
         variant: keys.first().map(|key| key.variant).unwrap_or_default(),
         lookup: hashes(false),
-        explanation: explain.then(|| grouping::explain(event)),
+        explanation: explain.then(|| grouping::explain(event, rules)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
 use engine::event::Event;
-use engine::grouping;
+use engine::grouping::{self, Rules};
 use engine::ids::ProjectId;
 use store::ingest::{NewEvent, NewKey};
 
@@ -22,12 +22,13 @@ pub(super) struct KnownKeys(RwLock<HashSet<(ProjectId, [u8; 16])>>);
 impl KnownKeys {
     /// The keys of an event, with explanations of those that may be new.
     pub(super) fn group(&self, project_id: ProjectId, event: &Event<'_>) -> Vec<NewKey> {
-        let keys = grouping::group(event).keys;
+        let rules = Rules::builtin();
+        let keys = grouping::group(event, rules).keys;
         let new: Vec<bool> = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             keys.iter().map(|key| !known.contains(&(project_id, key.hash))).collect()
         };
-        let explanation = new.contains(&true).then(|| grouping::explain(event));
+        let explanation = new.contains(&true).then(|| grouping::explain(event, rules));
         keys.iter()
             .zip(new)
             .map(|(key, new)| NewKey {

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use engine::event::Event;
-use engine::grouping;
+use engine::grouping::{self, Rules};
 
 const ROUNDS: u32 = 20;
 
@@ -35,8 +35,9 @@ fn main() {
         let bytes: usize = texts.iter().map(String::len).sum();
         let per_event = |seconds: f64| seconds * 1e6 / f64::from(ROUNDS) / texts.len() as f64;
         let parse = time(|| texts.iter().for_each(|text| drop(black_box(Event::from_json(text)))));
-        let group = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::group(event)))));
-        let explain = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::explain(event)))));
+        let group = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::group(event, Rules::builtin())))));
+        let explain =
+            time(|| parsed.iter().for_each(|event| drop(black_box(grouping::explain(event, Rules::builtin())))));
         println!(
             "{platform:<10} {:>7} {:>9.1} {:>10.1} {:>10.1} {:>12.1}",
             texts.len(),

@@ -32,6 +32,7 @@ mod message;
 mod paths;
 mod recipe;
 mod record;
+pub mod rules;
 mod stack;
 mod subject;
 mod tokens;
@@ -40,6 +41,7 @@ mod wordings;
 use crate::event::Event;
 
 pub use record::Explanation;
+pub use rules::Rules;
 
 /// Version of every key. A change that gives events other keys needs a new one, and the old recipe
 /// kept for looking up.
@@ -61,20 +63,22 @@ pub struct Key {
 pub struct Grouping {
     /// Strongest first; never empty.
     pub keys: Vec<Key>,
+    /// What a rule calls the event, in place of `title::title`.
+    pub title: Option<String>,
 }
 
-/// The keys of an event. Linear in its size.
+/// The keys of an event under the rules of its project. Linear in its size.
 #[must_use]
-pub fn group(event: &Event<'_>) -> Grouping {
+pub fn group(event: &Event<'_>, _rules: &Rules) -> Grouping {
     let mut keys = record::Hashing::default();
     recipe::write(event, &mut keys);
-    Grouping { keys: keys.keys }
+    Grouping { keys: keys.keys, title: None }
 }
 
 /// What each key of an event is made of, and why each frame takes part or not. Slower than `group`,
 /// for keys that are new and for people who ask.
 #[must_use]
-pub fn explain(event: &Event<'_>) -> Explanation {
+pub fn explain(event: &Event<'_>, _rules: &Rules) -> Explanation {
     let mut explaining = record::Explaining::default();
     recipe::write(event, &mut explaining);
     explaining.finish(subject::notes(event))

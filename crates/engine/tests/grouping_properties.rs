@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use engine::event::Event;
-use engine::{grouping, title};
+use engine::grouping::{self, Rules};
+use engine::title;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -109,11 +110,11 @@ proptest! {
     fn any_event_has_the_same_keys_each_time(event in event()) {
         let text = event.to_string();
         let event = Event::from_json(&text).unwrap();
-        let grouping = grouping::group(&event);
+        let grouping = grouping::group(&event, Rules::builtin());
         prop_assert!(!grouping.keys.is_empty() && grouping.keys.len() <= 8);
         prop_assert!(grouping.keys.iter().all(|key| key.variant.starts_with("v1:")));
-        prop_assert_eq!(&grouping, &grouping::group(&Event::from_json(&text).unwrap()));
-        let explained = serde_json::to_value(grouping::explain(&event)).unwrap();
+        prop_assert_eq!(&grouping, &grouping::group(&Event::from_json(&text).unwrap(), Rules::builtin()));
+        let explained = serde_json::to_value(grouping::explain(&event, Rules::builtin())).unwrap();
         let hashes: Vec<&str> = explained["keys"].as_array().unwrap().iter().filter_map(|key| key["hash"].as_str()).collect();
         let expected: Vec<String> = grouping.keys.iter().map(|key| hex::encode(key.hash)).collect();
         prop_assert_eq!(hashes, expected);
@@ -126,7 +127,7 @@ proptest! {
         let event = json!({"platform": platform, "message": text, "exception": [{"type": text, "value": text,
             "stacktrace": {"frames": [frame]}}], "fingerprint": [text, "{{ message }}"]});
         let event = event.to_string();
-        prop_assert!(!grouping::group(&Event::from_json(&event).unwrap()).keys.is_empty());
+        prop_assert!(!grouping::group(&Event::from_json(&event).unwrap(), Rules::builtin()).keys.is_empty());
     }
 }
 
@@ -175,13 +176,13 @@ fn hostile_events_cost_bounded_work() {
     for unit in units {
         let long = unit.repeat(BYTES / unit.len());
         let message = json!({ "message": long }).to_string();
-        assert_eq!(grouping::group(&Event::from_json(&message).unwrap()).keys.len(), 1);
+        assert_eq!(grouping::group(&Event::from_json(&message).unwrap(), Rules::builtin()).keys.len(), 1);
         let part = unit.repeat(FRAME_BYTES / unit.len());
         let frame = json!({"function": part, "module": part, "filename": part});
         let frames = json!(vec![frame; FRAMES]).to_string();
         for platform in PLATFORMS {
             let event = format!(r#"{{"platform":"{platform}","stacktrace":{{"frames":{frames}}}}}"#);
-            assert!(!grouping::group(&Event::from_json(&event).unwrap()).keys.is_empty());
+            assert!(!grouping::group(&Event::from_json(&event).unwrap(), Rules::builtin()).keys.is_empty());
         }
     }
 }

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "a test made of tables")]
 
 use engine::event::Event;
-use engine::grouping::{self, Grouping};
+use engine::grouping::{self, Grouping, Rules};
 use serde_json::{Value, json};
 
 fn frame(text: &str) -> Value {
@@ -46,8 +46,8 @@ fn event(text: &str) -> String {
 
 fn keys(json: &str) -> Grouping {
     let event = Event::from_json(json).unwrap();
-    let grouping = grouping::group(&event);
-    let explained = serde_json::to_value(grouping::explain(&event)).unwrap();
+    let grouping = grouping::group(&event, Rules::builtin());
+    let explained = serde_json::to_value(grouping::explain(&event, Rules::builtin())).unwrap();
     let hashes: Vec<String> = grouping.keys.iter().map(|key| hex::encode(key.hash)).collect();
     let explained: Vec<&str> =
         explained["keys"].as_array().unwrap().iter().map(|key| key["hash"].as_str().unwrap()).collect();

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use corpus::{Corpus, ManifestRow};
 use engine::event::Event;
-use engine::grouping::{self, Grouping};
+use engine::grouping::{self, Grouping, Rules};
 
 /// An event's bug and the issue it joined.
 struct Placed<'c> {
@@ -48,7 +48,7 @@ fn place(corpus: &Corpus) -> Vec<Placed<'_>> {
     for request in corpus.requests.iter().filter(|request| request.row.bug.is_some()) {
         let text = request.event().unwrap();
         let event = Event::from_json(&text).unwrap();
-        let issue = issues.place(request.row.project, &grouping::group(&event));
+        let issue = issues.place(request.row.project, &grouping::group(&event, Rules::builtin()));
         placed.push(Placed { row: &request.row, issue });
     }
     placed
@@ -161,7 +161,9 @@ fn mutations_keep_or_leave_the_issue() {
     let pairs: Vec<Pair<'_>> = serde_json::from_str(&json).unwrap();
     let mut table: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
     for pair in &pairs {
-        let keys = |json: &serde_json::value::RawValue| grouping::group(&Event::from_json(json.get()).unwrap());
+        let keys = |json: &serde_json::value::RawValue| {
+            grouping::group(&Event::from_json(json.get()).unwrap(), Rules::builtin())
+        };
         let mut issues = Issues::default();
         let same = issues.place(1, &keys(pair.event_a)) == issues.place(1, &keys(pair.event_b));
         let right = same == (pair.label == "same");
@@ -184,8 +186,8 @@ fn keys_do_not_depend_on_the_order_of_events() {
     let corpus = corpus::load();
     for request in corpus.requests.iter().filter(|request| request.row.bug.is_some()) {
         let text = request.event().unwrap();
-        let keys = grouping::group(&Event::from_json(&text).unwrap());
+        let keys = grouping::group(&Event::from_json(&text).unwrap(), Rules::builtin());
         assert!(!keys.keys.is_empty());
-        assert_eq!(keys, grouping::group(&Event::from_json(&text).unwrap()), "{}", request.file);
+        assert_eq!(keys, grouping::group(&Event::from_json(&text).unwrap(), Rules::builtin()), "{}", request.file);
     }
 }

@@ -92,7 +92,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, new: NewKey<'_>) -> Re
     Ok(key)
 }
 
-async fn notify(connection: &mut PgConnection) -> Result<(), StoreError> {
+pub(crate) async fn notify(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!("select pg_notify($1, '')", CHANGED_CHANNEL).fetch_one(connection).await?;
     Ok(())
 }

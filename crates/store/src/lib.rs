@@ -22,6 +22,7 @@ pub mod people;
 pub mod pool;
 pub mod projects;
 pub mod releases;
+pub mod rules;
 pub mod spool;
 
 pub use error::StoreError;

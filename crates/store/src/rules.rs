@@ -1,0 +1,131 @@
+//! Grouping rules of projects, as text.
+//!
+//! Owns the table `project_rules`. The text is compiled by `engine::grouping::rules`; who saves it has
+//! compiled it before. Every change notifies the channel of the client keys in its transaction: ingest
+//! reads both together.
+
+use engine::ids::{ProjectId, UserId};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use crate::{StoreError, keys};
+
+/// The rules of one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectRules {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Fingerprint rules, as typed.
+    pub fingerprint_rules: String,
+    /// Stack-trace rules, as typed.
+    pub stack_rules: String,
+    /// Grows with every change; 0 while none were ever saved.
+    pub version: i64,
+}
+
+/// Rules to save.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRules<'a> {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Fingerprint rules, as typed.
+    pub fingerprint_rules: &'a str,
+    /// Stack-trace rules, as typed.
+    pub stack_rules: &'a str,
+    /// The version that the person saw; `None` overwrites whatever there is.
+    pub seen_version: Option<i64>,
+    /// Who saves them, when a person does.
+    pub changed_by: Option<UserId>,
+    /// The time.
+    pub now: OffsetDateTime,
+}
+
+/// The rules of a project; empty ones when it has none.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn load(pool: &PgPool, project_id: ProjectId) -> Result<ProjectRules, StoreError> {
+    let found = sqlx::query_as!(
+        ProjectRules,
+        r#"
+        select project_id, fingerprint_rules, stack_rules, version
+        from project_rules
+        where project_id = $1
+        "#,
+        project_id.get(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.unwrap_or_else(|| ProjectRules {
+        project_id,
+        fingerprint_rules: String::new(),
+        stack_rules: String::new(),
+        version: 0,
+    }))
+}
+
+/// Saves the rules of a project and tells every process. Returns their new version; the same one when
+/// nothing changed.
+///
+/// # Errors
+/// `Conflict` when somebody else saved other rules since `seen_version`.
+pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
+    let mut tx = pool.begin().await?;
+    // Two people who save at once both arrive here: the row's lock orders them, and the second one's
+    // `seen_version` no longer holds.
+    let saved = sqlx::query_scalar!(
+        r#"
+        insert into project_rules as r
+            (project_id, fingerprint_rules, stack_rules, version, changed_at, changed_by)
+        select $1, $2, $3, 1, $5, $6
+        where $4::bigint is null or $4 = 0 or exists (select from project_rules where project_id = $1)
+        on conflict (project_id) do update
+        set fingerprint_rules = excluded.fingerprint_rules,
+            stack_rules = excluded.stack_rules,
+            version = r.version
+                + ((r.fingerprint_rules, r.stack_rules) is distinct from
+                    (excluded.fingerprint_rules, excluded.stack_rules))::int,
+            changed_at = excluded.changed_at,
+            changed_by = excluded.changed_by
+        where $4::bigint is null or r.version = $4
+        returning version
+        "#,
+        new.project_id.get(),
+        new.fingerprint_rules,
+        new.stack_rules,
+        new.seen_version,
+        new.now,
+        new.changed_by.map(UserId::get),
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(version) = saved else {
+        return Err(StoreError::Conflict(
+            "somebody else saved other rules meanwhile: look at them, then save yours again".into(),
+        ));
+    };
+    keys::notify(&mut tx).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// At most `limit` projects' rules in the order of their ids, beginning after `after`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn list(pool: &PgPool, after: Option<ProjectId>, limit: i64) -> Result<Vec<ProjectRules>, StoreError> {
+    Ok(sqlx::query_as!(
+        ProjectRules,
+        r#"
+        select project_id, fingerprint_rules, stack_rules, version
+        from project_rules
+        where project_id > $1
+        order by project_id
+        limit $2
+        "#,
+        after.map_or(0, ProjectId::get),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?)
+}
