@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `fingerprint` | what the client said, alone | |
 //! | `csp`, `chunk-load` | directive and blocked host; failed delivery of code | |
-//! | `app` | types and frames of our code, message where the type says little | deploys, frameworks, runtimes |
+//! | `app` | types, messages and frames of our code | deploys, frameworks, runtimes |
 //! | `stack` | the same over all frames, when none is ours | |
 //! | `line` | `app` with the source line in place of the message | reworded messages of one statement |
 //! | `wording` | `app` with the message but for its middle | one statement's other words |

@@ -114,6 +114,16 @@ fn one_bug_stays_one_issue() {
                 "php | TypeError: App\\M::toCents(): Argument #1 must be int | +M.php#App\\M::sum > +M.php#App\\M::toCents{private function toCents(int $p)}",
             ),
             (
+                "frames left out in the middle",
+                "go | *app.NotFound: no profile 7 | +acme/a#A > +acme/b#B > +acme/c#C > +acme/d#D",
+                "go | *app.NotFound: no profile 8 | +acme/a#A > +acme/d#D",
+            ),
+            (
+                "a stack alone, with another caller",
+                "native |  | +a.cpp#app::one > +b.cpp#app::parse",
+                "native |  | +a.cpp#app::two > +b.cpp#app::parse",
+            ),
+            (
                 "framework frames between ours",
                 "python | KeyError: 'a' | +a.v#f > -django.x#g > +a.b#h",
                 "python | KeyError: 'a' | +a.v#f > -django.y#new > -django.x#g > +a.b#h",
@@ -190,6 +200,31 @@ fn two_bugs_stay_two_issues() {
                 "a generic type with another message",
                 "java | IllegalStateException: order is shipped | +com.a.B#f",
                 "java | IllegalStateException: cart is empty | +com.a.B#f",
+            ),
+            (
+                "two statements of one function",
+                "csharp | Shop.PriceException: the price list is empty | +Shop.Prices#Find",
+                "csharp | Shop.PriceException: a rebate needs a reason | +Shop.Prices#Find",
+            ),
+            (
+                "two statements of one function that go on in the next line",
+                "python | ValueError: the cart is empty | +a.b#f{raise ValueError(}",
+                "python | ValueError: no such voucher | +a.b#f{raise ValueError(}",
+            ),
+            (
+                "two calls of one helper in one function",
+                "node | Error: the cart is empty | +shop:cart#add{fail('the cart is empty')} > +shop:errors#fail{throw new Error(text)}",
+                "node | Error: no such voucher | +shop:cart#add{fail('no such voucher')} > +shop:errors#fail{throw new Error(text)}",
+            ),
+            (
+                "two lambdas of one method",
+                "python | LookupError: no price for it | +a.b#f > +a.b#<lambda>{key=lambda p: prices[p]}",
+                "python | LookupError: no name for it | +a.b#f > +a.b#<lambda>{names = map(lambda p: name(p), all)}",
+            ),
+            (
+                "time that ran out on another way in",
+                "java | java.util.concurrent.TimeoutException: timed out | +com.a.Api#list > +com.a.Db#query",
+                "java | java.util.concurrent.TimeoutException: timed out | +com.a.Job#export > +com.a.Db#query",
             ),
             (
                 "one helper that raises for everybody",

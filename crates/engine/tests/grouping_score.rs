@@ -135,8 +135,8 @@ fn recorded_events_join_the_issue_of_their_bug() {
         println!("{mistake}");
     }
     let total = table["total"];
-    assert!(total.lenient.precision() >= 0.98, "precision {}", total.lenient.precision());
-    assert!(total.lenient.recall() >= 0.88, "recall {}", total.lenient.recall());
+    assert!(total.lenient.wrong == 0, "precision {}", total.lenient.precision());
+    assert!(total.lenient.recall() >= 0.99, "recall {}", total.lenient.recall());
 }
 
 /// One hand-made pair: event B is event A with one thing changed.
@@ -176,7 +176,12 @@ fn mutations_keep_or_leave_the_issue() {
     }
     for ((label, difficulty), (right, all)) in &table {
         println!("{label:<10} {difficulty:<10} {right:>4} of {all}");
-        let bound = if *difficulty == "normal" { *all } else { 0 };
+        let bound = match (*label, *difficulty) {
+            (_, "normal") | ("different", "hard") => *all,
+            // One of them is a message without a stack in another language.
+            ("same", "hard") => all - 1,
+            _ => 0,
+        };
         assert!(*right >= bound, "{label} {difficulty}: {right} of {all}");
     }
 }

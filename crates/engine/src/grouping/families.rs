@@ -103,6 +103,35 @@ pub(super) fn is_helper(function: &str) -> bool {
     })
 }
 
+/// Memory, time or stack ran out, or a lock was never free: where it is noticed is chance, so the way
+/// in counts too.
+pub(super) fn is_exhaustion(ty: &str, value: &str) -> bool {
+    const TYPES: &[&str] = &[
+        "outofmemory",
+        "memoryerror",
+        "stackoverflow",
+        "recursionerror",
+        "stacktoodeep",
+        "systemstackerror",
+        "timeout",
+        "deadlock",
+        "lockwait",
+        "appnotresponding",
+        "apphang",
+        "watchdogtermination",
+    ];
+    const WORDS: &[&str] =
+        &["out of memory", "timed out", "timeout", "deadlock", "maximum call stack", "stack overflow"];
+    let says = |text: &str, words: &[&str]| {
+        let text = super::message::head(text, EXHAUSTION_BYTES).to_ascii_lowercase();
+        words.iter().any(|word| text.contains(word))
+    };
+    says(ty, TYPES) || says(value, WORDS)
+}
+
+/// How far into a message the word for what ran out may stand.
+const EXHAUSTION_BYTES: usize = 160;
+
 /// One user's stale page or broken network, whichever code asked for the chunk.
 pub(super) fn is_chunk_load_failure(ty: &str, value: &str) -> bool {
     const WORDINGS: &[&str] = &[

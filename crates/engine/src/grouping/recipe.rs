@@ -55,11 +55,7 @@ fn write_default(event: &Event<'_>, out: &mut impl Recorder) {
             out.part("logger", &subject::logger(event));
             out.end();
         }
-        Subject::Stack(stack) => {
-            out.begin(stack_variant(&stack), true);
-            frames(&stack.frames, Detail::Exact, out);
-            out.end();
-        }
+        Subject::Stack(stack) => write_stack(&stack, out),
         Subject::Nothing => write_nothing(event, out),
     }
 }
@@ -96,9 +92,26 @@ fn write_exceptions(event: &Event<'_>, exceptions: &[CleanException<'_>], out: &
         out.end();
     }
     write_recursion(exceptions, out);
-    if event.exceptions.len() == 1 || exceptions.len() == event.exceptions.len() {
+    if exceptions.len() == 1 || exceptions.len() == event.exceptions.len() {
         write_site(exceptions, out);
     }
+}
+
+/// A stack and nothing else: the place alone has to tell.
+fn write_stack(stack: &Stack<'_>, out: &mut impl Recorder) {
+    out.begin(stack_variant(stack), true);
+    frames(&stack.frames, Detail::Exact, out);
+    out.end();
+    let Some(top) = stack.top().filter(|top| stack.basis == Basis::App && !top.volatile && !top.function.is_empty())
+    else {
+        return;
+    };
+    out.begin("v1:site", true);
+    frame_site(top, false, out);
+    if let Some(caller) = stack.caller().filter(|_| families::is_helper(&top.function)) {
+        frames(std::slice::from_ref(caller), Detail::Exact, out);
+    }
+    out.end();
 }
 
 fn stack_variant(stack: &Stack<'_>) -> &'static str {
@@ -124,7 +137,7 @@ fn exception(x: &CleanException<'_>, ours: bool, detail: Detail, out: &mut impl 
     out.part("type", &x.ty);
     let unresolved = x.stack.as_ref().is_some_and(|stack| stack.unresolved);
     let instead = match detail {
-        Detail::Line => line_of(x).map(|line| ("line", normal_line(line, None))),
+        Detail::Line => line_of(x).map(|line| ("line", line)),
         Detail::Wording => wording_of(x).map(|wording| ("wording", wording)),
         Detail::Exact | Detail::Shape => None,
     };
@@ -140,15 +153,37 @@ fn exception(x: &CleanException<'_>, ours: bool, detail: Detail, out: &mut impl 
     }
 }
 
-/// The type and the stack alone would merge unrelated errors.
+/// Two statements of one function raise with two messages. In a group, which of several alike comes
+/// first is chance, so there only a type that says nothing calls for the message.
 fn needs_message(x: &CleanException<'_>) -> bool {
-    x.generic || x.stack.is_none()
+    x.generic || x.stack.is_none() || !x.in_group
 }
 
-/// The statement that raised an exception whose message would take part otherwise.
-fn line_of<'x>(x: &'x CleanException<'_>) -> Option<&'x str> {
+/// The statement that raised an exception, where it tells more than the message.
+fn line_of(x: &CleanException<'_>) -> Option<String> {
     let stack = x.app_stack().filter(|stack| stack.raised_here && needs_message(x))?;
-    stack.top()?.context
+    let top = stack.top()?;
+    let line = top.line.filter(|line| says_which_statement(line))?;
+    if !passes_on(line) && !families::is_helper(&top.function) {
+        return Some(normal_line(line, None));
+    }
+    let Some(caller) = stack.caller() else { return Some(normal_line(line, None)) };
+    let caller = caller.line.filter(|line| says_which_statement(line))?;
+    Some(format!("{}; {}", normal_line(line, None), normal_line(caller, None)))
+}
+
+/// A statement that goes on in the next line begins like others: `raise ValueError(`.
+fn says_which_statement(line: &str) -> bool {
+    let line = line.trim_end();
+    !line.ends_with(['(', ',', '[', '{', '\\']) && line.bytes().any(|b| b.is_ascii_alphanumeric() || b >= 0x80)
+}
+
+/// Raises what somebody else worded: the statement is the caller's.
+fn passes_on(line: &str) -> bool {
+    const RAISING: &[&str] = &["raise", "throw", "panic", "error", "fail", "abort", "reject"];
+    let literal = line.contains(['\'', '"', '`']);
+    let start = line.trim_start();
+    !literal && RAISING.iter().any(|word| start.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)))
 }
 
 /// Words of a message from which on its middle may vary.
@@ -157,9 +192,9 @@ const WORDING_WORDS_MIN: usize = 6;
 /// The message of an exception that our code raised, without its middle: `invoice is void, not open`
 /// and `invoice is paid, not open` come from one statement, when neither type nor source line tells.
 fn wording_of(x: &CleanException<'_>) -> Option<String> {
-    let stack = x.app_stack().filter(|stack| stack.raised_here && !stack.unresolved && x.generic)?;
+    let stack = x.app_stack().filter(|stack| stack.raised_here && !stack.unresolved && needs_message(x))?;
     let top = stack.top()?;
-    if top.context.is_some() || families::is_helper(&top.function) {
+    if top.line.is_some() || families::is_helper(&top.function) {
         return None;
     }
     let words = || x.template.split(' ');
@@ -213,6 +248,9 @@ fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
         frame_site(top, nameless, out);
         if let Some(caller) = stack.caller().filter(|_| families::is_helper(&top.function)) {
             frames(std::slice::from_ref(caller), Detail::Exact, out);
+        }
+        if let Some(entry) = stack.frames.first().filter(|_| families::is_exhaustion(&x.ty, &x.value)) {
+            frames(std::slice::from_ref(entry), Detail::Exact, out);
         }
         out.end();
     }

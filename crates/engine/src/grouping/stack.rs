@@ -54,7 +54,9 @@ pub(super) struct CleanFrame<'e> {
     pub(super) place: Cow<'e, str>,
     /// Function; empty for an anonymous one.
     pub(super) function: Cow<'e, str>,
-    /// The source line, when it says something.
+    /// The source line, unless a machine wrote it.
+    pub(super) line: Option<&'e str>,
+    /// The source line, when it is unlikely to stand anywhere else.
     pub(super) context: Option<&'e str>,
     /// The function's name is one a minifier may have chosen, or an address.
     pub(super) volatile: bool,
@@ -115,7 +117,9 @@ impl<'e> CleanFrame<'e> {
         }
         let mut hasher = DefaultHasher::new();
         (&place, &function).hash(&mut hasher);
-        Some(Self { place, function, context: context(frame), volatile, identity: hasher.finish() })
+        let line = line(frame);
+        let context = line.filter(|line| line.len() >= CONTEXT_BYTES_MIN);
+        Some(Self { place, function, line, context, volatile, identity: hasher.finish() })
     }
 }
 
@@ -133,10 +137,8 @@ fn ruling(frame: &Frame<'_>, platform: &str, images: &Images) -> clean::Ruling {
     }
 }
 
-fn context<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
-    let line = frame.context_line.trimmed()?;
-    let wanted = (CONTEXT_BYTES_MIN..=CONTEXT_BYTES_MAX).contains(&line.len()) && !line.starts_with("{snip}");
-    wanted.then_some(line)
+fn line<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
+    frame.context_line.trimmed().filter(|line| line.len() <= CONTEXT_BYTES_MAX && !line.starts_with("{snip}"))
 }
 
 /// Folds direct and mutual recursion: how deep it went says nothing. Returns the recursion that the
@@ -209,6 +211,7 @@ mod tests {
             .map(|c| CleanFrame {
                 place: Cow::Borrowed(""),
                 function: Cow::Owned(c.to_string()),
+                line: None,
                 context: None,
                 volatile: false,
                 // Letters rank by their place in the alphabet.

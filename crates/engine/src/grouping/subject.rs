@@ -34,6 +34,8 @@ pub(super) struct CleanException<'e> {
     pub(super) template: String,
     /// Programs throw this type for unrelated reasons.
     pub(super) generic: bool,
+    /// One of several in no order.
+    pub(super) in_group: bool,
     pub(super) stack: Option<Stack<'e>>,
 }
 
@@ -71,7 +73,7 @@ impl<'e> CleanException<'e> {
             if matches!(platform, "javascript" | "node") { wordings::canonical(value) } else { Cow::Borrowed(value) };
         let generic = families::is_generic_type(&ty);
         let stack = exception.stacktrace.as_ref().and_then(|stack| Stack::of(stack, platform, images));
-        Self { ty, template: message::template(&value), value, generic, stack }
+        Self { ty, template: message::template(&value), value, generic, in_group: false, stack }
     }
 
     fn says_something(&self) -> bool {
@@ -109,8 +111,10 @@ fn order_group(exceptions: &mut Vec<CleanException<'_>>) {
         let frames: Vec<String> = frames.map(|frame| format!("{}\0{}", frame.place, frame.function)).collect();
         (x.ty.to_string(), frames, if x.generic { x.template.clone() } else { String::new() })
     };
-    exceptions.sort_by_cached_key(rank);
+    exceptions.sort_by_cached_key(|exception| (rank(exception), exception.template.clone()));
     exceptions.dedup_by_key(|exception| rank(exception));
+    let several = exceptions.len() > 1;
+    exceptions.iter_mut().for_each(|exception| exception.in_group = several);
 }
 
 /// An exception without a stack of its own borrows the one of its thread.
@@ -213,6 +217,6 @@ fn exception_reason(exception: &Exception<'_>) -> &'static str {
     } else if exception.stacktrace.as_ref().is_none_or(|stack| stack.frames.is_empty()) {
         "has no stack, so its message takes part"
     } else {
-        "its type and stack tell enough, its message takes part only in linking keys"
+        "type, message and stack take part"
     }
 }
