@@ -126,6 +126,16 @@ fn the_store_knows_no_http() {
 }
 
 #[test]
+fn nothing_that_ships_depends_on_what_is_for_tests() {
+    let for_tests = ["corpus", "trials"];
+    for manifest in ["Cargo.toml", "crates/engine/Cargo.toml", "crates/store/Cargo.toml"] {
+        let depends = dependencies(manifest);
+        let found: Vec<_> = depends.iter().filter(|name| for_tests.contains(&name.as_str())).collect();
+        assert!(found.is_empty(), "{manifest} depends on {found:?}");
+    }
+}
+
+#[test]
 fn sql_stays_in_the_store() {
     let sources: Vec<_> = files("rs").into_iter().filter(|s| s.is_under("src/")).collect();
     let words = ["query!(", "query_as!(", "query_scalar!(", "sqlx::query", "QueryBuilder", "raw_sql("];
