@@ -21,6 +21,7 @@ mod issues;
 mod openapi;
 mod organizations;
 mod projects;
+mod regroupings;
 mod routes;
 mod shape;
 mod stats;

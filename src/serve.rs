@@ -31,6 +31,7 @@ use crate::telemetry;
 use crate::web::{self as pages, Web};
 use crate::workers::maintenance;
 use crate::workers::notify::{self, Notifier};
+use crate::workers::regroup;
 pub use first_run::FirstRun;
 pub use supervision::Tasks;
 
@@ -183,6 +184,7 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
 
     let retention_days = shared.config.retention_days;
     tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), retention_days, shared.stopping.clone()));
+    tasks.spawn_endless("regroup", regroup::run(shared.pool.clone(), shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
     Ok(Services { shared, ingest, pages })
 }

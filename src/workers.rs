@@ -5,3 +5,4 @@
 
 pub mod maintenance;
 pub mod notify;
+pub mod regroup;

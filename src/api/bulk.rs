@@ -17,6 +17,7 @@ use store::{lifecycle, live};
 use super::call::{Answer, Call, json as answer};
 use super::error::ApiError;
 use super::issues::{projects_wanted, search};
+use super::regroupings;
 use super::status::{Change, ResolvedIn};
 
 /// Issues that one call looks at. Keeps a call to a few seconds and its locks to a hundred rows at a time.
@@ -39,7 +40,11 @@ pub(super) async fn update_all(call: Call) -> Answer {
 
 /// Updates what the call selects within `projects`; none means all.
 async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
-    let change = Change::read(&call.body()?, call.now)?;
+    let body = call.body()?;
+    if regroupings::is_merge(&body)? {
+        return regroupings::merge(call, projects, &selected_ids(call).await?).await;
+    }
+    let change = Change::read(&body, call.now)?;
     let latest = match (&change, projects) {
         (Change::Resolve(ResolvedIn::Latest), [project]) => store::releases::latest(&call.api().pool, *project).await?,
         (Change::Resolve(ResolvedIn::Latest), _) => {
@@ -48,10 +53,9 @@ async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
         _ => None,
     };
     let signal = change.signal(latest.as_deref())?;
-    let ids: Vec<&str> = call.queries("id").collect();
-    let (selected, more) = match (&signal, ids.is_empty()) {
+    let (selected, more) = match (&signal, call.queries("id").next().is_none()) {
         (None, _) => (1, false),
-        (Some(signal), false) => (update_ids(call, projects, &ids, signal).await?, false),
+        (Some(signal), false) => (update_ids(call, projects, signal).await?, false),
         (Some(signal), true) => update_search(call, projects, signal).await?,
     };
     if selected == 0 {
@@ -64,18 +68,24 @@ async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
     answer(applied)
 }
 
-async fn update_ids(call: &Call, projects: &[ProjectId], ids: &[&str], signal: &Signal<'_>) -> Result<usize, ApiError> {
-    if ids.len() > IDS_MAX {
-        return Err(ApiError::BadRequest(format!("At most {IDS_MAX} ids at a time")));
-    }
-    let mut wanted = Vec::with_capacity(ids.len());
-    for text in ids {
+/// The issues that `id=` names.
+async fn selected_ids(call: &Call) -> Result<Vec<IssueId>, ApiError> {
+    let mut wanted = Vec::new();
+    for text in call.queries("id") {
+        if wanted.len() >= IDS_MAX {
+            return Err(ApiError::BadRequest(format!("At most {IDS_MAX} ids at a time")));
+        }
         match call.issue_id(text).await? {
             Some(id) => wanted.push(id),
             None => return Err(ApiError::BadRequest(format!("id is the number of an issue, not {text:.40}"))),
         }
     }
-    let found = issues::projects_of(&call.api().pool, &wanted).await?;
+    Ok(wanted)
+}
+
+async fn update_ids(call: &Call, projects: &[ProjectId], signal: &Signal<'_>) -> Result<usize, ApiError> {
+    let wanted = selected_ids(call).await?;
+    let found = issues::resolve(&call.api().pool, &wanted).await?;
     let found: Vec<(ProjectId, IssueId)> =
         found.into_iter().filter(|(project, _)| projects.is_empty() || projects.contains(project)).collect();
     apply(call, &found, signal).await?;

@@ -6,6 +6,7 @@
 mod schemas;
 
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::routes::{Body, Endpoint, endpoints};
@@ -17,7 +18,7 @@ const PARAMETERS: [(&str, &str); 18] = [
     ("environment", "Only issues with this environment among their newest events."),
     ("groupBy", "Split the totals by outcome, category, reason or project; may be repeated."),
     ("groupStatsPeriod", "Histogram of each issue: 24h, 14d, or empty for none."),
-    ("id", "Number or short id of an issue; may be repeated."),
+    ("id", "Number or short id of an issue, or a hash where hashes are meant; may be repeated."),
     ("per_page", "Rows of a page, 1 to 100. Also called limit."),
     ("project", "Number of a project; may be repeated. -1 is all."),
     ("query", "A search, such as: is:unresolved release:shop@2.* timesSeen:>100 \"connection reset\"."),
@@ -33,11 +34,12 @@ const PARAMETERS: [(&str, &str); 18] = [
 ];
 
 /// Parts of paths by name, with what they mean.
-const PATH_PARTS: [(&str, &str); 4] = [
+const PATH_PARTS: [(&str, &str); 5] = [
     ("org", "Slug of the organization, or 1."),
     ("project", "Slug or number of a project."),
     ("issue", "Number or short id (SHOP-1A) of an issue."),
     ("event", "Id of an event: 32 hexadecimal digits."),
+    ("regrouping", "Number of a change of the grouping."),
 ];
 
 /// `GET /api/openapi.json`, for anybody.
@@ -147,6 +149,15 @@ fn responses(endpoint: &Endpoint) -> Value {
         "404": error("No such thing."),
         "503": error("The database is away; try again."),
     });
+    if endpoint.answer == Body::One("Regrouping") && endpoint.method != Method::GET {
+        // It is asked for, and may go on in the background.
+        let mut accepted = responses["200"].take();
+        accepted["description"] = "Begun; done says how far it is.".into();
+        responses["202"] = accepted;
+        if let Some(responses) = responses.as_object_mut() {
+            responses.remove("200");
+        }
+    }
     if endpoint.answer == Body::One("IssueUpdated") {
         responses["204"] = json!({ "description": "Nothing was selected." });
         responses["413"] = error("The body is too large.");

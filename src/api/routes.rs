@@ -14,7 +14,7 @@ use engine::access::Scope::{self, EventRead, EventWrite, OrgCi, OrgRead, Project
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{bulk, events, issue, issues, organizations, projects, stats};
+use super::{bulk, events, issue, issues, organizations, projects, regroupings, stats};
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
 
@@ -134,6 +134,9 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/events/", &[EventRead], events::list_project, "Events of a project, the newest first", LIST, Page("EventSummary")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/", &[EventRead], events::get_of_project, "An event", &[], One("Event")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/json/", &[EventRead], events::json, "An event as its SDK sent it", &[], One("Payload")),
+        endpoint!(GET, "/projects/{org}/{project}/regroupings/", &[EventRead], regroupings::list, "Merges, splits and regroupings of a project, the newest first", &[], List("Regrouping")),
+        endpoint!(GET, "/projects/{org}/{project}/regroupings/{regrouping}/", &[EventRead], regroupings::get, "A change of the grouping, with its progress", &[], One("Regrouping")),
+        endpoint!(POST, "/projects/{org}/{project}/regroupings/{regrouping}/undo/", &[EventWrite], regroupings::undo, "Undo a merge, a split or a regrouping", &[], One("Regrouping")),
     ]
 }
 
@@ -155,12 +158,15 @@ fn of_issues() -> Vec<Endpoint> {
         GET "events/oldest/", events::oldest, "The oldest stored event of an issue", &[], One("Event");
         GET "events/{event}/", events::get_of_issue, "An event of an issue", &[], One("Event");
         GET "hashes/", issue::hashes, "Grouping hashes that lead to an issue", &[], List("Hash");
+        DELETE "hashes/", regroupings::split, "Split grouping hashes, with their events, off an issue", &["id"], One("Regrouping");
         GET "tags/", issue::tags, "Tags of the newest events of an issue", &[], List("TagKey");
         GET "activities/", issue::activities, "What happened to an issue, newest first", &[], One("Activities");
         PUT "", issue::update, "Change an issue", &[], One("IssueDetail");
     };
-    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method == Method::PUT) {
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method != Method::GET) {
         endpoint.scopes = &[EventWrite];
+    }
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method == Method::PUT) {
         endpoint.takes = Some("IssueUpdate");
     }
     endpoints

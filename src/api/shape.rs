@@ -3,9 +3,12 @@
 pub(super) mod entries;
 pub(super) mod event;
 pub(super) mod issue;
+mod regrouping;
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};
+
+pub(super) use regrouping::regrouping;
 
 /// RFC 3339 in UTC with microseconds.
 pub(super) fn date(at: OffsetDateTime) -> String {

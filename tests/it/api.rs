@@ -3,6 +3,7 @@
 mod access;
 mod events;
 mod issues;
+mod regroupings;
 mod schema;
 mod sentry_cli;
 mod updates;

@@ -20,6 +20,7 @@ mod maintenance;
 mod notify;
 mod operations;
 mod people;
+mod regroup;
 mod tidy;
 mod web;
 mod write_path;

@@ -8,6 +8,7 @@
 //! - `Http::new(url)`: `get`, `put`, `post_event`, `post_envelope`, and `request` + `send` for the rest;
 //! - `smtp::MailServer` and `receiver::Receiver`: the other ends of mails and webhooks, which can refuse,
 //!   go away and come back;
+//! - `recount::assert_counters_agree(pool)`: every counter against the stored rows;
 //! - `until(what, condition).await`: polls a condition until it holds, or fails naming it.
 
 mod cluster;
@@ -16,6 +17,7 @@ mod fixtures;
 mod http;
 mod process;
 pub mod receiver;
+pub mod recount;
 mod server;
 pub mod smtp;
 mod wait;

@@ -64,6 +64,8 @@ row_ids! {
     TokenId;
     /// Where notifications go: a mail list or a webhook.
     DestinationId;
+    /// A change of the grouping: a merge, a split, a regrouping.
+    RegroupingId;
     /// One notification to one destination.
     DeliveryId;
 }

@@ -13,7 +13,7 @@ pub struct Activity {
     pub id: i64,
     /// When.
     pub at: OffsetDateTime,
-    /// `new`, `regressed`, `resolved`, `unresolved` or `ignored`.
+    /// `new`, `regressed`, `resolved`, `unresolved`, `ignored`, `merged`, `unmerged`, `split` or `regrouped`.
     pub kind: String,
     /// Why, in one sentence.
     pub reason: String,
@@ -36,7 +36,11 @@ pub struct Actor {
     pub email: String,
 }
 
-/// The newest `rows` changes of an issue that are older than `before`, newest first.
+/// Issues merged into one, directly or not, whose history is shown with it.
+const MERGED_MAX: i64 = 1_000;
+
+/// The newest `rows` changes of an issue that are older than `before`, newest first, with those of the issues that
+/// were merged into it.
 ///
 /// # Errors
 /// When the database fails.
@@ -49,17 +53,29 @@ pub async fn list(
 ) -> Result<Vec<Activity>, StoreError> {
     let rows = i64::try_from(rows.min(crate::page::PAGE_ROWS_MAX)).unwrap_or(1);
     let found = sqlx::query!(
-        r#"select a.id, a.at, a.kind, a.reason, a.event_id, a.release,
+        r#"with recursive part as (
+            select $2::bigint as id
+            union
+            select i.id from part join issues i on i.project_id = $1 and i.merged_into = part.id
+        )
+        select a.id, a.at, a.kind, a.reason, a.event_id, a.release,
             u.id as "user_id?", u.name as "user_name?", u.email as "user_email?"
-        from issue_activity a
+        from (select id from part limit $5) as p
+        cross join lateral (
+            select own.*
+            from issue_activity own
+            where own.project_id = $1 and own.issue_id = p.id and own.id < $3
+            order by own.id desc
+            limit $4
+        ) as a
         left join users u on u.id = a.user_id
-        where a.project_id = $1 and a.issue_id = $2 and a.id < $3
         order by a.id desc
         limit $4"#,
         project_id.get(),
         issue_id.get(),
         before.unwrap_or(i64::MAX),
-        rows
+        rows,
+        MERGED_MAX
     )
     .fetch_all(pool)
     .await?;

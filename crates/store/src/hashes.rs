@@ -20,6 +20,8 @@ pub struct IssueHash {
     pub explanation: serde_json::Value,
     /// When an event first had it.
     pub created_at: OffsetDateTime,
+    /// The strongest key of that event; none for keys that are older than this record.
+    pub came_with: Option<String>,
 }
 
 /// The hashes of an issue, oldest first.
@@ -29,7 +31,7 @@ pub struct IssueHash {
 pub async fn list(pool: &PgPool, project_id: ProjectId, issue_id: IssueId) -> Result<Vec<IssueHash>, StoreError> {
     Ok(sqlx::query_as!(
         IssueHash,
-        r#"select encode(hash, 'hex') as "hash!", variant, explanation, created_at
+        r#"select encode(hash, 'hex') as "hash!", variant, explanation, created_at, encode(came_with, 'hex') as came_with
         from issue_hashes
         where project_id = $1 and issue_id = $2
         order by created_at, hash

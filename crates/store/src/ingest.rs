@@ -5,6 +5,9 @@
 //! batch of a project touches (`project_counts`, `outcomes`) come last, so that another writer waits
 //! for them only while this one commits.
 //!
+//! A transaction begins by passing the gate of each of its projects (`regroup::GATE`), shared with other
+//! writers: a step that moves events between issues holds it alone, and therefore needs no part in this order.
+//!
 //! `plan` decides in memory which event joins which issue; the other modules hold the SQL.
 
 mod counters;
@@ -75,6 +78,14 @@ pub struct NewEvent {
     pub payload: Vec<u8>,
     /// Grouping keys, strongest first: the event joins the first that has an owner.
     pub keys: Vec<NewKey>,
+}
+
+impl NewEvent {
+    /// The strongest key that it may own: whoever owns that one holds the event.
+    #[must_use]
+    pub fn strongest(&self) -> Option<&[u8; 16]> {
+        self.keys.iter().find(|key| key.owns).map(|key| &key.hash)
+    }
 }
 
 /// One grouping key of an event.

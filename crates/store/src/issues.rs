@@ -8,7 +8,7 @@ mod tally;
 
 use engine::ids::{EventId, IssueId, ProjectId, ShortId};
 use engine::issue::State;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -79,7 +79,8 @@ impl Issue {
     }
 }
 
-/// One issue by its id.
+/// One issue by its id. The id of an issue that was merged leads to the one that it is part of now, which says so
+/// by its own id.
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
@@ -93,7 +94,17 @@ pub async fn get(pool: &PgPool, id: IssueId) -> Result<Option<Issue>, StoreError
             i.status_changed_at, i.resolved_in_release, i.ignored_until
         from issues i
         join projects p on p.id = i.project_id
-        where i.id = $1"#,
+        where i.id = (
+            with recursive way as (
+                select id, merged_into, 0 as hops from issues where id = $1
+                union all
+                select i.id, i.merged_into, way.hops + 1
+                from way
+                join issues i on i.id = way.merged_into
+                where way.hops < 100
+            )
+            select id from way where merged_into is null
+        )"#,
         id.get()
     )
     .fetch_optional(pool)
@@ -119,15 +130,30 @@ pub async fn find_by_short_id(pool: &PgPool, short_id: &ShortId) -> Result<Optio
     Ok(id.map(IssueId))
 }
 
-/// The projects of issues; ids that do not exist are left out.
+/// The issues that these ids lead to, each once, with their projects: an issue that was merged leads to the one
+/// that it is part of now. Ids that do not exist are left out.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn projects_of(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
+pub async fn resolve(executor: impl PgExecutor<'_>, ids: &[IssueId]) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-    let rows = sqlx::query!("select project_id, id from issues where id = any($1) order by project_id, id", &ids)
-        .fetch_all(pool)
-        .await?;
+    let rows = sqlx::query!(
+        r#"with recursive way as (
+            select project_id, id, merged_into, 0 as hops from issues where id = any($1)
+            union all
+            select i.project_id, i.id, i.merged_into, way.hops + 1
+            from way
+            join issues i on i.id = way.merged_into
+            where way.hops < 100
+        )
+        select distinct project_id as "project_id!", id as "id!"
+        from way
+        where merged_into is null
+        order by 1, 2"#,
+        &ids
+    )
+    .fetch_all(executor)
+    .await?;
     Ok(rows.into_iter().map(|row| (ProjectId(row.project_id), IssueId(row.id))).collect())
 }
 

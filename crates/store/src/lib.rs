@@ -21,6 +21,7 @@ pub mod partitions;
 pub mod people;
 pub mod pool;
 pub mod projects;
+pub mod regroup;
 pub mod releases;
 pub mod rules;
 pub mod spool;

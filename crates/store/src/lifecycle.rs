@@ -32,7 +32,7 @@ pub async fn apply(
     let rows = sqlx::query!(
         "select i.project_id, i.id, i.substatus, i.resolved_in_release, i.ignored_until
          from unnest($1::bigint[], $2::bigint[]) as n (project_id, id)
-         join issues i on i.project_id = n.project_id and i.id = n.id
+         join issues i on i.project_id = n.project_id and i.id = n.id and i.status <> 'merged'
          order by i.project_id, i.id
          for no key update of i",
         &projects,
@@ -69,7 +69,7 @@ pub async fn age(
     let rows = sqlx::query!(
         "select project_id, id
          from issues
-         where substatus in ('new', 'regressed') and status_changed_at < $1
+         where substatus in ('new', 'regressed') and status <> 'merged' and status_changed_at < $1
          order by project_id, id
          limit $2",
         before,

@@ -88,9 +88,14 @@ fn issues() -> Vec<(&'static str, Value)> {
             json!({
                 "type": "object",
                 "description": "What was applied. more: the call stopped at its bound; call again to go on.",
-                "properties": { "status": text(), "statusDetails": any(), "more": flag() },
+                "properties": {
+                    "status": text(), "statusDetails": any(), "more": flag(),
+                    "merge": object(&[("parent", text()), ("children", list(text()))]),
+                    "regrouping": reference("Regrouping"),
+                },
             }),
         ),
+        ("Regrouping", regrouping()),
         (
             "ShortIdMatch",
             object(&[
@@ -103,7 +108,16 @@ fn issues() -> Vec<(&'static str, Value)> {
         ),
         ("Activity", object(&activity)),
         ("Activities", object(&[("activity", list(reference("Activity")))])),
-        ("Hash", object(&[("id", text()), ("variant", text()), ("explanation", any()), ("dateCreated", date())])),
+        (
+            "Hash",
+            object(&[
+                ("id", text()),
+                ("variant", text()),
+                ("explanation", any()),
+                ("cameWith", or_null("string")),
+                ("dateCreated", date()),
+            ]),
+        ),
         (
             "TagKey",
             object(&[
@@ -149,14 +163,35 @@ fn issue_fields() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn regrouping() -> Value {
+    object(&[
+        ("id", text()),
+        ("kind", one_of(&["merge", "unmerge", "split", "regroup", "restore"])),
+        ("state", one_of(&["running", "done", "undone"])),
+        ("project", text()),
+        ("issue", or_null("string")),
+        ("issues", list(text())),
+        ("undoes", or_null("string")),
+        ("undoable", flag()),
+        ("reason", text()),
+        ("done", whole()),
+        ("total", whole()),
+        ("moved", whole()),
+        ("error", or_null("string")),
+        ("dateCreated", date()),
+        ("dateFinished", or_null("string")),
+    ])
+}
+
 fn issue_update() -> Value {
     let statuses = one_of(&["resolved", "unresolved", "ignored", "muted", "resolvedInNextRelease"]);
     json!({
         "type": "object",
-        "description": "statusDetails takes inRelease (a version, or latest), inNextRelease and ignoreDuration.",
+        "description": "statusDetails takes inRelease (a version, or latest), inNextRelease and ignoreDuration. merge stands alone, and needs ids.",
         "properties": {
             "status": statuses,
             "statusDetails": any(),
+            "merge": { "type": ["integer", "boolean", "null"], "description": "1: the issues become one." },
             "ignoreDuration": { "type": ["integer", "null"], "description": "Minutes." },
             "snoozeDuration": { "type": ["integer", "null"], "description": "Minutes; the older name." },
         },

@@ -148,6 +148,7 @@ pub(in crate::api) fn hash(hash: &IssueHash) -> Value {
         "id": hash.hash,
         "variant": hash.variant,
         "explanation": hash.explanation,
+        "cameWith": hash.came_with,
         "dateCreated": date(hash.created_at),
     })
 }

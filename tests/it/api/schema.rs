@@ -56,17 +56,30 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str, complaint
 async fn answers_fit_their_schemas() {
     let served = Served::start().await;
     served.store(vec![event(&served.shop, 1, 1, Duration::ZERO), event(&served.shop, 2, 1, Duration::ZERO)]).await;
+    // Two merges: one that is undone below, and one whose keys are split off again, twice.
+    served.store((3..=7).map(|n| event(&served.shop, n, u8::try_from(n).unwrap(), Duration::ZERO)).collect()).await;
+    let merge = async |path: &str| served.http.put(path, &json!({"merge": 1})).await.json();
+    let undoable = merge("/api/0/projects/acme/shop/issues/?id=SHOP-5&id=SHOP-6").await;
+    let merged = merge("/api/0/projects/acme/shop/issues/?id=SHOP-1&id=SHOP-2&id=SHOP-3").await;
     let document = served.stranger.get("/api/openapi.json").await.json();
     let mut complaints = Vec::new();
+    let schema = &document["components"]["schemas"]["IssueUpdated"];
+    check(&document, schema, &merged, "merge", &mut complaints);
+    let mut split = ["03", "04"].into_iter();
     for endpoint in endpoints() {
         let path = endpoint.path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
-        let path = format!("/api/0{}", path.replace("{event}", &format!("{:032x}", 1)));
+        let path = path.replace("{regrouping}", undoable["regrouping"]["id"].as_str().unwrap());
+        let mut path = format!("/api/0{}", path.replace("{event}", &format!("{:032x}", 1)));
+        if endpoint.method == "DELETE" {
+            path.push_str(&format!("?id={}", split.next().unwrap().repeat(16)));
+        }
         let request = served.http.request(endpoint.method.as_str().parse().unwrap(), &path);
         let reply = served.http.send(request.json(&json!({"status": "resolved"}))).await;
         let pointer = format!("/api/0{}", endpoint.path);
         let operation = &document["paths"][&pointer][endpoint.method.as_str().to_ascii_lowercase()];
         assert!(operation.is_object(), "{pointer} is not described");
-        let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let schema = &operation["responses"][reply.status.to_string()]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path}: {} is not described: {}", reply.status, reply.body);
         check(&document, schema, &reply.json(), &path, &mut complaints);
         let pages = &operation["responses"]["200"]["headers"]["Link"];
         assert_eq!(pages.is_object(), reply.headers.contains_key("link"), "{path}");

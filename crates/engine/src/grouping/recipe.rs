@@ -4,31 +4,28 @@ use std::borrow::Cow;
 
 use super::images::Images;
 use super::record::Recorder;
-use super::rules::Rules;
 use super::stack::{Basis, CleanFrame, Stack};
 use super::subject::{self, CleanException, Subject};
 use super::{families, fingerprint, message, paths};
 use crate::event::{Csp, Event};
 
 /// Writes the keys of an event; at least one.
-pub(super) fn write(event: &Event<'_>, rules: &Rules, plan: fingerprint::Plan, out: &mut impl Recorder) {
-    match plan {
-        fingerprint::Plan::Default => write_default(event, rules, out),
+pub(super) fn write(event: &Event<'_>, out: &mut impl Recorder) {
+    match fingerprint::of(event) {
+        fingerprint::Plan::Default => write_default(event, out),
         fingerprint::Plan::Replace(parts) => {
             out.begin("v1:fingerprint", true);
             parts.iter().for_each(|part| out.part("fingerprint", part));
             out.end();
         }
-        fingerprint::Plan::Extend { before, after } => {
-            write_default(event, rules, &mut Extended { before, after, out });
-        }
+        fingerprint::Plan::Extend(parts) => write_default(event, &mut Extended { parts, out }),
     }
 }
 
 /// Why a key exists, for the explanation.
 pub(super) fn reason(variant: &str) -> Cow<'static, str> {
     Cow::Borrowed(match variant {
-        "v1:fingerprint" => "the client or a rule chose the fingerprint",
+        "v1:fingerprint" => "the client chose the fingerprint",
         "v1:app" => "frames of the application",
         "v1:stack" => "no frame is the application's, so all frames but machinery",
         "v1:line" => "the statement instead of the message: a reworded message stays in its issue",
@@ -45,12 +42,12 @@ pub(super) fn reason(variant: &str) -> Cow<'static, str> {
     })
 }
 
-fn write_default(event: &Event<'_>, rules: &Rules, out: &mut impl Recorder) {
+fn write_default(event: &Event<'_>, out: &mut impl Recorder) {
     if let Some(csp) = &event.csp {
         return write_csp(csp, out);
     }
     let images = Images::of(event);
-    match Subject::of(event, &images, rules) {
+    match Subject::of(event, &images) {
         Subject::Exceptions(exceptions) => write_exceptions(event, &exceptions, out),
         Subject::Message(template) => {
             out.begin("v1:message", true);
@@ -367,17 +364,16 @@ fn write_nothing(event: &Event<'_>, out: &mut impl Recorder) {
     out.end();
 }
 
-/// Puts parts of a fingerprint around every key, which stands where `{{ default }}` stood.
+/// Puts the client's own parts in front of every key.
 struct Extended<'r, R> {
-    before: Vec<String>,
-    after: Vec<String>,
+    parts: Vec<String>,
     out: &'r mut R,
 }
 
 impl<R: Recorder> Recorder for Extended<'_, R> {
     fn begin(&mut self, variant: &'static str, owns: bool) {
         self.out.begin(variant, owns);
-        self.before.iter().for_each(|part| self.out.part("fingerprint", part));
+        self.parts.iter().for_each(|part| self.out.part("fingerprint", part));
     }
 
     fn part(&mut self, name: &'static str, value: &str) {
@@ -385,7 +381,6 @@ impl<R: Recorder> Recorder for Extended<'_, R> {
     }
 
     fn end(&mut self) {
-        self.after.iter().for_each(|part| self.out.part("fingerprint", part));
         self.out.end();
     }
 }

@@ -15,9 +15,16 @@ pub(super) type Owners = HashMap<(ProjectId, [u8; 16]), IssueId>;
 pub(super) struct Plan<'a> {
     pub(super) events: Vec<(&'a NewEvent, IssueId)>,
     /// Keys that get an owner by this batch, with that owner.
-    pub(super) claims: BTreeMap<(ProjectId, [u8; 16]), (IssueId, &'a NewKey, OffsetDateTime)>,
+    pub(super) claims: BTreeMap<(ProjectId, [u8; 16]), Claim<'a>>,
     /// Issues that are made by this batch.
     pub(super) new_issues: BTreeSet<(ProjectId, IssueId)>,
+}
+
+/// A key that gets an owner, and the event that brought it.
+pub(super) struct Claim<'a> {
+    pub(super) issue_id: IssueId,
+    pub(super) key: &'a NewKey,
+    pub(super) event: &'a NewEvent,
 }
 
 /// The events of one issue in a batch.
@@ -114,7 +121,7 @@ pub(super) fn assign<'a>(events: &[&'a NewEvent], mut owners: Owners, ids: Vec<I
             let id = (event.project_id, key.hash);
             if let std::collections::hash_map::Entry::Vacant(vacant) = owners.entry(id) {
                 vacant.insert(issue_id);
-                plan.claims.insert(id, (issue_id, key, event.received_at));
+                plan.claims.insert(id, Claim { issue_id, key, event });
             }
         }
         plan.events.push((event, issue_id));

@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::issues::{create_issues, update_issues};
-use super::plan::{Owners, Plan};
+use super::plan::{Claim, Owners, Plan};
 use super::{Attempt, NewEvent, Written};
 use crate::{StoreError, lifecycle};
 
@@ -44,19 +44,27 @@ pub(super) async fn known_events(
     };
     let projects: Vec<i64> = events.iter().map(|event| event.project_id.get()).collect();
     let ids: Vec<Uuid> = events.iter().map(|event| event.event_id.0).collect();
+    // The gate stands in the first statement of the transaction, and the owners are read in a later one: whoever
+    // regroups holds it alone, so no event is placed by keys that are just being moved (see `regroup::gate`).
     let rows = sqlx::query!(
-        r#"select n.project_id as "project_id!", n.event_id as "event_id!"
+        r#"with gate as materialized (
+             select pg_advisory_xact_lock_shared($5 + p.id)
+             from (select distinct id from unnest($1::bigint[]) as p (id) order by id) p
+         )
+         select n.project_id as "project_id!", n.event_id as "event_id!"
          from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
          cross join lateral (
              select 1 as one
              from events e
              where e.project_id = n.project_id and e.event_id = n.event_id and e.day between $3 and $4
              limit 1
-         ) known"#,
+         ) known
+         where (select count(*) from gate) > 0"#,
         &projects,
         &ids,
         first - Duration::DAY,
         last,
+        crate::regroup::GATE,
     )
     .fetch_all(tx)
     .await?;
@@ -131,8 +139,8 @@ pub(super) async fn store_events(
     Ok(None)
 }
 
-/// Gives new keys their owner. False when a key that must lead to a new issue was taken by another
-/// writer; a key that would only have become an alias may be lost to it.
+/// Gives new keys their owner. False when one was taken by another writer: what owns the strongest key of an
+/// event must be the issue that holds the event.
 async fn claim_hashes(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<bool, StoreError> {
     if plan.claims.is_empty() {
         return Ok(true);
@@ -143,44 +151,34 @@ async fn claim_hashes(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<bool, St
     let mut variants: Vec<String> = Vec::new();
     let mut explanations: Vec<String> = Vec::new();
     let mut created: Vec<OffsetDateTime> = Vec::new();
-    for ((project_id, hash), (issue_id, key, at)) in &plan.claims {
+    let mut came_with: Vec<Option<&[u8]>> = Vec::new();
+    for ((project_id, hash), Claim { issue_id, key, event }) in &plan.claims {
         projects.push(project_id.get());
         issues.push(issue_id.get());
         hash_bytes.push(hash.to_vec());
         variants.push(key.variant.to_owned());
         explanations.push(key.explanation.clone());
-        created.push(*at);
+        created.push(event.received_at);
+        came_with.push(event.strongest().map(|hash| hash.as_slice()));
     }
-    let rows = sqlx::query!(
-        "insert into issue_hashes (project_id, hash, issue_id, variant, explanation, created_at)
-         select project_id, hash, issue_id, variant, explanation::jsonb, created_at
-         from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
-             as n (project_id, hash, issue_id, variant, explanation, created_at)
+    let done = sqlx::query!(
+        "insert into issue_hashes (project_id, hash, issue_id, variant, explanation, created_at, came_with)
+         select project_id, hash, issue_id, variant, explanation::jsonb, created_at, came_with
+         from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::bytea[])
+             as n (project_id, hash, issue_id, variant, explanation, created_at, came_with)
          order by project_id, hash
-         on conflict do nothing
-         returning project_id, issue_id",
+         on conflict do nothing",
         &projects,
         &hash_bytes,
         &issues,
         &variants,
         &explanations,
         &created,
+        &came_with as &[Option<&[u8]>],
     )
-    .fetch_all(tx)
+    .execute(tx)
     .await?;
-    let claimed = |rows: &[(i64, i64)]| {
-        let mut counts: BTreeMap<(i64, i64), usize> = BTreeMap::new();
-        for id in rows {
-            *counts.entry(*id).or_default() += 1;
-        }
-        counts
-    };
-    let won = claimed(&rows.iter().map(|row| (row.project_id, row.issue_id)).collect::<Vec<_>>());
-    let wanted = claimed(&projects.into_iter().zip(issues).collect::<Vec<_>>());
-    Ok(plan.new_issues.iter().all(|(project_id, issue_id)| {
-        let id = (project_id.get(), issue_id.get());
-        won.get(&id) == wanted.get(&id)
-    }))
+    Ok(done.rows_affected() == plan.claims.len() as u64)
 }
 
 /// Adds the batch's users to their issues; how many each issue had not seen before.
@@ -245,16 +243,16 @@ async fn insert_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<u64, St
     let done = sqlx::query!(
         "insert into events (project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
              culprit, release, environment, dist, transaction, server_name, trace_id, user_key, client_ip, tags,
-             codec, payload)
+             codec, payload, hash)
          select project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
              culprit, release, environment, dist, transaction, server_name, trace_id, user_key, client_ip, tags::jsonb,
-             codec, payload
+             codec, payload, hash
          from unnest($1::bigint[], $2::date[], $3::uuid[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
              $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-             $15::text[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::smallint[], $21::bytea[])
+             $15::text[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::smallint[], $21::bytea[], $22::bytea[])
              as n (project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
                  culprit, release, environment, dist, transaction, server_name, trace_id, user_key, client_ip, tags,
-                 codec, payload)
+                 codec, payload, hash)
          on conflict do nothing",
         column!(event => event.project_id.get()),
         column!(event => event.received_at.date()),
@@ -277,6 +275,7 @@ async fn insert_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<u64, St
         &tags,
         column!(event => event.codec),
         column!(event => event.payload.as_slice()) as &[&[u8]],
+        column!(event => event.strongest().map(<[u8; 16]>::as_slice)) as &[Option<&[u8]>],
     )
     .execute(tx)
     .await?;

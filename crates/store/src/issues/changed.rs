@@ -9,7 +9,8 @@ use crate::StoreError;
 /// Issues that one call reads.
 pub const BY_IDS_MAX: usize = 500;
 
-/// The issues with these ids, in the order of the ids; at most `BY_IDS_MAX`. Unknown ids are left out.
+/// The issues with these ids, in the order of the ids; at most `BY_IDS_MAX`. Unknown ids are left out,
+/// as are issues that were merged into others.
 ///
 /// # Errors
 /// When the database fails or a row cannot be read.
@@ -24,7 +25,7 @@ pub async fn by_ids(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<Issue>, StoreE
             i.status_changed_at, i.resolved_in_release, i.ignored_until
         from issues i
         join projects p on p.id = i.project_id
-        where i.id = any($1)
+        where i.id = any($1) and i.status <> 'merged'
         order by i.id"#,
         &ids
     )
@@ -39,7 +40,7 @@ pub async fn by_ids(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<Issue>, StoreE
 /// When the database fails.
 pub async fn newest_of_project(pool: &PgPool, project_id: ProjectId) -> Result<Option<IssueId>, StoreError> {
     let id = sqlx::query_scalar!(
-        r#"select id from issues where project_id = $1 order by project_id desc, id desc limit 1"#,
+        r#"select id from issues where project_id = $1 and status <> 'merged' order by project_id desc, id desc limit 1"#,
         project_id.get()
     )
     .fetch_optional(pool)

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::Signal;
 use crate::StoreError;
 use crate::events::{self, StoredEvent};
+use crate::issues;
 
 /// Minutes of the histogram in a message.
 const HISTOGRAM_MINUTES: i64 = 60;
@@ -66,13 +67,16 @@ pub async fn issue_facts(
     signal: &Signal,
     now: OffsetDateTime,
 ) -> Result<Option<IssueFacts>, StoreError> {
+    // It may have been merged since: the figures are those of the issue that it is part of now.
+    let found = issues::resolve(pool, &[signal.issue_id]).await?;
+    let issue_id = found.first().map_or(signal.issue_id, |(_, id)| *id);
     let row = sqlx::query!(
         r#"select p.slug, p.name, i.number, i.status, i.substatus, i.level, i.platform, i.type as ty, i.value, i.title,
              i.culprit, i.first_seen, i.last_seen, i.first_release, i.last_release, i.events, i.users,
              (
                  select a.reason
                  from issue_activity a
-                 where a.project_id = i.project_id and a.issue_id = i.id and a.kind = $3
+                 where a.project_id = i.project_id and a.issue_id = $4 and a.kind = $3
                  order by a.id desc
                  limit 1
              ) as reason
@@ -80,8 +84,9 @@ pub async fn issue_facts(
          join projects p on p.id = i.project_id
          where i.project_id = $1 and i.id = $2"#,
         signal.project_id.get(),
-        signal.issue_id.get(),
+        issue_id.get(),
         signal.kind,
+        signal.issue_id.get(),
     )
     .fetch_optional(pool)
     .await?;
@@ -105,7 +110,7 @@ pub async fn issue_facts(
         events: row.events,
         users: row.users,
         reason: row.reason,
-        minutes: minutes(pool, signal.project_id, signal.issue_id, now).await?,
+        minutes: minutes(pool, signal.project_id, issue_id, now).await?,
         event: events::get(pool, signal.project_id, signal.event_id).await?,
     }))
 }

@@ -1,0 +1,49 @@
+//! The regrouping worker: goes on with changes of the grouping that were too large for the request that began
+//! them, or that a process left unfinished when it died.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use store::{StoreError, regroup};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+/// Time between looks. One look is an index probe that nearly always finds nothing.
+const EVERY: Duration = Duration::from_secs(1);
+/// Steps between two looks at whether to stop; a step takes some 50 ms.
+const STEPS: usize = 10;
+
+/// Does some steps of one change that nobody works at; false when there is none.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn round(pool: &PgPool) -> Result<bool, StoreError> {
+    let Some(id) = regroup::claim(pool, OffsetDateTime::now_utc()).await? else { return Ok(false) };
+    let done = regroup::advance(pool, id, STEPS, OffsetDateTime::now_utc()).await?;
+    if done {
+        tracing::info!(regrouping.id = %id, "a change of the grouping is done");
+    } else {
+        regroup::release(pool, id).await?;
+    }
+    Ok(true)
+}
+
+/// Works until `shutdown` turns true.
+pub async fn run(pool: PgPool, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        let pause = match round(&pool).await {
+            // Other projects' changes get their turn between two rounds, and so does ingest.
+            Ok(true) => Duration::ZERO,
+            Ok(false) => EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "a change of the grouping did not go on; it is tried again");
+                EVERY
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // An error means that the sender is gone, which is a shutdown too.
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
