@@ -18,6 +18,7 @@ mod issue;
 mod issues;
 mod live;
 mod projects;
+mod regroupings;
 mod session;
 mod setup;
 mod shell;
@@ -87,6 +88,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/issues/{id}/events/{event}", get().to(issue::show_event))
         .route("/issues/{id}/events/{event}/json", get().to(issue::raw))
         .route("/issues/{id}/events/{event}/markdown", get().to(issue::as_markdown))
+        .route("/issues/{id}/split", post().to(regroupings::split))
+        .route("/regroupings/{id}/undo", post().to(regroupings::undo))
         .route("/live", get().to(live::page))
         .route("/live/stream", get().to(live::stream::open))
         .route("/alerts", get().to(alerts::list))

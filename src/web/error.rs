@@ -108,7 +108,12 @@ impl ResponseError for PageError {
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Internal(error.to_string()) }
+        match error {
+            error if error.is_unavailable() => Self::Unavailable(error),
+            // Written for whoever asked.
+            StoreError::Conflict(why) => Self::BadRequest(why),
+            error => Self::Internal(error.to_string()),
+        }
     }
 }
 

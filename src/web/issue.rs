@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 
 use self::ask::Ask;
 use self::event::EventView;
-use self::side::{Tag, Why};
+use self::side::{ChangeRow, Tag, WhyKeys};
 use self::stack::Part;
 use super::Web;
 use super::access::Action;
@@ -32,7 +32,7 @@ use super::chart::{Accent, Chart, Mark};
 use super::display::{self, Age, Clock, Count, split_location};
 use super::error::PageError;
 use super::session::Viewer;
-use super::shell::{Nav, Shell, Stream, html};
+use super::shell::{Nav, Shell, Stream, html, see_other};
 use super::signs::{self, Flag, Sign};
 
 /// Changes shown in the activity.
@@ -110,7 +110,8 @@ struct IssuePage {
     tags: Vec<Tag>,
     tagged_events: usize,
     activity: Vec<Activity>,
-    why: Vec<Why>,
+    why: Vec<WhyKeys>,
+    changes: Vec<ChangeRow>,
     ask: Option<Ask>,
 }
 
@@ -159,7 +160,11 @@ pub(super) async fn show(
     address: web::Query<IssueAddress>,
 ) -> Result<HttpResponse, PageError> {
     viewer.must(Action::Read)?;
-    page(&web, &request, viewer, &path, "latest", &address).await
+    let issue = find_issue(&web, &path).await?;
+    if is_elsewhere(&issue, &path) {
+        return Ok(see_other(&format!("/issues/{}", issue.id)));
+    }
+    page(&web, &request, viewer, issue, "latest", &address).await
 }
 
 /// `GET /issues/{id}/events/{event}`, where the event may be `latest` or `oldest`.
@@ -171,7 +176,16 @@ pub(super) async fn show_event(
     address: web::Query<IssueAddress>,
 ) -> Result<HttpResponse, PageError> {
     viewer.must(Action::Read)?;
-    page(&web, &request, viewer, &path.0, &path.1, &address).await
+    let issue = find_issue(&web, &path.0).await?;
+    if is_elsewhere(&issue, &path.0) {
+        return Ok(see_other(&format!("/issues/{}/events/{}", issue.id, path.1)));
+    }
+    page(&web, &request, viewer, issue, &path.1, &address).await
+}
+
+/// Whether the issue of an address was merged into another one: its page has that one's address.
+fn is_elsewhere(issue: &Issue, id: &str) -> bool {
+    id.parse::<IssueId>().is_ok_and(|id| id != issue.id)
 }
 
 /// `GET /issues/{id}/events/{event}/json`: the whole event as we show it to scripts.
@@ -211,12 +225,11 @@ async fn page(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
-    id: &str,
+    issue: Issue,
     event: &str,
     address: &IssueAddress,
 ) -> Result<HttpResponse, PageError> {
     let seen = web.hub().place();
-    let issue = find_issue(web, id).await?;
     let now = OffsetDateTime::now_utc();
     let stored = find_event(web, &issue, event).await?;
     if stored.is_none() && !matches!(event, "latest" | "oldest") {
@@ -251,6 +264,7 @@ async fn page(
         range: span.name,
         ranges: SPANS.iter().map(|known| (known.name, known.words)).collect(),
         why: side::why(web, &issue).await?,
+        changes: side::changes(web, &issue).await?,
         event,
         event_path,
         tags,

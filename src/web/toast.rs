@@ -4,7 +4,8 @@
 //! a reload. The cookie only says what was done to which issues; words are made here.
 
 use actix_web::HttpRequest;
-use engine::ids::IssueId;
+use engine::ids::{IssueId, RegroupingId};
+use store::regroup::Regrouping;
 
 use super::issues::actions::Change;
 
@@ -22,6 +23,8 @@ pub(super) struct Toast {
     pub text: String,
     /// The issues for the undo form; empty when there is none.
     pub undo: Vec<IssueId>,
+    /// The change of the grouping that the undo form is about.
+    pub regrouping: Option<RegroupingId>,
 }
 
 impl Toast {
@@ -31,6 +34,9 @@ impl Toast {
     }
 
     fn read(text: &str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix("regrouping.") {
+            return Self::read_regrouping(rest);
+        }
         let mut parts = text.split('.');
         let change = Change::named(parts.next()?)?;
         let changed: usize = parts.next()?.parse().ok()?;
@@ -41,7 +47,33 @@ impl Toast {
             many => format!("{many} issues"),
         };
         let undo = if change == Change::Reopen || changed == 0 { Vec::new() } else { ids };
-        Some(Self { text: format!("{what} {}", change.done()), undo })
+        Some(Self { text: format!("{what} {}", change.done()), undo, regrouping: None })
+    }
+
+    fn read_regrouping(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (kind, state, id) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
+        let is_done = state == "done";
+        let text = match (kind, is_done) {
+            ("merge", true) => "Issues merged",
+            ("merge", false) => "Issues are being merged",
+            ("split", true) => "Split off as an issue of its own",
+            ("split", false) => "An issue is being split off",
+            ("regroup", true) => "Project regrouped",
+            ("regroup", false) => "The project is being regrouped",
+            (_, true) => "Undone",
+            (_, false) => "It is being undone",
+        };
+        // A merge that undoes a split says so by having nothing to undo.
+        let regrouping = (is_done && parts.next() == Some("undo")).then_some(id);
+        Some(Self { text: text.to_owned(), undo: Vec::new(), regrouping })
+    }
+
+    /// The value of the cookie after a change of the grouping.
+    pub(super) fn regrouping_cookie(change: &Regrouping) -> String {
+        let undo = if change.is_undoable() && change.undoes.is_none() { ".undo" } else { "" };
+        let kind = if change.undoes.is_some() { "undo" } else { change.kind.as_str() };
+        format!("regrouping.{kind}.{}.{}{undo}", change.state.as_str(), change.id)
     }
 
     /// The value of the cookie.
@@ -70,5 +102,9 @@ mod tests {
         assert_eq!(Toast::read("reopen.1.7").unwrap().undo, []);
         assert_eq!(Toast::read("resolve.0").unwrap().text, "Nothing to change: already resolved");
         assert_eq!(Toast::read("<script>"), None);
+        let merged = Toast::read("regrouping.merge.done.7.undo").unwrap();
+        assert_eq!((merged.text.as_str(), merged.regrouping), ("Issues merged", Some(RegroupingId(7))));
+        assert_eq!(Toast::read("regrouping.undo.done.8").unwrap().regrouping, None);
+        assert_eq!(Toast::read("regrouping.merge.running.8").unwrap().text, "Issues are being merged");
     }
 }

@@ -7,6 +7,7 @@ mod crowd;
 mod door;
 mod hostile;
 mod pages;
+mod regroupings;
 mod stream;
 
 use std::sync::LazyLock;

@@ -1,12 +1,16 @@
-//! The column at the side of an issue: which tags its events have, and why they are one issue.
+//! The column at the side of an issue: which tags its events have, why they are one issue, and what became of
+//! its grouping by hand.
 
 use std::collections::BTreeMap;
 
+use engine::ids::{IssueId, RegroupingId};
 use serde_json::Value;
 use store::events::{self, Event};
-use store::hashes;
+use store::hashes::{self, IssueHash};
 use store::issues::Issue;
 use store::page::{PAGE_ROWS_MAX, Paging};
+use store::regroup::{self, Kind, Regrouping, State};
+use time::OffsetDateTime;
 
 use super::event::text;
 use crate::web::Web;
@@ -17,8 +21,10 @@ use crate::web::error::PageError;
 const TAGS_MAX: usize = 10;
 /// Values of one tag.
 const VALUES_MAX: usize = 4;
-/// Keys that are explained.
-const KEYS_MAX: usize = 6;
+/// Keys that are explained, each with those that came with it.
+const KEYS_MAX: usize = 12;
+/// Merges and splits that are shown.
+const CHANGES_MAX: usize = 5;
 /// Parts of one grouping key.
 const PARTS_MAX: usize = 24;
 
@@ -77,6 +83,18 @@ fn breakdown(events: &[Event]) -> Vec<Tag> {
     counts.into_iter().take(TAGS_MAX).map(tag).collect()
 }
 
+/// The keys that one event brought: its strongest, and those that were new with it. They are split off together, so
+/// that events like it go with it.
+#[derive(Debug)]
+pub(super) struct WhyKeys {
+    /// Their hashes, for the form.
+    pub(super) hashes: Vec<String>,
+    /// The first of them, explained.
+    pub(super) first: Why,
+    /// The names of the others.
+    pub(super) others: Vec<String>,
+}
+
 /// One grouping key.
 #[derive(Debug)]
 pub(super) struct Why {
@@ -89,10 +107,34 @@ pub(super) struct Why {
 }
 
 /// The keys that lead to this issue, as the engine explained them when they were new.
-pub(super) async fn why(web: &Web, issue: &Issue) -> Result<Vec<Why>, PageError> {
+pub(super) async fn why(web: &Web, issue: &Issue) -> Result<Vec<WhyKeys>, PageError> {
     let hashes = hashes::list(&web.pool, issue.project_id, issue.id).await?;
-    // The first event brought the first keys; those of later events only show how far the issue reaches.
-    Ok(hashes.into_iter().take(KEYS_MAX).map(|hash| explained(hash.variant, &hash.explanation)).collect())
+    Ok(by_event(hashes))
+}
+
+/// Keys by the event that brought them, in the order in which the events came.
+fn by_event(hashes: Vec<IssueHash>) -> Vec<WhyKeys> {
+    let mut found: Vec<(String, WhyKeys)> = Vec::new();
+    for hash in hashes {
+        let came_with = hash.came_with.unwrap_or_else(|| hash.hash.clone());
+        let is_strongest = came_with == hash.hash;
+        let known = found.iter_mut().find(|(known, _)| *known == came_with);
+        match known {
+            Some((_, keys)) => {
+                keys.hashes.push(hash.hash);
+                let mut name = hash.variant.clone();
+                if is_strongest {
+                    name = std::mem::replace(&mut keys.first, explained(hash.variant, &hash.explanation)).variant;
+                }
+                keys.others.push(name);
+            }
+            None => {
+                let first = explained(hash.variant, &hash.explanation);
+                found.push((came_with, WhyKeys { hashes: vec![hash.hash], first, others: Vec::new() }));
+            }
+        }
+    }
+    found.into_iter().map(|(_, keys)| keys).take(KEYS_MAX).collect()
 }
 
 fn explained(variant: String, explanation: &Value) -> Why {
@@ -100,6 +142,55 @@ fn explained(variant: String, explanation: &Value) -> Why {
     let parts = key.get("parts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let part = |part: &Value| (cut(text(part, "name"), 40), cut(text(part, "value"), 200));
     Why { variant, sentence: cut(text(key, "why"), 300), parts: parts.iter().take(PARTS_MAX).map(part).collect() }
+}
+
+/// A merge or a split that this issue was part of.
+pub(super) struct ChangeRow {
+    /// What happened, or is happening.
+    pub(super) text: String,
+    /// For the undo form; none when it cannot be undone (any more).
+    pub(super) undo: Option<RegroupingId>,
+    /// Events done and to do, while it runs.
+    pub(super) progress: Option<(i64, i64)>,
+    /// The issue that was split off, or that this one was split off.
+    pub(super) other: Option<IssueId>,
+    /// When it began.
+    pub(super) at: OffsetDateTime,
+}
+
+/// The newest merges and splits of an issue.
+pub(super) async fn changes(web: &Web, issue: &Issue) -> Result<Vec<ChangeRow>, PageError> {
+    let found = regroup::of_issue(&web.pool, issue.project_id, issue.id, CHANGES_MAX).await?;
+    Ok(found.iter().map(|change| change_row(change, issue.id)).collect())
+}
+
+fn change_row(change: &Regrouping, own: IssueId) -> ChangeRow {
+    let what = match change.kind {
+        Kind::Merge if change.issue_id == Some(own) => format!("{} merged into this one", issues(change.issues.len())),
+        Kind::Merge => "Merged into another issue".to_owned(),
+        Kind::Unmerge => "A merge was undone".to_owned(),
+        Kind::Split if change.issue_id == Some(own) => "An issue was split off this one".to_owned(),
+        Kind::Split => "Split off another issue".to_owned(),
+        Kind::Regroup => "The project was regrouped".to_owned(),
+        Kind::Restore => "A regrouping was undone".to_owned(),
+    };
+    let text = if change.state == State::Undone { format!("{what}, and undone") } else { what };
+    let other = match change.kind {
+        Kind::Split if change.issue_id == Some(own) => change.issues.first().copied(),
+        Kind::Split => change.issue_id,
+        _ => None,
+    };
+    ChangeRow {
+        text,
+        undo: change.is_undoable().then_some(change.id),
+        progress: (change.state == State::Running).then_some((change.walked, change.total)),
+        other,
+        at: change.created_at,
+    }
+}
+
+fn issues(count: usize) -> String {
+    if count == 1 { "1 issue was".to_owned() } else { format!("{count} issues were") }
 }
 
 #[cfg(test)]

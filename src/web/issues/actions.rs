@@ -1,4 +1,5 @@
-//! Resolving, ignoring and reopening issues, by forms. The change itself is `store::lifecycle`.
+//! Resolving, ignoring and reopening issues, by forms. The change itself is `store::lifecycle`. Merging, which
+//! shares the form of the list, is in `regroupings`.
 
 use actix_web::{HttpResponse, web};
 use engine::ids::{IssueId, ProjectId};
@@ -9,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::web::Web;
 use crate::web::access::Action;
 use crate::web::error::PageError;
+use crate::web::regroupings;
 use crate::web::session::{Posted, local_path};
 use crate::web::shell::see_other;
 use crate::web::toast::{self, Toast};
@@ -54,14 +56,17 @@ impl Change {
     }
 }
 
-/// A form that changes issues: `do` is `resolve`, `reopen`, `ignore` or `ignore:SECONDS`; `id` may
+/// A form that changes issues: `do` is `resolve`, `reopen`, `ignore`, `ignore:SECONDS` or `merge`; `id` may
 /// stand there many times.
 pub(in crate::web) async fn post(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
     posted.viewer.must(Action::ChangeIssues)?;
     let fields = &posted.fields;
     let now = OffsetDateTime::now_utc();
-    let (change, signal) = read_change(fields.get("do"), now)?;
     let ids: Vec<IssueId> = fields.all("id").filter_map(|id| id.parse().ok()).take(lifecycle::BULK_MAX).collect();
+    if fields.get("do") == "merge" {
+        return regroupings::merge(&web, &posted, &ids, now).await;
+    }
+    let (change, signal) = read_change(fields.get("do"), now)?;
     let mut wanted: Vec<(ProjectId, IssueId)> = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(issues::BY_IDS_MAX) {
         let found = issues::by_ids(&web.pool, chunk).await?;

@@ -151,7 +151,9 @@ impl Reader {
         let now = OffsetDateTime::now_utc();
         let projects: BTreeSet<ProjectId> = changed.iter().map(|(id, _)| *id).collect();
         let projects: Vec<ProjectId> = projects.into_iter().collect();
-        let mut parts = self.issues(place, changed, now).await?;
+        let Some(mut parts) = self.issues(place, changed, now).await? else {
+            return Ok(Tick::resync(place));
+        };
         parts.extend(self.tails(place, &projects, now).await?);
         let (counts, all_counts) = self.counts(place, &projects, now).await?;
         let live = join(parts.iter().map(|part| &part.full).chain([&all_counts]));
@@ -160,14 +162,18 @@ impl Reader {
         Ok(Tick { live, list, parts, is_resync: false })
     }
 
+    /// None when one of the issues is gone, merged into another: pages that show it must look for themselves.
     async fn issues(
         &self,
         place: &str,
         changed: &[(ProjectId, IssueId)],
         now: OffsetDateTime,
-    ) -> Result<Vec<Part>, PageError> {
+    ) -> Result<Option<Vec<Part>>, PageError> {
         let ids: Vec<IssueId> = changed.iter().map(|(_, id)| *id).collect();
         let found = issues::by_ids(&self.pool, &ids).await?;
+        if found.len() < ids.len() {
+            return Ok(None);
+        }
         let window = minute_window(now);
         let buckets = counts::of_issues(&self.pool, changed, minutes(&window)).await?;
         let mut parts = Vec::with_capacity(found.len());
@@ -176,7 +182,7 @@ impl Reader {
             let counts = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
             parts.push(issue_part(place, issue, window, counts, now)?);
         }
-        Ok(parts)
+        Ok(Some(parts))
     }
 
     /// New lines of the tail, per project.
