@@ -47,6 +47,36 @@ fn main() {
             per_event(explain)
         );
     }
+    rules(&texts["total"]);
+}
+
+/// What a project's own rules cost: none, some, many; first such that no event knows, then such that
+/// touch frames of most events.
+fn rules(texts: &[String]) {
+    let parsed: Vec<Event<'_>> = texts.iter().map(|text| Event::from_json(text).unwrap()).collect();
+    println!("\n{:<20} {:>10} {:>14} {:>14}", "rules of a project", "group µs", "with a hit µs", "compile µs");
+    for count in [0, 20, 200] {
+        let unrelated = |i: usize| match i % 4 {
+            0 => format!("stack.function:acme_{i}::* -app\n"),
+            1 => format!("stack.module:com.acme.unit{i}.* stack.function:run* -group\n"),
+            2 => format!("path:**/acme-{i}/vendor/** -app\n"),
+            _ => format!("family:native package:/opt/acme{i}/** +app\n"),
+        };
+        let stack: String = (0..count).map(unrelated).collect();
+        let fingerprint: String =
+            (0..count).map(|i| format!("error.type:Acme{i}Error error.value:\"*acme {i}*\" -> acme-{i}\n")).collect();
+        let touching =
+            |i: usize| format!("stack.function:*{}* !app:yes -group\n", ["e", "a", "on", "get", "run"][i % 5]);
+        let hit = stack.clone() + &(0..count).map(touching).collect::<String>();
+        let compiled = time(|| drop(black_box(Rules::compile(&fingerprint, &stack))));
+        let mean = |stack: &str| {
+            let (rules, _) = Rules::compile(&fingerprint, stack).unwrap();
+            let seconds = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::group(event, &rules)))));
+            seconds * 1e6 / f64::from(ROUNDS) / texts.len() as f64
+        };
+        let compile = compiled * 1e6 / f64::from(ROUNDS);
+        println!("{:<20} {:>10.1} {:>14.1} {:>14.0}", count * 2, mean(&stack), mean(&hit), compile);
+    }
 }
 
 fn time(mut work: impl FnMut()) -> f64 {

@@ -69,17 +69,19 @@ pub struct Grouping {
 
 /// The keys of an event under the rules of its project. Linear in its size.
 #[must_use]
-pub fn group(event: &Event<'_>, _rules: &Rules) -> Grouping {
+pub fn group(event: &Event<'_>, rules: &Rules) -> Grouping {
     let mut keys = record::Hashing::default();
-    recipe::write(event, &mut keys);
-    Grouping { keys: keys.keys, title: None }
+    let fingerprint = fingerprint::of(event, rules);
+    recipe::write(event, rules, fingerprint.plan, &mut keys);
+    Grouping { keys: keys.keys, title: fingerprint.title }
 }
 
 /// What each key of an event is made of, and why each frame takes part or not. Slower than `group`,
 /// for keys that are new and for people who ask.
 #[must_use]
-pub fn explain(event: &Event<'_>, _rules: &Rules) -> Explanation {
+pub fn explain(event: &Event<'_>, rules: &Rules) -> Explanation {
     let mut explaining = record::Explaining::default();
-    recipe::write(event, &mut explaining);
-    explaining.finish(subject::notes(event))
+    let fingerprint = fingerprint::of(event, rules);
+    recipe::write(event, rules, fingerprint.plan, &mut explaining);
+    explaining.finish(fingerprint.rule, subject::notes(event, rules))
 }

@@ -113,3 +113,14 @@ pub const OTHER_BYTES_MAX: usize = 64 * 1024;
 pub const SOURCE_LINE_CHARS_MAX: usize = 256;
 /// Source lines kept on each side of a frame's own line.
 pub const SOURCE_LINES_MAX: usize = 20;
+
+/// Bytes of one text of rules: thousands of lines. The database has the same bound.
+pub const RULES_BYTES_MAX: usize = 256 * 1024;
+/// Rules of one text. The largest that people publish have about 300.
+pub const RULES_MAX: usize = 1000;
+/// Length of one line of rules.
+pub const RULE_LINE_CHARS_MAX: usize = 4096;
+/// Matchers of one rule.
+pub const RULE_MATCHERS_MAX: usize = 32;
+/// Actions of one rule.
+pub const RULE_ACTIONS_MAX: usize = 16;

@@ -158,7 +158,7 @@ fn first_line(text: &str) -> Option<&str> {
 }
 
 /// At most `chars` characters; what is cut ends in an ellipsis so that a reader sees it.
-fn cut(text: &str, chars: usize) -> String {
+pub(crate) fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
         Some(_) => text.chars().take(chars - 1).chain(['…']).collect(),

@@ -26,6 +26,8 @@ pub(super) enum Role {
     App,
     /// Somebody else's.
     Library,
+    /// Not the application's, but a rule of its project wants it in every key.
+    Wanted,
     /// Machinery that comes and goes with versions (schedulers, reflection, the SDK itself): never
     /// part of a key.
     Noise,

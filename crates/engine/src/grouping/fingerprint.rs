@@ -1,8 +1,11 @@
-//! Fingerprints that the client sends: literals, variables, and `{{ default }}`.
+//! Fingerprints, from a rule or from the client: literals, variables, and `{{ default }}`.
 
-use super::{message, subject};
-use crate::event::Event;
-use crate::title;
+use super::images::Images;
+use super::rules::syntax::Part;
+use super::rules::{RuleNote, RuledFingerprint, Rules};
+use super::{message, stack, subject};
+use crate::event::{Event, Exception, Stacktrace};
+use crate::{limits, title};
 
 /// What a fingerprint asks for.
 pub(super) enum Plan {
@@ -10,26 +13,67 @@ pub(super) enum Plan {
     Default,
     /// Only these parts.
     Replace(Vec<String>),
-    /// These parts and our own keys.
-    Extend(Vec<String>),
+    /// Our own keys between these parts.
+    Extend { before: Vec<String>, after: Vec<String> },
+}
+
+/// The fingerprint of an event, and what came with it.
+pub(super) struct Fingerprint {
+    pub(super) plan: Plan,
+    /// What a rule calls the event.
+    pub(super) title: Option<String>,
+    /// The rule that decided.
+    pub(super) rule: Option<RuleNote>,
+}
+
+/// The fingerprint of a project's rule, else the client's, else a built-in rule's.
+pub(super) fn of(event: &Event<'_>, rules: &Rules) -> Fingerprint {
+    let sent = sent(event);
+    let silent = matches!(sent, Plan::Default);
+    let Some(ruled) = ruled(event, rules, silent) else { return Fingerprint { plan: sent, title: None, rule: None } };
+    let parts = ruled.parts.iter().map(|part| match part {
+        Part::Text(text) => Some(literal(event, text)),
+        Part::Variable(name) if name == "default" => None,
+        Part::Variable(name) => Some(variable_value(event, name).unwrap_or_else(|| part.to_string())),
+    });
+    let title = ruled.title.map(|text| title::cut(&expand(event, text), limits::TITLE_CHARS_MAX));
+    Fingerprint { plan: plan(parts), title, rule: Some(ruled.note()) }
+}
+
+fn ruled<'r>(event: &Event<'_>, rules: &'r Rules, silent: bool) -> Option<RuledFingerprint<'r>> {
+    let platform = event.platform.or_empty();
+    let mut stacks: Vec<(&Stacktrace<'_>, Option<&Exception<'_>>)> =
+        event.exceptions.iter().filter_map(|x| Some((x.stacktrace.as_ref()?, Some(x)))).collect();
+    stacks.extend(subject::thread_stack(event).map(|stack| (stack, event.exceptions.last())));
+    rules.fingerprint(event, &stacks, silent, &|stack| stack::roles(stack, platform, &Images::of(event)))
 }
 
 /// Reads an event's fingerprint, or its forerunner, the checksum.
-pub(super) fn of(event: &Event<'_>) -> Plan {
-    let is_default = |part: &str| variable(part).is_some_and(|name| name == "default");
+fn sent(event: &Event<'_>) -> Plan {
     if event.fingerprint.is_empty() {
         return match event.checksum.trimmed() {
             Some(checksum) => Plan::Replace(vec![checksum.to_owned()]),
             None => Plan::Default,
         };
     }
-    let extends = event.fingerprint.iter().any(|part| is_default(part));
-    let parts: Vec<String> =
-        event.fingerprint.iter().filter(|part| !is_default(part)).map(|part| resolve(event, part)).collect();
-    match (extends, parts.is_empty()) {
+    let is_default = |part: &str| variable(part).is_some_and(|name| name == "default");
+    plan(event.fingerprint.iter().map(|part| if is_default(part) { None } else { Some(resolve(event, part)) }))
+}
+
+/// What parts ask for; `None` is the default. Naming it twice asks for nothing more.
+fn plan(parts: impl Iterator<Item = Option<String>>) -> Plan {
+    let (mut before, mut after, mut extends) = (Vec::new(), Vec::new(), false);
+    for part in parts {
+        match part {
+            None => extends = true,
+            Some(part) if extends => after.push(part),
+            Some(part) => before.push(part),
+        }
+    }
+    match (extends, before.is_empty() && after.is_empty()) {
         (_, true) => Plan::Default,
-        (true, false) => Plan::Extend(parts),
-        (false, false) => Plan::Replace(parts),
+        (true, false) => Plan::Extend { before, after },
+        (false, false) => Plan::Replace(before),
     }
 }
 
@@ -39,7 +83,15 @@ fn variable(part: &str) -> Option<&str> {
 }
 
 fn resolve(event: &Event<'_>, part: &str) -> String {
-    let Some(name) = variable(part) else { return literal(event, part) };
+    match variable(part) {
+        // Not a variable at all: as it is.
+        Some(name) => variable_value(event, name).unwrap_or_else(|| part.to_owned()),
+        None => literal(event, part),
+    }
+}
+
+/// The value of a variable; `None` when there is no such variable.
+fn variable_value(event: &Event<'_>, name: &str) -> Option<String> {
     let value = match name {
         "transaction" => event.transaction.trimmed().map(str::to_owned),
         "level" => event.level.trimmed().map(str::to_owned),
@@ -49,14 +101,33 @@ fn resolve(event: &Event<'_>, part: &str) -> String {
         "message" | "value" | "error.value" => text(event).map(message::template),
         _ => match name.strip_prefix("tags.") {
             Some(key) => event.tags.iter().find(|(tag, _)| tag == key).map(|(_, value)| value.clone().into_owned()),
-            None => match frame_variable(event, name) {
-                Some(known) => known,
-                // Not a variable at all: as it is.
-                None => return part.to_owned(),
-            },
+            None => frame_variable(event, name)?,
         },
     };
-    value.unwrap_or_else(|| format!("<no-{name}>"))
+    Some(value.unwrap_or_else(|| format!("<no-{name}>")))
+}
+
+/// A title with its variables filled in. People read it, so messages stand in it as they were sent.
+fn expand(event: &Event<'_>, text: &str) -> String {
+    let mut title = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let Some(end) = rest[start..].find("}}") else { break };
+        let (before, whole) = (&rest[..start], &rest[start..start + end + 2]);
+        title.push_str(before);
+        let name = variable(whole).unwrap_or_default();
+        let raw = match name {
+            "message" | "value" | "error.value" => "raw_value",
+            name => name,
+        };
+        match variable_value(event, raw) {
+            Some(value) => title.push_str(value.lines().next().unwrap_or_default()),
+            None => title.push_str(whole),
+        }
+        rest = &rest[start + end + 2..];
+    }
+    title.push_str(rest);
+    title
 }
 
 /// The outer option: whether there is such a variable; the inner one: whether it has a value.

@@ -8,6 +8,9 @@
 //! One pass from left to right; looking ahead (for a closing quote or bracket) draws on a budget,
 //! so hostile text costs linear time. No regular expression takes part.
 
+mod dates;
+mod values;
+
 use super::tokens;
 
 /// Bytes that are looked at; what follows is ignored.
@@ -34,6 +37,8 @@ pub(crate) fn masked(text: &str, own: Option<&str>) -> String {
         wild_end: None,
         after_number: false,
         code_next: false,
+        status_next: false,
+        in_values: false,
         budget: LOOKAHEAD_BYTES_MAX,
         own,
     };
@@ -62,6 +67,10 @@ struct Cleaner<'t> {
     after_number: bool,
     /// The last word announces a code: a short number behind it is kept.
     code_next: bool,
+    /// The last word announces an answer: the status of a failed request behind it is kept.
+    status_next: bool,
+    /// Inside the parentheses of an SQL `values (…)`: quoted words are values as well.
+    in_values: bool,
     budget: usize,
     own: Option<&'t str>,
 }
@@ -83,6 +92,10 @@ impl<'t> Cleaner<'t> {
     fn step(&mut self, at: usize) -> usize {
         let bytes = self.text.as_bytes();
         let byte = bytes[at];
+        if let Some(end) = self.long_value(at) {
+            return end;
+        }
+        let next = bytes.get(at + 1).copied();
         match byte {
             b' ' | b'\t' | b'\r' => {
                 self.space();
@@ -91,16 +104,140 @@ impl<'t> Cleaner<'t> {
             0x1b => self.escape(at),
             b'\'' | b'"' | b'`' => self.quote(at),
             b'[' | b'{' => self.bracket(at),
+            b'$' if next == Some(b'{') => at + 1,
+            b'<' => self.angle(at),
+            b'>' if self.wild_last() && self.out.ends_with("<*") => {
+                self.out.truncate(self.out.len() - 2);
+                self.wild_end = None;
+                self.wildcard();
+                at + 1
+            }
             b'%' => self.percent(at),
+            b'?' if self.is_placeholder(at) => {
+                self.wildcard();
+                at + 1
+            }
             b'/' if self.path_starts(at) => self.path(at),
-            b'~' if bytes.get(at + 1) == Some(&b'/') => self.path(at),
-            _ if is_atom(byte) => self.atom(at),
-            _ => {
-                let end = (at + 1..=bytes.len()).find(|&end| self.text.is_char_boundary(end)).unwrap_or(bytes.len());
-                self.punctuation(&self.text[at..end]);
-                end
+            b'\\' if next == Some(b'\\') && bytes.get(at + 2).is_some_and(|&b| is_atom(b)) => self.path(at),
+            b'~' if next == Some(b'/') => self.path(at),
+            b'+' if self.is_sign(at) => at + 1,
+            b'(' => self.parenthesis(at),
+            _ if is_atom(byte) && !self.is_foreign(at) => self.atom(at),
+            _ => self.other(at),
+        }
+    }
+
+    /// Dates, addresses, links and what else is longer than a word, where a word may begin.
+    fn long_value(&mut self, at: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let byte = bytes[at];
+        if at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || b"_$".contains(&bytes[at - 1])) {
+            return None;
+        }
+        let text = &self.text[at..];
+        let length = match byte {
+            b'+' | b'(' => values::phone(text),
+            b':' => values::colons(text),
+            _ if byte.is_ascii_alphanumeric() => {
+                let hex = byte.is_ascii_hexdigit();
+                dates::length(text)
+                    .or_else(|| hex.then(|| values::colons(text)).flatten())
+                    .or_else(|| values::email(text))
+                    .or_else(|| values::padded(text))
+                    .or_else(|| values::scheme(text).map(|_| self.path_length(at)))
+                    .or_else(|| values::relative_path(text))
+            }
+            _ => None,
+        }?;
+        self.wildcard();
+        self.after_number = false;
+        Some(at + length)
+    }
+
+    fn wild_last(&self) -> bool {
+        self.wild_end == Some(self.out.len())
+    }
+
+    /// Whether a character that is not ASCII is no letter: a quote, a dash, a picture.
+    fn is_foreign(&self, at: usize) -> bool {
+        let c = self.text[at..].chars().next().unwrap_or(' ');
+        !c.is_ascii() && !is_letter(c)
+    }
+
+    fn other(&mut self, at: usize) -> usize {
+        let c = self.text[at..].chars().next().unwrap_or(' ');
+        let closing = match c {
+            '“' | '„' => Some(['”', '“']),
+            '‘' | '‚' => Some(['’', '‘']),
+            '«' => Some(['»', '»']),
+            _ => None,
+        };
+        let start = at + c.len_utf8();
+        if let Some(closing) = closing {
+            let reach = head(&self.text[start..], QUOTED_BYTES_MAX.min(self.budget));
+            let found = reach.find(closing);
+            self.budget -= found.unwrap_or(reach.len());
+            if let Some(length) = found {
+                self.quoted(&self.text[start..start + length]);
+                let close = self.text[start + length..].chars().next().map_or(0, char::len_utf8);
+                return start + length + close;
             }
         }
+        if c == ')' {
+            self.in_values = false;
+        }
+        self.punctuation(&self.text[at..start]);
+        start
+    }
+
+    /// `(404)` is a status, `values ('ann')` a row.
+    fn parenthesis(&mut self, at: usize) -> usize {
+        let rest = &self.text[at + 1..];
+        let status = rest.get(..3).is_some_and(tokens::is_failed_status) && rest.as_bytes().get(3) == Some(&b')');
+        // `(2006, 'MySQL server has gone away')` is how a driver of Python prints an error.
+        let digits = rest.bytes().take(6).take_while(u8::is_ascii_digit).count();
+        let quote = [", '", ", \""].iter().any(|quote| rest[digits..].starts_with(quote));
+        let tuple = self.out.is_empty() && digits > 0 && quote;
+        let before = self.out.trim_end().as_bytes();
+        self.in_values |= before.len() >= 6 && before[before.len() - 6..].eq_ignore_ascii_case(b"values");
+        self.punctuation("(");
+        self.code_next |= tuple || status;
+        at + 1
+    }
+
+    /// `<Order object at 0x…>`, `<User id=17>`: the class stays.
+    fn angle(&mut self, at: usize) -> usize {
+        let rest = head(&self.text[at + 1..], QUOTED_BYTES_MAX.min(self.budget));
+        let name = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"._".contains(b)).count();
+        let named = name > 0 && rest.as_bytes().get(name) == Some(&b' ') && !rest.as_bytes()[0].is_ascii_digit();
+        let close = if named { rest.find('>') } else { None };
+        if named {
+            self.budget -= close.unwrap_or(rest.len());
+        }
+        self.punctuation("<");
+        match close.map(|close| (close, &rest[name..close])) {
+            Some((close, fields)) if fields.contains('=') || fields.contains(" at 0x") => {
+                self.out.push_str(&rest[..name]);
+                self.out.push(' ');
+                self.wildcard();
+                self.out.push('>');
+                at + 1 + close + 1
+            }
+            _ => at + 1,
+        }
+    }
+
+    /// `(?, ?)` in SQL.
+    fn is_placeholder(&self, at: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let opens = at > 0 && b"(, =".contains(&bytes[at - 1]);
+        opens && bytes.get(at + 1).is_none_or(|b| b" ,)".contains(b))
+    }
+
+    /// A plus in front of a number.
+    fn is_sign(&self, at: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && (at == 0 || b" =(,:".contains(&bytes[at - 1]))
     }
 
     fn space(&mut self) {
@@ -112,7 +249,9 @@ impl<'t> Cleaner<'t> {
     fn punctuation(&mut self, text: &str) {
         let quote = matches!(text, "“" | "”" | "‘" | "’" | "«" | "»");
         self.out.push_str(if quote { "'" } else { text });
-        self.code_next &= matches!(text, ":" | "=" | "#" | "(" | "[" | "-");
+        let joins = matches!(text, ":" | "=" | "#" | "(" | "[" | "-");
+        self.code_next &= joins || self.out.ends_with("HTTP/");
+        self.status_next &= joins;
         self.after_number = false;
     }
 
@@ -150,8 +289,19 @@ impl<'t> Cleaner<'t> {
             self.punctuation("'");
             return at + 1;
         };
-        let content = &self.text[at + 1..close];
-        if tokens::is_name(content) {
+        self.quoted(&self.text[at + 1..close]);
+        close + 1
+    }
+
+    fn quoted(&mut self, content: &'t str) {
+        let assigned = self.out.trim_end().ends_with('=') && !self.code_next;
+        if let Some(method) = values::request_method(content) {
+            self.out.push('\'');
+            self.out.push_str(method);
+            self.out.push(' ');
+            self.wildcard();
+            self.out.push('\'');
+        } else if tokens::is_name(content) && !assigned && !self.in_values {
             self.out.push('\'');
             self.name(content);
             self.out.push('\'');
@@ -160,7 +310,6 @@ impl<'t> Cleaner<'t> {
             self.wildcard();
         }
         self.after_number = false;
-        close + 1
     }
 
     fn closing_quote(&mut self, at: usize) -> Option<usize> {
@@ -187,14 +336,19 @@ impl<'t> Cleaner<'t> {
             // Cut off in the middle of a value: the rest belongs to it.
             (_, None) => self.budget > 0 && content.contains(['"', ':', ',']),
             (b'{', Some(_)) => true,
-            _ => content.contains(['"', '\'', ',']) || (!self.code_next && tokens::is_number(content)),
+            _ if content.is_empty() || content.contains(['"', '\'', ',']) => true,
+            _ => {
+                let whole = Some(content.len());
+                let number = !self.code_next && tokens::is_number(content);
+                number || values::colons(content) == whole || dates::length(content) == whole
+            }
         };
         if !value {
             self.punctuation(if open == b'[' { "[" } else { "{" });
             return at + 1;
         }
         self.wildcard();
-        self.after_number = false;
+        self.after_number = open == b'{';
         end.map_or(self.text.len(), |end| end + 1)
     }
 
@@ -228,7 +382,13 @@ impl<'t> Cleaner<'t> {
         let ends = rest.get(skip + 1).is_none_or(|b| !b.is_ascii_alphanumeric());
         if conversion && ends {
             self.wildcard();
+            // What is counted stands in the plural for one value and not for the next.
+            self.after_number = true;
             return at + 2 + skip;
+        }
+        let name = rest.iter().take(32).take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
+        if name > 1 && rest[name..].starts_with(b"%\\") {
+            return self.path(at);
         }
         self.punctuation("%");
         at + 1
@@ -241,23 +401,28 @@ impl<'t> Cleaner<'t> {
     }
 
     fn path(&mut self, at: usize) -> usize {
-        let bytes = &self.text.as_bytes()[at..];
-        let length = bytes.iter().position(|b| b" \t\"'`<>|()[]{},;".contains(b)).unwrap_or(bytes.len());
-        // A sentence's full stop or a colon behind the path is not part of it.
-        let trimmed = self.text[at..at + length].trim_end_matches(['.', ':', '!', '?']).len().max(1);
         self.wildcard();
         self.after_number = false;
-        at + trimmed
+        at + self.path_length(at)
+    }
+
+    fn path_length(&self, at: usize) -> usize {
+        let bytes = &self.text.as_bytes()[at..];
+        // Encoded data has a semicolon and a comma behind its kind.
+        let ends: &[u8] = if bytes.starts_with(b"data:") { b" \t\"'`<>|()[]{}" } else { b" \t\"'`<>|()[]{},;" };
+        let length = bytes.iter().position(|b| ends.contains(b)).unwrap_or(bytes.len());
+        // A sentence's full stop or a colon behind the path is not part of it.
+        self.text[at..at + length].trim_end_matches(['.', ':', '!', '?']).len().max(1)
     }
 
     /// A run of letters, digits and what joins them.
     fn atom(&mut self, at: usize) -> usize {
-        let bytes = &self.text.as_bytes()[at..];
-        let length = bytes.iter().position(|&b| !is_atom(b)).unwrap_or(bytes.len());
-        let atom = self.text[at..at + length].trim_end_matches(['.', '-']);
+        let rest = &self.text[at..];
+        let length = rest.find(|c: char| !is_letter(c)).unwrap_or(rest.len());
+        let atom = rest[..length].trim_end_matches(['.', '-']);
         if atom.is_empty() {
-            let dots = &self.text[at..at + length];
-            if dots.len() < 3 && bytes.get(length) == Some(&b'/') {
+            let dots = &rest[..length];
+            if dots.len() < 3 && rest.as_bytes().get(length) == Some(&b'/') {
                 return self.path(at);
             }
             self.punctuation(if dots.starts_with('.') { "." } else { "-" });
@@ -265,19 +430,21 @@ impl<'t> Cleaner<'t> {
         }
         let end = at + atom.len();
         let rest = &self.text[end..];
-        let drive = atom.len() == 1 && (rest.starts_with(":\\") || rest.starts_with(":/"));
-        if rest.starts_with("://") || drive {
+        if atom.len() == 1 && (rest.starts_with(":\\") || rest.starts_with(":/")) {
             return self.path(at);
         }
-        if let Some(domain) = rest.strip_prefix('@') {
-            let length = domain.bytes().position(|b| !is_atom(b)).unwrap_or(domain.len());
-            if domain[..length].trim_end_matches('.').contains('.') {
-                self.wildcard();
-                return end + 1 + domain[..length].trim_end_matches(['.', '-']).len();
-            }
-        }
         self.word(atom, rest);
-        end
+        // `1'234'567`
+        let bytes = rest.as_bytes();
+        let grouped = |at: usize| {
+            let digits = bytes.get(at + 1..at + 4).is_some_and(|digits| digits.iter().all(u8::is_ascii_digit));
+            bytes.get(at) == Some(&b'\'') && digits
+        };
+        let mut tail = 0;
+        while tokens::is_number(atom) && self.wild_last() && grouped(tail) {
+            tail += 4;
+        }
+        end + tail
     }
 
     fn word(&mut self, word: &'t str, rest: &str) {
@@ -290,17 +457,35 @@ impl<'t> Cleaner<'t> {
         let digits = word.bytes().any(|b| b.is_ascii_digit());
         if digits && !self.is_code(word, rest) && !tokens::is_word_with_digits(word) {
             self.wildcard();
-            self.after_number = word.as_bytes()[0].is_ascii_digit() || word.starts_with('-');
+            self.after_number = tokens::is_amount(word);
             return;
         }
-        if tokens::is_random(word) {
+        if self.is_value(word, rest) {
             self.wildcard();
             return;
         }
         let counted = self.after_number && self.wild_end == Some(self.out.trim_end().len());
         self.name(if counted { singular(word) } else { word });
         self.after_number = false;
-        self.code_next = tokens::announces_code(word);
+        // `error number 5`, `status is 404`
+        let passes = matches!(word, "number" | "no" | "is" | "of" | "was");
+        self.code_next = tokens::announces_code(word) || (self.code_next && passes);
+        self.status_next = tokens::announces_status(word) || (self.status_next && passes);
+    }
+
+    /// A word without digits that varies all the same.
+    fn is_value(&self, word: &str, rest: &str) -> bool {
+        let assigned = self.out.ends_with('=') && !self.code_next;
+        let nothing = matches!(word, "null" | "None" | "nil" | "NULL" | "undefined");
+        // `EUR 12.50`, `sha256:e3b0…`
+        let number_behind = rest.len() > 1 && rest.starts_with(' ') && rest.as_bytes()[1].is_ascii_digit();
+        let currency = matches!(word, "EUR" | "USD" | "GBP" | "CHF" | "JPY") && number_behind;
+        let hash = || rest.get(1..17).is_some_and(|hash| rest.starts_with(':') && tokens::is_hex(hash));
+        let digest = tokens::is_word_with_digits(word) && hash();
+        let identity = self.out.ends_with('@') && word.len() >= 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let host = !rest.starts_with('(') && values::is_host(word);
+        let random = tokens::is_random(word) || tokens::is_hex(word);
+        random || host || (assigned && nothing) || currency || digest || identity
     }
 
     fn name(&mut self, name: &str) {
@@ -316,13 +501,17 @@ impl<'t> Cleaner<'t> {
     /// Numbers that say which error it is: behind `status`, `errno` and the like, or an HTTP status
     /// in front of its text (`404 Not Found`).
     fn is_code(&self, word: &str, rest: &str) -> bool {
-        if self.code_next {
-            // Only SQLSTATE writes codes with letters.
-            let number = tokens::is_number(word.trim_start_matches('-'));
-            return word.len() <= 5 && (number || self.out.ends_with("SQLSTATE["));
+        if tokens::is_named_code(word) || tokens::is_hresult(word) {
+            return true;
         }
-        let status = word.len() == 3 && (word.starts_with('4') || word.starts_with('5')) && tokens::is_number(word);
-        status && rest.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| c.is_ascii_uppercase()))
+        if self.code_next {
+            // Only SQLSTATE writes codes with letters and without pattern.
+            let sqlstate = ["SQLSTATE[", "SQLSTATE ", "SQLSTATE: "].iter().any(|before| self.out.ends_with(before));
+            let protocol = word.len() <= 3 && self.out.ends_with("HTTP/");
+            return (sqlstate && word.len() == 5) || protocol || tokens::is_code(word);
+        }
+        let titled = || rest.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| c.is_ascii_uppercase()));
+        tokens::is_failed_status(word) && (self.status_next || titled())
     }
 }
 
@@ -332,6 +521,10 @@ fn singular(word: &str) -> &str {
 
 fn is_atom(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_.-$".contains(&byte)
+}
+
+fn is_letter(c: char) -> bool {
+    if c.is_ascii() { is_atom(c as u8) } else { c.is_alphanumeric() || "€£¥¢°".contains(c) }
 }
 
 #[cfg(test)]

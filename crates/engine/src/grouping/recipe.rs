@@ -4,28 +4,31 @@ use std::borrow::Cow;
 
 use super::images::Images;
 use super::record::Recorder;
+use super::rules::Rules;
 use super::stack::{Basis, CleanFrame, Stack};
 use super::subject::{self, CleanException, Subject};
 use super::{families, fingerprint, message, paths};
 use crate::event::{Csp, Event};
 
 /// Writes the keys of an event; at least one.
-pub(super) fn write(event: &Event<'_>, out: &mut impl Recorder) {
-    match fingerprint::of(event) {
-        fingerprint::Plan::Default => write_default(event, out),
+pub(super) fn write(event: &Event<'_>, rules: &Rules, plan: fingerprint::Plan, out: &mut impl Recorder) {
+    match plan {
+        fingerprint::Plan::Default => write_default(event, rules, out),
         fingerprint::Plan::Replace(parts) => {
             out.begin("v1:fingerprint", true);
             parts.iter().for_each(|part| out.part("fingerprint", part));
             out.end();
         }
-        fingerprint::Plan::Extend(parts) => write_default(event, &mut Extended { parts, out }),
+        fingerprint::Plan::Extend { before, after } => {
+            write_default(event, rules, &mut Extended { before, after, out });
+        }
     }
 }
 
 /// Why a key exists, for the explanation.
 pub(super) fn reason(variant: &str) -> Cow<'static, str> {
     Cow::Borrowed(match variant {
-        "v1:fingerprint" => "the client chose the fingerprint",
+        "v1:fingerprint" => "the client or a rule chose the fingerprint",
         "v1:app" => "frames of the application",
         "v1:stack" => "no frame is the application's, so all frames but machinery",
         "v1:line" => "the statement instead of the message: a reworded message stays in its issue",
@@ -42,12 +45,12 @@ pub(super) fn reason(variant: &str) -> Cow<'static, str> {
     })
 }
 
-fn write_default(event: &Event<'_>, out: &mut impl Recorder) {
+fn write_default(event: &Event<'_>, rules: &Rules, out: &mut impl Recorder) {
     if let Some(csp) = &event.csp {
         return write_csp(csp, out);
     }
     let images = Images::of(event);
-    match Subject::of(event, &images) {
+    match Subject::of(event, &images, rules) {
         Subject::Exceptions(exceptions) => write_exceptions(event, &exceptions, out),
         Subject::Message(template) => {
             out.begin("v1:message", true);
@@ -364,16 +367,17 @@ fn write_nothing(event: &Event<'_>, out: &mut impl Recorder) {
     out.end();
 }
 
-/// Puts the client's own parts in front of every key.
+/// Puts parts of a fingerprint around every key, which stands where `{{ default }}` stood.
 struct Extended<'r, R> {
-    parts: Vec<String>,
+    before: Vec<String>,
+    after: Vec<String>,
     out: &'r mut R,
 }
 
 impl<R: Recorder> Recorder for Extended<'_, R> {
     fn begin(&mut self, variant: &'static str, owns: bool) {
         self.out.begin(variant, owns);
-        self.parts.iter().for_each(|part| self.out.part("fingerprint", part));
+        self.before.iter().for_each(|part| self.out.part("fingerprint", part));
     }
 
     fn part(&mut self, name: &'static str, value: &str) {
@@ -381,6 +385,7 @@ impl<R: Recorder> Recorder for Extended<'_, R> {
     }
 
     fn end(&mut self) {
+        self.after.iter().for_each(|part| self.out.part("fingerprint", part));
         self.out.end();
     }
 }

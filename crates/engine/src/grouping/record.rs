@@ -81,7 +81,7 @@ impl Recorder for Explaining {
 }
 
 impl Explaining {
-    pub(super) fn finish(self, notes: Vec<super::subject::Note>) -> Explanation {
+    pub(super) fn finish(self, rule: Option<super::rules::RuleNote>, notes: Vec<super::subject::Note>) -> Explanation {
         let keys = self.hashing.keys.iter().zip(self.parts);
         let keys = keys.map(|(key, parts)| KeyExplanation {
             hash: hex::encode(key.hash),
@@ -90,7 +90,7 @@ impl Explaining {
             why: super::recipe::reason(key.variant),
             parts,
         });
-        Explanation { version: VERSION, keys: keys.collect(), read: notes }
+        Explanation { version: VERSION, rule, keys: keys.collect(), read: notes }
     }
 }
 
@@ -98,6 +98,9 @@ impl Explaining {
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     version: &'static str,
+    /// The fingerprint rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<super::rules::RuleNote>,
     keys: Vec<KeyExplanation>,
     /// What was read: exceptions, messages and stacks, with a reason per frame.
     read: Vec<super::subject::Note>,
@@ -109,7 +112,11 @@ impl Explanation {
     pub fn of_key(&self, hash: [u8; 16]) -> serde_json::Value {
         let hash = hex::encode(hash);
         let key = self.keys.iter().find(|key| key.hash == hash);
-        serde_json::json!({ "version": self.version, "key": key, "read": self.read })
+        let mut json = serde_json::json!({ "version": self.version, "key": key, "read": self.read });
+        if let Some(rule) = &self.rule {
+            json["rule"] = serde_json::json!(rule);
+        }
+        json
     }
 }
 

@@ -9,7 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::clean::{self, Cleaner, Role};
 use super::images::Images;
 use super::message;
-use crate::event::{Frame, Stacktrace};
+use super::rules::Rules;
+use crate::event::{Exception, Frame, Stacktrace};
 use crate::limits;
 
 /// Longest cycle of calls that is recognised: `a` calls `b` calls `c` calls `d` calls `a`.
@@ -64,12 +65,18 @@ pub(super) struct CleanFrame<'e> {
 }
 
 impl<'e> Stack<'e> {
-    /// Reduces a stack; `None` when no frame of it can be named.
-    pub(super) fn of(stack: &'e Stacktrace<'_>, platform: &str, images: &Images<'e>) -> Option<Self> {
-        let roles: Vec<Role> = stack.frames.iter().map(|frame| ruling(frame, platform, images).0).collect();
+    /// Reduces a stack; `None` when no frame of it can be named, or a rule leaves it out.
+    pub(super) fn of(
+        stack: &'e Stacktrace<'_>,
+        exception: Option<&Exception<'_>>,
+        platform: &str,
+        (images, rules): (&Images<'e>, &Rules),
+    ) -> Option<Self> {
+        let mut roles = roles(stack, platform, images);
+        let bounds = rules.judge(stack, exception, platform, &mut roles);
         let basis = if roles.contains(&Role::App) { Basis::App } else { Basis::All };
         let kept = |role: Role| match basis {
-            Basis::App => role == Role::App,
+            Basis::App => matches!(role, Role::App | Role::Wanted),
             Basis::All => role != Role::Noise,
         };
         let raised_here = roles.iter().rev().find(|role| **role != Role::Noise).is_some_and(|role| kept(*role));
@@ -81,6 +88,10 @@ impl<'e> Stack<'e> {
             frames.push(clean);
         }
         let recursion = fold(&mut frames);
+        let excess = bounds.excess(frames.len())?;
+        frames.drain(..excess);
+        let recursion = recursion
+            .and_then(|Recursion { start, period }| Some(Recursion { start: start.checked_sub(excess)?, period }));
         let said = frames.iter().any(|frame| !frame.place.is_empty() || !frame.function.is_empty());
         said.then_some(Self { frames, basis, raised_here, unresolved, recursion })
     }
@@ -121,6 +132,11 @@ impl<'e> CleanFrame<'e> {
         let context = line.filter(|line| line.len() >= CONTEXT_BYTES_MIN);
         Some(Self { place, function, line, context, volatile, identity: hasher.finish() })
     }
+}
+
+/// Whose each frame is, before any rule.
+pub(super) fn roles(stack: &Stacktrace<'_>, platform: &str, images: &Images) -> Vec<Role> {
+    stack.frames.iter().map(|frame| ruling(frame, platform, images).0).collect()
 }
 
 fn cleaner(frame: &Frame<'_>, platform: &str) -> &'static Cleaner {
@@ -176,25 +192,51 @@ pub(super) struct FrameNote {
     place: String,
     function: String,
     contributes: bool,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 /// Every frame of a stack with the reason why it contributes or not. Only for explanations.
-pub(super) fn notes<'e>(stack: &'e Stacktrace<'_>, platform: &str, images: &Images<'e>) -> Vec<FrameNote> {
-    let rulings: Vec<_> = stack.frames.iter().map(|frame| ruling(frame, platform, images)).collect();
-    let ours = rulings.iter().any(|(role, _)| *role == Role::App);
-    let note = |(frame, (role, why)): (&'e Frame<'_>, &(Role, &'static str))| {
+pub(super) fn notes<'e>(
+    stack: &'e Stacktrace<'_>,
+    exception: Option<&Exception<'_>>,
+    platform: &str,
+    (images, rules): (&Images<'e>, &Rules),
+) -> Vec<FrameNote> {
+    let mut roles = roles(stack, platform, images);
+    let (bounds, reasons) = rules.judge_and_tell(stack, exception, platform, &mut roles);
+    let ours = roles.contains(&Role::App);
+    let counts = |role: Role| match role {
+        Role::App | Role::Wanted => true,
+        Role::Library => !ours,
+        Role::Noise => false,
+    };
+    // Recursion is folded before frames are counted, which this does not repeat: near the bound, a frame
+    // of a recursion may be told to count.
+    let count = roles.iter().filter(|role| counts(**role)).count();
+    let mut excess = bounds.excess(count).unwrap_or(count);
+    let mut bounded: Vec<bool> = Vec::with_capacity(roles.len());
+    for role in &roles {
+        let beyond = excess > 0 && counts(*role);
+        excess -= usize::from(beyond);
+        bounded.push(beyond);
+    }
+    let note = |at: usize| {
+        let frame = &stack.frames[at];
         let clean = CleanFrame::of(frame, platform, images);
-        let contributes = clean.is_some() && (*role == Role::App || (!ours && *role == Role::Library));
+        let contributes = clean.is_some() && counts(roles[at]) && !bounded[at];
+        let why = match &reasons[at] {
+            _ if bounded[at] => Cow::Owned(bounds.reason(count)),
+            Some(reason) => Cow::Owned(reason.clone()),
+            None => Cow::Borrowed(ruling(frame, platform, images).1),
+        };
         FrameNote {
             place: clean.as_ref().map(|frame| shown(&frame.place)).unwrap_or_default(),
             function: clean.as_ref().map(|frame| shown(&frame.function)).unwrap_or_default(),
             contributes,
-            why: if clean.is_none() { "has no name" } else { why },
+            why: if clean.is_none() { Cow::Borrowed("has no name") } else { why },
         }
     };
-    let skipped = rulings.len().saturating_sub(NOTES_MAX);
-    stack.frames.iter().zip(&rulings).skip(skipped).map(note).collect()
+    (roles.len().saturating_sub(NOTES_MAX)..roles.len()).map(note).collect()
 }
 
 fn shown(name: &str) -> String {

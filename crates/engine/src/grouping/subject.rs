@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::images::Images;
+use super::rules::Rules;
 use super::stack::{self, Basis, Stack};
 use super::{families, message, paths, tokens, wordings};
 use crate::event::{Event, Exception, Stacktrace};
@@ -40,15 +41,15 @@ pub(super) struct CleanException<'e> {
 }
 
 impl<'e> Subject<'e> {
-    pub(super) fn of(event: &'e Event<'_>, images: &Images<'e>) -> Self {
+    pub(super) fn of(event: &'e Event<'_>, images: &Images<'e>, rules: &Rules) -> Self {
         let platform = event.platform.or_empty();
         if !event.exceptions.is_empty() {
             let mut exceptions: Vec<_> =
-                members(event).map(|exception| CleanException::of(exception, platform, images)).collect();
+                members(event).map(|exception| CleanException::of(exception, platform, (images, rules))).collect();
             if event.exceptions.iter().any(is_group) {
                 order_group(&mut exceptions);
             }
-            lend_stack(event, &mut exceptions, images);
+            lend_stack(event, &mut exceptions, (images, rules));
             if exceptions.iter().any(CleanException::says_something) {
                 return Self::Exceptions(exceptions);
             }
@@ -57,7 +58,7 @@ impl<'e> Subject<'e> {
         if template.bytes().any(|b| b.is_ascii_alphanumeric() || b >= 0x80) {
             return Self::Message(template);
         }
-        match thread_stack(event).and_then(|stack| Stack::of(stack, platform, images)) {
+        match thread_stack(event).and_then(|stack| Stack::of(stack, None, platform, (images, rules))) {
             Some(stack) => Self::Stack(stack),
             None if !template.is_empty() => Self::Message(template),
             None => Self::Nothing,
@@ -66,13 +67,14 @@ impl<'e> Subject<'e> {
 }
 
 impl<'e> CleanException<'e> {
-    fn of(exception: &'e Exception<'_>, platform: &str, images: &Images<'e>) -> Self {
+    fn of(exception: &'e Exception<'_>, platform: &str, context: (&Images<'e>, &Rules)) -> Self {
         let value = exception.value.trimmed().unwrap_or_default();
         let ty = class(exception.ty.trimmed().unwrap_or_default());
         let value =
             if matches!(platform, "javascript" | "node") { wordings::canonical(value) } else { Cow::Borrowed(value) };
         let generic = families::is_generic_type(&ty);
-        let stack = exception.stacktrace.as_ref().and_then(|stack| Stack::of(stack, platform, images));
+        let stack = exception.stacktrace.as_ref();
+        let stack = stack.and_then(|stack| Stack::of(stack, Some(exception), platform, context));
         Self { ty, template: message::template(&value), value, generic, in_group: false, stack }
     }
 
@@ -118,11 +120,12 @@ fn order_group(exceptions: &mut Vec<CleanException<'_>>) {
 }
 
 /// An exception without a stack of its own borrows the one of its thread.
-fn lend_stack<'e>(event: &'e Event<'_>, exceptions: &mut [CleanException<'e>], images: &Images<'e>) {
+fn lend_stack<'e>(event: &'e Event<'_>, exceptions: &mut [CleanException<'e>], context: (&Images<'e>, &Rules)) {
     if exceptions.iter().any(|exception| exception.stack.is_some()) {
         return;
     }
-    let stack = thread_stack(event).and_then(|stack| Stack::of(stack, event.platform.or_empty(), images));
+    let (exception, platform) = (event.exceptions.last(), event.platform.or_empty());
+    let stack = thread_stack(event).and_then(|stack| Stack::of(stack, exception, platform, context));
     // A stack taken where the error was reported is worth something only if it shows our code.
     if let (Some(stack), Some(last)) = (stack.filter(|stack| stack.basis == Basis::App), exceptions.last_mut()) {
         last.stack = Some(stack);
@@ -130,7 +133,7 @@ fn lend_stack<'e>(event: &'e Event<'_>, exceptions: &mut [CleanException<'e>], i
 }
 
 /// The stack of the thread that crashed, else of the one that reported, else of the only one.
-fn thread_stack<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Stacktrace<'a>> {
+pub(super) fn thread_stack<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Stacktrace<'a>> {
     let filled = |stack: &&Stacktrace<'_>| !stack.frames.is_empty();
     if let Some(stack) = event.stacktrace.as_ref().filter(filled) {
         return Some(stack);
@@ -169,11 +172,11 @@ pub(super) struct Note {
 }
 
 /// Everything that was read, with the reason for what was made of it.
-pub(super) fn notes<'e>(event: &'e Event<'_>) -> Vec<Note> {
+pub(super) fn notes<'e>(event: &'e Event<'_>, rules: &Rules) -> Vec<Note> {
     let images = Images::of(event);
     let platform = event.platform.or_empty();
-    let frames = |stack: Option<&'e Stacktrace<'_>>| {
-        stack.map(|stack| stack::notes(stack, platform, &images)).unwrap_or_default()
+    let frames = |stack: Option<&'e Stacktrace<'_>>, exception: Option<&Exception<'_>>| {
+        stack.map(|stack| stack::notes(stack, exception, platform, (&images, rules))).unwrap_or_default()
     };
     let mut notes: Vec<Note> = event
         .exceptions
@@ -183,7 +186,7 @@ pub(super) fn notes<'e>(event: &'e Event<'_>) -> Vec<Note> {
             name: message::head(exception.ty.or_empty(), limits::NAME_CHARS_MAX).to_owned(),
             template: message::template(exception.value.or_empty()),
             why: exception_reason(exception),
-            frames: frames(exception.stacktrace.as_ref()),
+            frames: frames(exception.stacktrace.as_ref(), Some(exception)),
         })
         .collect();
     if event.message.is_some() {
@@ -203,7 +206,7 @@ pub(super) fn notes<'e>(event: &'e Event<'_>) -> Vec<Note> {
             name: String::new(),
             template: String::new(),
             why,
-            frames: frames(Some(stack)),
+            frames: frames(Some(stack), event.exceptions.last()),
         });
     }
     notes
