@@ -36,6 +36,7 @@ pub mod rules;
 mod stack;
 mod subject;
 mod tokens;
+mod volatile;
 mod wordings;
 
 use crate::event::Event;

@@ -4,7 +4,9 @@
 //! runtimes. A cleaner never looks at lines, columns or addresses. To add a platform, write its
 //! three functions and add a row.
 
+mod dart;
 mod dotnet;
+mod elixir;
 mod go;
 mod java;
 mod javascript;
@@ -31,6 +33,8 @@ pub(super) enum Role {
     /// Machinery that comes and goes with versions (schedulers, reflection, the SDK itself): never
     /// part of a key.
     Noise,
+    /// The frame that raises: a kind of noise, and so is everything newer, which only handles.
+    Raise,
 }
 
 /// A role and the reason for it, as the explanation shows it.
@@ -73,7 +77,7 @@ const JAVA: Cleaner = Cleaner {
     minified: false,
 };
 const PHP: Cleaner =
-    Cleaner { certain: php::certain, guess: php::guess, function: php::function, place: other::place, minified: false };
+    Cleaner { certain: php::certain, guess: php::guess, function: php::function, place: php::place, minified: false };
 const RUBY: Cleaner = Cleaner {
     certain: ruby::certain,
     guess: ruby::guess,
@@ -97,6 +101,20 @@ const NATIVE: Cleaner = Cleaner {
     place: native::place,
     minified: false,
 };
+const DART: Cleaner = Cleaner {
+    certain: dart::certain,
+    guess: dart::guess,
+    function: dart::function,
+    place: dart::place,
+    minified: false,
+};
+const ELIXIR: Cleaner = Cleaner {
+    certain: elixir::certain,
+    guess: elixir::guess,
+    function: elixir::function,
+    place: elixir::place,
+    minified: false,
+};
 const OTHER: Cleaner = Cleaner {
     certain: other::certain,
     guess: other::guess,
@@ -117,6 +135,8 @@ pub(super) fn cleaner(platform: &str) -> &'static Cleaner {
         "go" => &GO,
         "csharp" | "fsharp" | "dotnet" => &DOTNET,
         "native" | "c" | "cocoa" | "objc" | "rust" | "swift" => &NATIVE,
+        "dart" | "flutter" => &DART,
+        "elixir" | "erlang" => &ELIXIR,
         _ => &OTHER,
     }
 }
@@ -137,6 +157,9 @@ const APP: Ruling = (Role::App, "in app by its name and path");
 const LIBRARY: Ruling = (Role::Library, "library by its name or path");
 const RUNTIME: Ruling = (Role::Library, "part of the language runtime");
 const MACHINERY: Ruling = (Role::Noise, "machinery whose frames come and go with versions");
+const RAISE: Ruling = (Role::Raise, "raises: whatever was wrong is below");
+/// A frame on top of the one that raises.
+pub(super) const HANDLER: Ruling = (Role::Noise, "handles what was raised below");
 const SDK: Ruling = (Role::Noise, "frame of the SDK itself");
 
 /// Bytes of a name that are looked at. Templates of C++ reach thousands; nobody can tell names apart
@@ -168,9 +191,15 @@ fn has_any(text: &str, needles: &[&str]) -> bool {
     needles.iter().any(|needle| text.contains(needle))
 }
 
-/// Whether a path has one of the folders, which are written with slashes.
+/// Whether a path has one of the folders, which are written with slashes. One that begins with a
+/// slash may also begin the path.
 fn lies_in(path: &str, folders: &[&str]) -> bool {
-    if path.contains('\\') { has_any(&path.replace('\\', "/"), folders) } else { has_any(path, folders) }
+    let lies = |path: &str| {
+        folders
+            .iter()
+            .any(|folder| path.contains(folder) || folder.strip_prefix('/').is_some_and(|f| path.starts_with(f)))
+    };
+    if path.contains('\\') { lies(&path.replace('\\', "/")) } else { lies(path) }
 }
 
 fn starts_with_any(text: &str, prefixes: &[&str]) -> bool {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::tokens;
+use super::{tokens, volatile};
 
 /// Folders that say nothing: roots of deployments and sources.
 const EMPTY_FOLDERS: &[&str] = &[
@@ -55,13 +55,20 @@ const EMPTY_FOLDERS: &[&str] = &[
     "immutable",
 ];
 
+/// What React Native calls the one file of an application, on each system.
+const BUNDLES: &[&str] = &["main.jsbundle", "index.android.bundle", "index.ios.bundle", "index.bundle", "main.bundle"];
+
 /// `folder/name` of a path or URL; the name alone when the folder says nothing.
 pub(super) fn short(path: &str) -> Cow<'_, str> {
     let path = path.split(['?', '#']).next().unwrap_or(path);
     // What stands before the first slash of a URL is the host.
     let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or(rest, |at| &rest[at..]));
     let mut parts = path.rsplit(['/', '\\']).filter(|part| !part.is_empty());
-    let name = stem(parts.next().unwrap_or(path));
+    let file = parts.next().unwrap_or(path);
+    if BUNDLES.contains(&file) {
+        return Cow::Borrowed("bundle");
+    }
+    let name = stem(file);
     match folder(parts.next()) {
         Some(folder) if !name.is_empty() => Cow::Owned(format!("{folder}/{name}")),
         Some(folder) => folder,
@@ -78,7 +85,8 @@ pub(super) fn base(path: &str) -> Cow<'_, str> {
 fn folder(part: Option<&str>) -> Option<Cow<'_, str>> {
     let part = part?;
     let drive = part.len() == 2 && part.ends_with(':');
-    if drive || EMPTY_FOLDERS.iter().any(|empty| empty.eq_ignore_ascii_case(part)) {
+    if drive || volatile::is_volatile_folder(part) || EMPTY_FOLDERS.iter().any(|empty| empty.eq_ignore_ascii_case(part))
+    {
         return None;
     }
     Some(without_volatile(part)).filter(|folder| !folder.is_empty())
@@ -108,12 +116,12 @@ pub(super) fn without_volatile(name: &str) -> Cow<'_, str> {
     let parts = || name.split(JOINTS);
     let last = parts().count() - 1;
     let alone = last == 0;
-    if !parts().enumerate().any(|(i, part)| tokens::is_volatile_part(part, i == last && !alone)) {
+    if !parts().enumerate().any(|(i, part)| volatile::is_volatile_part(part, i == last && !alone)) {
         return Cow::Borrowed(name);
     }
     let mut kept = String::with_capacity(name.len());
     for (i, part) in parts().enumerate() {
-        if !part.is_empty() && !tokens::is_volatile_part(part, i == last && !alone) {
+        if !part.is_empty() && !volatile::is_volatile_part(part, i == last && !alone) {
             if !kept.is_empty() {
                 kept.push('-');
             }

@@ -77,9 +77,10 @@ impl<'e> Stack<'e> {
         let basis = if roles.contains(&Role::App) { Basis::App } else { Basis::All };
         let kept = |role: Role| match basis {
             Basis::App => matches!(role, Role::App | Role::Wanted),
-            Basis::All => role != Role::Noise,
+            Basis::All => !matches!(role, Role::Noise | Role::Raise),
         };
-        let raised_here = roles.iter().rev().find(|role| **role != Role::Noise).is_some_and(|role| kept(*role));
+        let counts = |role: &&Role| !matches!(role, Role::Noise | Role::Raise);
+        let raised_here = roles.iter().rev().find(counts).is_some_and(|role| kept(*role));
         let mut unresolved = false;
         let mut frames = Vec::with_capacity(roles.len());
         for (frame, _) in stack.frames.iter().zip(&roles).filter(|(_, role)| kept(**role)) {
@@ -101,7 +102,7 @@ impl<'e> Stack<'e> {
     pub(super) fn turn(&self) -> Option<Vec<&CleanFrame<'e>>> {
         let Recursion { start, period } = self.recursion?;
         let mut turn: Vec<_> = self.frames[start..start + period].iter().collect();
-        let first = (0..period).min_by_key(|&i| turn[i].identity).unwrap_or(0);
+        let first = (0..period).min_by_key(|&i| (&turn[i].place, &turn[i].function)).unwrap_or(0);
         turn.rotate_left(first);
         Some(turn)
     }
@@ -136,11 +137,24 @@ impl<'e> CleanFrame<'e> {
 
 /// Whose each frame is, before any rule.
 pub(super) fn roles(stack: &Stacktrace<'_>, platform: &str, images: &Images) -> Vec<Role> {
-    stack.frames.iter().map(|frame| ruling(frame, platform, images).0).collect()
+    rulings(stack, platform, images).into_iter().map(|(role, _)| role).collect()
 }
 
 fn cleaner(frame: &Frame<'_>, platform: &str) -> &'static Cleaner {
     clean::cleaner(frame.platform.trimmed().unwrap_or(platform))
+}
+
+/// Whose frame each is. On top of the one that raises only handlers stand: of signals, of panics.
+fn rulings(stack: &Stacktrace<'_>, platform: &str, images: &Images) -> Vec<clean::Ruling> {
+    let mut rulings: Vec<_> = stack.frames.iter().map(|frame| ruling(frame, platform, images)).collect();
+    if let Some(raise) = rulings.iter().position(|(role, _)| *role == Role::Raise)
+        // A stack that shows nothing below was cut there, or is that of the handler itself.
+        && rulings[..raise].iter().any(|(role, _)| *role == Role::App)
+    {
+        let above = rulings[raise + 1..].iter_mut().filter(|(role, _)| matches!(role, Role::App | Role::Library));
+        above.for_each(|ruling| *ruling = clean::HANDLER);
+    }
+    rulings
 }
 
 /// Whose frame it is; one without names is judged by the image it lies in.
@@ -202,13 +216,14 @@ pub(super) fn notes<'e>(
     platform: &str,
     (images, rules): (&Images<'e>, &Rules),
 ) -> Vec<FrameNote> {
-    let mut roles = roles(stack, platform, images);
+    let rulings = rulings(stack, platform, images);
+    let mut roles: Vec<Role> = rulings.iter().map(|(role, _)| *role).collect();
     let (bounds, reasons) = rules.judge_and_tell(stack, exception, platform, &mut roles);
     let ours = roles.contains(&Role::App);
     let counts = |role: Role| match role {
         Role::App | Role::Wanted => true,
         Role::Library => !ours,
-        Role::Noise => false,
+        Role::Noise | Role::Raise => false,
     };
     // Recursion is folded before frames are counted, which this does not repeat: near the bound, a frame
     // of a recursion may be told to count.
@@ -227,7 +242,7 @@ pub(super) fn notes<'e>(
         let why = match &reasons[at] {
             _ if bounded[at] => Cow::Owned(bounds.reason(count)),
             Some(reason) => Cow::Owned(reason.clone()),
-            None => Cow::Borrowed(ruling(frame, platform, images).1),
+            None => Cow::Borrowed(rulings[at].1),
         };
         FrameNote {
             place: clean.as_ref().map(|frame| shown(&frame.place)).unwrap_or_default(),
@@ -256,7 +271,6 @@ mod tests {
                 line: None,
                 context: None,
                 volatile: false,
-                // Letters rank by their place in the alphabet.
                 identity: u64::from(u32::from(c)),
             })
             .collect();

@@ -1,48 +1,119 @@
-//! .NET: state machines and display classes back to the methods they were made from.
+//! .NET: state machines, display classes and local functions back to the methods they were made from.
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, Ruling, SDK, cow, file, module, name, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, Ruling, SDK, file, module, name, starts_with_any};
 use crate::event::Frame;
 
+/// How an awaited call differs from a plain one.
+const ASYNC_MACHINERY: &[&str] = &[
+    "System.Runtime.CompilerServices.",
+    "System.Runtime.ExceptionServices.",
+    "System.Threading.ExecutionContext",
+    "System.Threading.Tasks.",
+    "System.Threading.ThreadPool",
+    "System.Threading.PortableThreadPool",
+    "Cysharp.Threading.Tasks.",
+];
+
+const LIBRARY_PACKAGES: &[&str] = &[
+    "AutoMapper.",
+    "Castle.",
+    "Dapper.",
+    "FSharp.",
+    "FluentValidation.",
+    "Grpc.",
+    "Hangfire.",
+    "MassTransit.",
+    "MediatR.",
+    "Microsoft.",
+    "Mono.",
+    "MySql.",
+    "NHibernate.",
+    "NLog.",
+    "NUnit.",
+    "Newtonsoft.",
+    "Npgsql.",
+    "Polly.",
+    "Quartz.",
+    "RabbitMQ.",
+    "Serilog.",
+    "StackExchange.",
+    "System.",
+    "UnityEditor.",
+    "UnityEngine.",
+    "Windows.",
+    "Xamarin.",
+    "Xunit.",
+    "log4net.",
+];
+
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
-    frame.module.or_empty().starts_with("Sentry.").then_some(SDK)
+    let module = frame.module.or_empty();
+    if module.starts_with("Sentry.") {
+        return Some(SDK);
+    }
+    starts_with_any(module, ASYNC_MACHINERY).then_some(MACHINERY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
-    let library =
-        starts_with_any(frame.module.or_empty(), &["System.", "Microsoft.", "UnityEngine.", "Npgsql.", "Newtonsoft."]);
-    if library { LIBRARY } else { APP }
+    if starts_with_any(frame.module.or_empty(), LIBRARY_PACKAGES) { LIBRARY } else { APP }
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     let name = name(frame);
     // `async Task<IActionResult> Cart.Add(string sku)`, `decimal Price.Lookup(string sku)+(Row r) => { }`
     let signature = name.split('(').next().unwrap_or(name).trim();
-    let method = signature.rsplit(' ').next().unwrap_or(signature);
-    let method = method.split('`').next().unwrap_or(method);
+    let method = without_type_arguments(signature);
+    let method = method.rsplit(' ').next().unwrap_or(method);
+    let method = method.split(['`', '[']).next().unwrap_or(method);
     let method = method.rsplit(['.', '+']).next().unwrap_or(method);
-    match (method, marked(frame.module.or_empty())) {
-        // `Outer+<Invoke>d__13` runs the method `Invoke`.
-        ("MoveNext", Some(original)) => Cow::Borrowed(original),
-        // `<Lookup>b__1` is a lambda of `Lookup`.
-        _ => marked(method).map_or_else(|| cow(name, method), Cow::Borrowed),
+    let method = without_hash(method);
+    // `Outer+<Invoke>d__13` runs the method `Invoke`, `Prices+total@42` the function `total`.
+    if matches!(method, "MoveNext" | "Invoke" | "GenerateNext") {
+        let made_from = frame.module.or_empty().rsplit_once('+').map(|(_, class)| class);
+        if let Some(original) = made_from.and_then(|class| marked(class).or_else(|| closure(class))) {
+            return Cow::Borrowed(original);
+        }
     }
+    // `<Lookup>b__1` is a lambda of `Lookup`, `<Lookup>g__Row|3_0` a function in it.
+    Cow::Borrowed(marked(method).unwrap_or(method))
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    match module(frame) {
-        Some(module) => {
-            let module = module.split('`').next().unwrap_or(module);
-            match module.split_once("+<") {
-                None => Cow::Borrowed(module),
-                Some((class, made)) => match made_up(made) {
-                    "" => Cow::Borrowed(class),
-                    rest => Cow::Owned(format!("{class}{rest}")),
-                },
-            }
-        }
-        None => file(frame),
+    let Some(module) = module(frame) else { return file(frame) };
+    let module = module.split(['`', '[']).next().unwrap_or(module);
+    match module.split_once("+<") {
+        Some((class, made)) => match made_up(made) {
+            "" => Cow::Borrowed(class),
+            rest => Cow::Owned(format!("{class}{rest}")),
+        },
+        None => match module.rsplit_once('+') {
+            Some((class, inner)) if inner.contains('@') => Cow::Borrowed(class),
+            _ => Cow::Borrowed(module),
+        },
+    }
+}
+
+/// `Get` of `Get<T, List<U>>`; `<Get>b__1` as it is.
+fn without_type_arguments(name: &str) -> &str {
+    if !name.ends_with('>') {
+        return name;
+    }
+    let mut depth = 0usize;
+    let open = name.bytes().rposition(|b| {
+        depth += usize::from(b == b'>');
+        depth -= usize::from(b == b'<');
+        depth == 0
+    });
+    open.filter(|open| *open > 0).map_or(name, |open| &name[..open])
+}
+
+/// `Cart_Total_m1A2B3C4D5E6F7A8B` without what the ahead-of-time compiler of Unity adds.
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once("_m") {
+        Some((method, hash)) if hash.len() >= 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => method,
+        _ => name,
     }
 }
 
@@ -57,4 +128,9 @@ fn made_up(name: &str) -> &str {
 fn marked(name: &str) -> Option<&str> {
     let (_, rest) = name.rsplit_once('<')?;
     rest.split_once('>').map(|(original, _)| original).filter(|original| !original.is_empty())
+}
+
+/// `total` of F#'s `total@42-1`.
+fn closure(class: &str) -> Option<&str> {
+    class.split_once('@').map(|(function, _)| function)
 }

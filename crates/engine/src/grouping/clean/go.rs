@@ -2,22 +2,23 @@
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Role, Ruling, SDK, cow, lies_in, module, name, path};
+use super::{APP, HANDLER, LIBRARY, MACHINERY, RAISE, RUNTIME, Ruling, SDK, cow, lies_in, module, name, path};
 use crate::event::Frame;
 use crate::grouping::paths;
-
-/// A deferred call runs on top of the frames that panicked.
-const HANDLER: Ruling = (Role::Noise, "deferred function that caught the panic");
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, module) = (path(frame), frame.module.or_empty());
     if module.starts_with("github.com/getsentry/") || path.contains("/getsentry/") {
         return Some(SDK);
     }
+    if module == "runtime" && matches!(frame.function.or_empty(), "gopanic" | "sigpanic") {
+        return Some(RAISE);
+    }
+    // A deferred call runs on top of the frames that panicked.
     if frame.context_line.get().is_some_and(|line| line.contains("Recover(") || line.contains("recover()")) {
         return Some(HANDLER);
     }
-    if module == "runtime" && matches!(frame.function.or_empty(), "main" | "goexit" | "gopanic" | "sigpanic") {
+    if module == "runtime" && matches!(frame.function.or_empty(), "main" | "goexit") {
         return Some(MACHINERY);
     }
     if module == "runtime" || lies_in(path, &["/usr/local/go/src/", "/usr/lib/go", "/usr/share/go", "/libexec/src/"]) {
@@ -48,8 +49,16 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
         }
     }
     let mut short = cleaned.strip_suffix("-fm").unwrap_or(&cleaned);
+    if let Some((outer, counter)) = short.rsplit_once("-range")
+        && counter.bytes().all(|b| b.is_ascii_digit())
+    {
+        short = outer;
+    }
     while let Some((outer, inner)) = short.rsplit_once('.') {
-        let counter = inner.strip_prefix("func").or_else(|| inner.strip_prefix("gowrap")).unwrap_or(inner);
+        let prefixes = ["func", "gowrap", "deferwrap"];
+        let counter = prefixes.iter().find_map(|prefix| inner.strip_prefix(prefix)).unwrap_or(inner);
+        // `Load.func2-range1`: the body of a loop over a function.
+        let counter = counter.split("-range").next().unwrap_or(counter);
         if !counter.bytes().all(|b| b.is_ascii_digit()) {
             break;
         }

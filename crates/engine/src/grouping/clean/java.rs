@@ -1,4 +1,5 @@
-//! Java and its relatives: proxies and reflection disappear, lambdas keep their method.
+//! Java and its relatives: proxies and reflection disappear, lambdas, coroutines and closures keep the
+//! method that they stand in.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,9 @@ const GENERATED: &[&str] = &[
     "$$FastClassBy",
     "$$SpringCGLIB$$",
     "$HibernateProxy$",
+    "$MockitoMock$",
     "$$Lambda",
+    "$$ExternalSyntheticLambda",
     "ByteBuddy",
     "_$$_javassist",
     "_$$_Weld",
@@ -22,6 +25,23 @@ const GENERATED: &[&str] = &[
     "DirectMethodHandleAccessor",
     "NativeMethodAccessorImpl",
     "DelegatingMethodAccessorImpl",
+];
+
+/// Reflection and coroutines: how a call was made, not which.
+const MACHINERY_PACKAGES: &[&str] = &[
+    "java.lang.reflect.",
+    "java.lang.invoke.",
+    "jdk.internal.reflect.",
+    "jdk.proxy",
+    "sun.reflect.",
+    "kotlin.coroutines.",
+    "kotlinx.coroutines.",
+    "kotlin.reflect.",
+    "groovy.lang.MetaMethod",
+    "groovy.lang.MetaClassImpl",
+    "org.codehaus.groovy.runtime.",
+    "org.codehaus.groovy.reflection.",
+    "com.android.internal.os.",
 ];
 
 const RUNTIME_PACKAGES: &[&str] = &[
@@ -42,38 +62,83 @@ const RUNTIME_PACKAGES: &[&str] = &[
 ];
 
 const LIBRARY_PACKAGES: &[&str] = &[
-    "org.springframework.",
-    "org.apache.",
-    "org.hibernate.",
-    "org.eclipse.",
-    "org.jboss.",
-    "org.postgresql.",
-    "org.junit.",
-    "com.fasterxml.",
-    "com.google.",
-    "com.mysql.",
-    "com.zaxxer.",
-    "com.squareup.",
-    "okhttp3.",
-    "retrofit2.",
-    "io.netty.",
-    "io.ktor.",
-    "io.micronaut.",
-    "io.quarkus.",
-    "io.vertx.",
-    "io.reactivex.",
-    "jakarta.",
-    "reactor.",
     "akka.",
+    "cats.",
+    "ch.qos.logback.",
+    "com.amazonaws.",
+    "com.datastax.",
+    "com.fasterxml.",
+    "com.github.benmanes.",
+    "com.google.",
+    "com.microsoft.",
+    "com.mongodb.",
+    "com.mysql.",
+    "com.netflix.",
+    "com.rabbitmq.",
+    "com.squareup.",
+    "com.zaxxer.",
+    "compojure.",
+    "graphql.",
+    "io.grpc.",
+    "io.ktor.",
+    "io.lettuce.",
+    "io.micrometer.",
+    "io.micronaut.",
+    "io.netty.",
+    "io.opentelemetry.",
+    "io.quarkus.",
+    "io.r2dbc.",
+    "io.reactivex.",
+    "io.undertow.",
+    "io.vertx.",
+    "jakarta.",
+    "junit.",
+    "liquibase.",
+    "okhttp3.",
+    "okio.",
+    "org.apache.",
+    "org.aspectj.",
+    "org.codehaus.",
+    "org.eclipse.",
+    "org.flywaydb.",
+    "org.gradle.",
+    "org.h2.",
+    "org.hibernate.",
+    "org.jboss.",
+    "org.jetbrains.",
+    "org.joda.",
+    "org.jooq.",
+    "org.junit.",
+    "org.mockito.",
+    "org.mongodb.",
+    "org.postgresql.",
+    "org.quartz.",
+    "org.redisson.",
+    "org.slf4j.",
+    "org.springframework.",
+    "org.testng.",
+    "org.thymeleaf.",
     "play.",
+    "reactor.",
+    "redis.clients.",
+    "retrofit2.",
+    "ring.",
+    "rx.",
+    "slick.",
+    "software.amazon.",
+    "zio.",
 ];
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
-    let module = frame.module.or_empty();
+    let (module, function) = (frame.module.or_empty(), frame.function.or_empty());
     let proxy = module.rsplit('.').next().is_some_and(|class| {
         class.strip_prefix("$Proxy").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
     });
-    if proxy || has_any(module, GENERATED) || frame.function.or_empty().starts_with("access$") {
+    if proxy
+        || has_any(module, GENERATED)
+        || starts_with_any(function, &["access$", "$r8$", "-$$Nest$"])
+        || starts_with_any(module, MACHINERY_PACKAGES)
+    {
         return Some(MACHINERY);
     }
     if module.starts_with("io.sentry.") {
@@ -87,31 +152,51 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let name = name(frame);
-    // `lambda$ship$3`: the number counts lambdas of the class.
-    if let Some(rest) = name.strip_prefix("lambda$") {
-        let method = rest.rsplit_once('$').map_or(rest, |(method, _)| method);
-        return Cow::Borrowed(if method.is_empty() { "lambda" } else { method });
-    }
-    // `$anonfun$run$2`, `run$lambda-3`, `run$suspendImpl`.
-    let name = name.strip_prefix("$anonfun$").unwrap_or(name);
-    let name = name.split('$').find(|part| !part.is_empty()).unwrap_or(name);
-    Cow::Borrowed(name)
+    let method = module(frame).and_then(|module| enclosing(module).1);
+    Cow::Borrowed(method.unwrap_or_else(|| method_name(name(frame))))
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let Some(module) = module(frame) else {
-        return file(frame);
-    };
-    // `Outer$1`, `Outer$fn__12`: inner classes without a name are counted.
-    let mut class = module;
+    module(frame).map_or_else(|| file(frame), |module| Cow::Borrowed(enclosing(module).0))
+}
+
+/// A class that stands for a piece of a method, as the class and the method around it:
+/// `Cart$load$1` (Kotlin) and `shop.cart$load$fn__12` (Clojure) are `load`, `Cart$1` is `Cart`.
+fn enclosing(module: &str) -> (&str, Option<&str>) {
+    // What is generated at run time is named after the class that it stands for.
+    let made = module.find("$$").filter(|at| !module[at + 2..].starts_with("anonfun"));
+    let (mut class, mut method) = (module[..made.unwrap_or(module.len())].trim_end_matches('$'), None);
     while let Some((outer, inner)) = class.rsplit_once('$') {
-        let counted =
-            inner.starts_with("fn__") || inner.starts_with("anonfun") || inner.bytes().all(|b| b.is_ascii_digit());
-        if !counted {
-            break;
+        if !is_counted(inner) {
+            // Classes begin with a capital letter.
+            let inner = inner.trim_start_matches('_').split("_closure").next().unwrap_or(inner);
+            if !inner.starts_with(|c: char| c.is_ascii_lowercase()) {
+                break;
+            }
+            method = Some(inner);
         }
-        class = outer;
+        class = outer.trim_end_matches('$');
     }
-    Cow::Borrowed(class)
+    (class, method)
+}
+
+/// `1`, `fn__12`, `lambda-3`, `eval42`: parts without a name of their own.
+fn is_counted(part: &str) -> bool {
+    let stem = part.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(stem.trim_end_matches(['-', '_']), "" | "fn" | "anonfun" | "lambda" | "inlined" | "sam" | "eval" | "reify")
+}
+
+fn method_name(name: &str) -> &str {
+    // `lambda$ship$3`, `$anonfun$run$2`: the number counts lambdas of the class.
+    let name = name.strip_prefix("lambda$").or_else(|| name.strip_prefix("$anonfun$")).unwrap_or(name);
+    // `run$lambda-3`, `run$suspendImpl`, `run$default`
+    let name = name.split('$').find(|part| !part.is_empty()).unwrap_or(name);
+    if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
+        return "lambda";
+    }
+    // `price-IoAF18s`: Kotlin mangles methods that take inline classes.
+    match name.rsplit_once('-') {
+        Some((method, mangled)) if mangled.len() == 7 && !method.is_empty() => method,
+        _ => name,
+    }
 }

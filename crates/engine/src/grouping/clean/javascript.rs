@@ -18,10 +18,37 @@ const NODE_MACHINERY: &[&str] = &[
     "onceWrapper",
     "emitUnhandledRejectionOrErr",
     "callbackTrampoline",
+    "__awaiter",
+    "__generator",
+    "_asyncToGenerator",
+    "asyncToGenerator",
+    "fulfilled",
+    "rejected",
     "asyncGeneratorStep",
     "_next",
     "_throw",
 ];
+
+/// Files of Node's core before 16, which had no scheme.
+const CORE_FILES: &[&str] = &[
+    "_http_client.js",
+    "_http_common.js",
+    "_http_server.js",
+    "_stream_readable.js",
+    "_stream_writable.js",
+    "async_hooks.js",
+    "domain.js",
+    "events.js",
+    "fs.js",
+    "module.js",
+    "net.js",
+    "next_tick.js",
+    "timers.js",
+    "vm.js",
+];
+
+/// Bundles of things that run between our frames.
+const POLYFILLS: &[&str] = &["polyfills", "polyfill", "zone", "core-js", "regenerator-runtime"];
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, module) = (path(frame), frame.module.or_empty());
@@ -34,13 +61,27 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if NODE_MACHINERY.contains(&last_segment(frame.function.or_empty())) {
         return Some(MACHINERY);
     }
-    if starts_with_any(path, &["node:", "internal/"]) {
+    // Which internals a call goes through changes with every version of Node.
+    if starts_with_any(path, &["node:internal/", "internal/", "node:async_hooks"]) {
+        return Some(MACHINERY);
+    }
+    if path.starts_with("node:") || CORE_FILES.contains(&path) {
         return Some(RUNTIME);
     }
     if path.is_empty() || starts_with_any(path, &["<anonymous>", "[native", "native", "eval code"]) {
         return Some(RUNTIME);
     }
-    lies_in(path, &["node_modules/", "webpack/bootstrap", "webpack/runtime", "/~/", "-extension://"]).then_some(LIBRARY)
+    if path.contains("-extension://") {
+        return Some(MACHINERY);
+    }
+    if lies_in(path, &["node_modules/", "webpack/bootstrap", "webpack/runtime", "/~/", "InternalBytecode.js"]) {
+        return Some(LIBRARY);
+    }
+    let file = path.rsplit('/').next().unwrap_or(path);
+    POLYFILLS
+        .iter()
+        .any(|name| file.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '-'])))
+        .then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
@@ -50,14 +91,52 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     let name = name(frame);
     let name = name.split(" [as ").next().unwrap_or(name);
-    let name = name.strip_prefix("async ").unwrap_or(name);
-    let name = name.strip_prefix("new ").unwrap_or(name);
+    // Firefox marks how it was called: `async*total`, `promise callback*total`.
+    let name = name.rsplit('*').find(|part| !part.is_empty()).unwrap_or(name);
+    let mut name = name;
+    for prefix in ["async ", "new ", "get ", "set ", "static ", "bound "] {
+        name = name.strip_prefix(prefix).unwrap_or(name);
+    }
+    // Hermes numbers what has no name of its own: `?anon_0_total`.
+    if let Some((_, inner)) = name.strip_prefix("?anon_").and_then(|rest| rest.split_once('_')) {
+        name = inner;
+    }
     // Firefox marks inner functions with slashes: `foo/<`, `foo/this.bar`.
     let name = name.trim_end_matches("/<").split('/').next().unwrap_or(name);
-    let name = last_segment(name).trim_end_matches(['*', '<']);
-    let anonymous =
-        matches!(name, "?" | "<anonymous" | "<anonymous>" | "anonymous" | "Anonymous function" | "eval" | "<computed>");
-    Cow::Borrowed(if anonymous { "" } else { name })
+    let name = last_segment(name).trim_end_matches(['*', '<']).trim_start_matches('#');
+    let name = without_counter(name);
+    Cow::Borrowed(if ANONYMOUS.contains(&name) { "" } else { name })
+}
+
+/// What engines call a function without a name, or code outside of functions.
+const ANONYMOUS: &[&str] = &[
+    "?",
+    "<anonymous",
+    "<anonymous>",
+    "<computed>",
+    "<global>",
+    "<unknown>",
+    "Anonymous function",
+    "[native code]",
+    "_callee",
+    "anonymous",
+    "default",
+    "eval",
+    "eval code",
+    "global",
+    "global code",
+    "module code",
+];
+
+/// `total$1` is what bundlers call the second `total`, `_callee2$` what Babel calls an async function.
+fn without_counter(name: &str) -> &str {
+    if let Some(rest) = name.strip_prefix("_callee") {
+        return if rest.bytes().all(|b| b.is_ascii_digit() || b == b'$') { "_callee" } else { name };
+    }
+    match name.rsplit_once('$') {
+        Some((stem, counter)) if !stem.is_empty() && counter.bytes().all(|b| b.is_ascii_digit()) => stem,
+        _ => name,
+    }
 }
 
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {

@@ -1,62 +1,128 @@
-//! C, C++, Rust, Swift and Objective-C: demangled names without signature, type arguments, closure
-//! counters and hashes.
+//! C, C++, Rust, Swift and Objective-C: whose frame it is, and where it lies. Names are read in
+//! `names`.
+
+mod names;
 
 use std::borrow::Cow;
 
-use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, cow, has_any, lies_in, name, path, starts_with_any};
+use super::{APP, LIBRARY, MACHINERY, RAISE, RUNTIME, Ruling, SDK, lies_in, path, starts_with_any};
 use crate::event::Frame;
 use crate::grouping::paths;
 
-/// What stands on top of every panic and abort, whatever was wrong below.
+pub(super) use names::function;
+
+/// Where panics, exceptions, aborts and signals enter: what is newer only handles them.
 const RAISING: &[&str] = &[
-    "std::panicking",
-    "core::panicking",
-    "std::panic::",
+    "core::panicking::panic",
+    "core::panicking::assert_failed",
     "core::option::expect_failed",
     "core::option::unwrap_failed",
     "core::result::unwrap_failed",
-    "core::slice::index",
+    "core::slice::index::slice_",
     "core::str::slice_error",
-    "core::ops::function",
-    "std::sys::backtrace",
-    "std::sys_common::backtrace",
+    "alloc::raw_vec::capacity_overflow",
+    "alloc::alloc::handle_alloc_error",
+    "std::panicking::begin_panic",
+    "std::panicking::rust_panic",
     "rust_begin_unwind",
-    "rust_panic",
-    "__rust_",
-    "___rust_",
     "__rustc::rust_begin_unwind",
-    "<alloc::boxed::Box",
-    "alloc::boxed::",
+    "rust_panic",
     "__pthread_kill",
     "pthread_kill",
-    "__GI_",
     "gsignal",
     "raise",
     "abort",
     "__assert_fail",
+    "__assert_rtn",
+    "__chk_fail",
+    "__fortify_fail",
+    "__stack_chk_fail",
     "__cxa_throw",
     "__cxa_rethrow",
-    "_Unwind_",
+    "__cxa_bad_",
     "std::terminate",
     "__terminate",
-    "std::rt::lang_start",
-    "std::rt::panic",
+    "std::__throw_",
+    "std::__1::__throw_",
+    "objc_exception_throw",
+    "__exceptionPreprocess",
+    "+[NSException raise",
+    "-[NSException raise",
+    "swift_unexpectedError",
+    "_swift_runtime_on_report",
+    "_assertionFailure",
+    "Swift._assertionFailure",
+    "Swift._fatalErrorMessage",
+    "_sigtramp",
+    "__restore_rt",
+    "<signal handler called>",
+    "KiUserExceptionDispatcher",
+    "RaiseException",
+    "_CxxThrowException",
+];
+
+/// What stands below and between, in some versions of a compiler or a system only.
+const COMING_AND_GOING: &[&str] = &[
+    "std::panicking",
+    "core::panicking",
+    "std::panic::",
+    "core::panic::",
+    "core::ops::function",
+    "std::sys::backtrace",
+    "std::sys_common::backtrace",
+    "__rust_",
+    "___rust_",
+    "<alloc::boxed::Box",
+    "alloc::boxed::",
+    "__GI_",
+    "_Unwind_",
+    "std::rt::",
+    "std::function",
+    "std::__1::function",
+    "std::__function::",
+    "std::__1::__function::",
+    "std::_Function_handler",
+    "std::invoke",
+    "std::__invoke",
+    "std::__1::__invoke",
     "__libc_start",
     "_start",
     "__scrt_",
     "BaseThreadInitThunk",
     "RtlUserThreadStart",
+    "invoke_main",
     "start_thread",
     "clone3",
     "__clone",
-    "_pthread_start",
+    "_pthread_",
     "thread_start",
-    "core::panic::",
+    "_dispatch_",
+    "swift_job_run",
+    "swift::runJobInEstablishedExecutorContext",
+    "completeTaskWithClosure",
 ];
 
 const LIBRARIES: &[&str] = &[
     "std::",
     "core::",
+    "Swift.",
+    "SwiftUI.",
+    "UIKit.",
+    "Foundation.",
+    "absl::",
+    "folly::",
+    "google::protobuf::",
+    "grpc::",
+    "grpc_core::",
+    "QObject::",
+    "QCoreApplication::",
+    "crossbeam",
+    "reqwest::",
+    "<reqwest::",
+    "sqlx",
+    "<sqlx",
+    "diesel::",
+    "<diesel::",
     "alloc::",
     "<std::",
     "<core::",
@@ -84,18 +150,65 @@ const LIBRARIES: &[&str] = &[
     "<tower",
 ];
 
-const SYSTEM_IMAGES: &[&str] =
-    &["/usr/lib/", "/lib/", "/lib64/", "/System/Library/", "/usr/local/lib/", "C:\\Windows\\", "/apex/", "/system/"];
+const SYSTEM_IMAGES: &[&str] = &[
+    "/usr/lib/",
+    "/lib/",
+    "/lib64/",
+    "/System/",
+    "/Library/Apple/",
+    "/usr/local/lib/",
+    "C:\\Windows\\",
+    "C:\\WINDOWS\\",
+    "/apex/",
+    "/system/",
+    "/vendor/lib",
+    "/private/var/containers/Bundle/Application/Frameworks/",
+];
+
+/// Images of the system by name, where the path is missing.
+const SYSTEM_NAMES: &[&str] = &[
+    "libc.so",
+    "libc++",
+    "libstdc++",
+    "libpthread",
+    "libm.so",
+    "libdispatch",
+    "libsystem_",
+    "libobjc",
+    "libswift",
+    "libart.so",
+    "ld-linux",
+    "ntdll",
+    "kernel32",
+    "KERNELBASE",
+    "ucrtbase",
+    "VCRUNTIME",
+    "MSVCP",
+    "dyld",
+    "linux-vdso",
+];
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let function = frame.function.or_empty();
-    if starts_with_any(function, &["sentry", "<sentry"]) {
+    if starts_with_any(function, &["sentry", "<sentry", "-[Sentry", "+[Sentry"]) {
         return Some(SDK);
     }
-    if starts_with_any(function, RAISING) {
+    // `abort` is one, a function of ours called `abort_order` is not.
+    let raises = RAISING.iter().any(|name| {
+        function.strip_prefix(name).is_some_and(|rest| {
+            name.contains(':')
+                || !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+                || name.starts_with('_')
+        })
+    });
+    if raises {
+        return Some(RAISE);
+    }
+    if starts_with_any(function, COMING_AND_GOING) {
         return Some(MACHINERY);
     }
-    lies_in(path(frame), &["/rustc/", "/.cargo/registry/", "/cargo/registry/", "/rustlib/"]).then_some(LIBRARY)
+    lies_in(path(frame), &["/rustc/", "/.cargo/registry/", "/.cargo/git/", "/cargo/registry/", "/rustlib/"])
+        .then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
@@ -105,160 +218,22 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
     }
     // Frameworks of Apple are named without a path.
     let framework = !package.is_empty() && !package.contains(['/', '\\']) && path(frame).is_empty();
-    if framework || starts_with_any(frame.function.or_empty(), LIBRARIES) { LIBRARY } else { APP }
+    let vendored =
+        lies_in(path(frame), &["/third_party/", "/vendor/", "/usr/include/", "/Pods/", "/SourcePackages/checkouts/"]);
+    if framework || vendored || starts_with_any(frame.function.or_empty(), LIBRARIES) { LIBRARY } else { APP }
 }
 
-pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    let raw = name(frame);
-    if matches!(raw, "<unknown>" | "<redacted>" | "??" | "?") {
-        return Cow::Borrowed("");
-    }
-    if raw.starts_with("-[") || raw.starts_with("+[") {
-        return Cow::Borrowed(raw);
-    }
-    let demangled = demangle(raw);
-    let name = demangled.as_deref().unwrap_or(raw);
-    let name = without_prefixes(name);
-    let stripped = without_arguments(name);
-    let stripped = without_suffixes(&stripped);
-    match &demangled {
-        Some(_) => Cow::Owned(stripped.to_owned()),
-        None => cow(raw, stripped),
-    }
-}
-
+/// A qualified name says which file is meant; another one needs the folder, because every library
+/// has its `util.c` with an `init` in it.
 pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
-    match path(frame) {
-        "" => Cow::Borrowed(""),
-        path => paths::base(path),
-    }
+    let path = path(frame);
+    if names::is_qualified(frame.function.or_empty()) { paths::base(path) } else { paths::short(path) }
 }
 
 /// The operating system's own.
 pub(super) fn is_system_image(path: &str) -> bool {
-    path.starts_with('[') || (starts_with_any(path, SYSTEM_IMAGES) && !path.contains(".app/"))
-}
-
-fn demangle(raw: &str) -> Option<String> {
-    if !starts_with_any(raw, &["_Z", "__Z", "_R", "?", "$s", "_$s"]) {
-        return None;
-    }
-    if let Ok(rust) = rustc_demangle::try_demangle(raw) {
-        return Some(format!("{rust:#}"));
-    }
-    let name = symbolic_common::Name::from(raw);
-    symbolic_demangle::Demangle::demangle(&name, symbolic_demangle::DemangleOptions::name_only())
-}
-
-/// Swift's thunks and closures, and the return type in front of a name.
-fn without_prefixes(name: &str) -> &str {
-    let mut name = name;
-    for prefix in ["specialized ", "partial apply for ", "@objc ", "static ", "protocol witness for ", "thunk for "] {
-        name = name.strip_prefix(prefix).unwrap_or(name);
-    }
-    // `closure #1 in Cart.load()`, `(1) suspend resume partial function for Cart.load()`
-    let name = name.rsplit_once(" in ").map_or(name, |(_, outer)| outer);
-    name.rsplit_once(" for ").map_or(name, |(_, outer)| outer)
-}
-
-/// Drops what stands in angle brackets and parentheses, keeping `<A as B>::f` as `A::f`.
-fn without_arguments(name: &str) -> Cow<'_, str> {
-    if !name.contains(['<', '(', ' ']) {
-        return Cow::Borrowed(name);
-    }
-    if !has_any(name, &["(anonymous namespace)", "operator()"]) {
-        return Cow::Owned(without_brackets(name));
-    }
-    // Two pairs of parentheses that are names.
-    let name = name.replace("(anonymous namespace)", "{anon}").replace("operator()", "{call}");
-    let name = without_brackets(&name);
-    Cow::Owned(name.replace("{anon}", "(anonymous namespace)").replace("{call}", "operator()"))
-}
-
-fn without_brackets(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let (mut angle, mut paren, mut self_type) = (0usize, 0usize, None);
-    let mut previous = ' ';
-    let last_call = name.rfind(")::");
-    for (at, c) in name.char_indices() {
-        match c {
-            // `operator<`, `operator->` and friends are names, not brackets.
-            '<' | '>' if out.ends_with("operator") || previous == '-' => out.push(c),
-            '<' => {
-                if at == 0 {
-                    self_type = Some(out.len());
-                }
-                angle += 1;
-            }
-            '>' => {
-                angle = angle.saturating_sub(1);
-                if angle == 0 {
-                    self_type = None;
-                }
-            }
-            '(' if angle == 0 => {
-                if paren == 0 && !out.is_empty() && !out.ends_with(' ') {
-                    // The argument list of the outermost name: what follows is `const` and the like,
-                    // or a lambda inside.
-                    if last_call.is_none_or(|last| last < at) {
-                        break;
-                    }
-                }
-                paren += 1;
-            }
-            ')' if angle == 0 => paren = paren.saturating_sub(1),
-            _ if paren > 0 => {}
-            _ if angle == 0 => out.push(c),
-            // Inside the leading `<Type as Trait>` the type is kept.
-            ' ' if angle == 1 && self_type.is_some() && name[at..].starts_with(" as ") => self_type = None,
-            _ if angle == 1 && self_type.is_some() => out.push(c),
-            _ => {}
-        }
-        previous = c;
-    }
-    // A return type stands in front of the last space.
-    let out = out.trim();
-    out.rsplit(' ').find(|part| !matches!(*part, "const" | "&" | "&&")).unwrap_or(out).to_owned()
-}
-
-/// Closures in closures that are peeled off one name.
-const SUFFIXES_MAX: usize = 16;
-
-/// Closures, compilers' clones and Rust's hashes.
-fn without_suffixes(name: &str) -> &str {
-    let mut name = name;
-    for _ in 0..SUFFIXES_MAX {
-        let shorter = name
-            .strip_suffix("::{{closure}}")
-            .or_else(|| name.strip_suffix("::operator()"))
-            .or_else(|| name.strip_suffix("::{vtable.shim}"))
-            .or_else(|| name.strip_suffix("::"))
-            .unwrap_or(name);
-        let shorter = counted(shorter, "::{closure#")
-            .or_else(|| counted(shorter, "::{closure_env#"))
-            .or_else(|| counted(shorter, "::$_"))
-            .or_else(|| counted(shorter, "::{lambda"))
-            .or_else(|| counted(shorter, "::'lambda"))
-            .or_else(|| counted(shorter, "::<lambda"))
-            .or_else(|| rust_hash(shorter))
-            .unwrap_or(shorter);
-        if shorter.len() == name.len() {
-            break;
-        }
-        name = shorter;
-    }
-    let clone = [".part.", ".isra.", ".constprop.", ".cold", ".llvm.", " [clone", "@@", "@plt"];
-    let end = clone.iter().filter_map(|marker| name.find(marker)).min().unwrap_or(name.len());
-    &name[..end]
-}
-
-/// `name` without a last `::part` that starts with `marker`.
-fn counted<'n>(name: &'n str, marker: &str) -> Option<&'n str> {
-    let at = name.rfind(marker)?;
-    (!name[at + marker.len()..].contains("::")).then_some(&name[..at])
-}
-
-fn rust_hash(name: &str) -> Option<&str> {
-    let (head, tail) = name.rsplit_once("::h")?;
-    (tail.len() == 16 && tail.bytes().all(|b| b.is_ascii_hexdigit())).then_some(head)
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    path.starts_with('[')
+        || (starts_with_any(path, SYSTEM_IMAGES) && !path.contains(".app/"))
+        || starts_with_any(name, SYSTEM_NAMES)
 }

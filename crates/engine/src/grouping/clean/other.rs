@@ -21,8 +21,8 @@ pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
         "/usr/local/lib/",
         "/deps/",
         "/.cargo/",
-        "dart:",
-        "package:flutter/",
+        "/luarocks/",
+        "/perl5/",
     ];
     if lies_in(path(frame), &vendored) { LIBRARY } else { APP }
 }
@@ -33,9 +33,7 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     if anonymous {
         return Cow::Borrowed("");
     }
-    // Counters of closures: `foo/2-fun-0-`, `main.<anonymous closure>`, `run$3`.
-    let name = name.split("-fun").next().unwrap_or(name).trim_start_matches('-');
-    let name = name.strip_suffix(".<anonymous closure>").unwrap_or(name);
+    // Counters of closures: `run$3`.
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '$');
     Cow::Borrowed(name.split('(').next().unwrap_or(name))
 }

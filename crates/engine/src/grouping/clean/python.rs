@@ -6,24 +6,80 @@ use super::{APP, LIBRARY, MACHINERY, RUNTIME, Ruling, SDK, file, lies_in, module
 use crate::event::Frame;
 use crate::grouping::paths;
 
+/// How a call was made: through a wrapper, a task, another process.
+const MACHINERY_MODULES: &[&str] = &[
+    "asyncio.base_events",
+    "asyncio.events",
+    "asyncio.runners",
+    "asyncio.tasks",
+    "concurrent.futures.thread",
+    "contextlib",
+    "functools",
+    "importlib",
+    "multiprocessing.spawn",
+    "runpy",
+    "threading",
+];
+
+/// Packages of the standard library that stand in stacks, for frames without a path.
+const STANDARD: &[&str] = &[
+    "asyncio",
+    "codecs",
+    "collections",
+    "concurrent",
+    "csv",
+    "ctypes",
+    "decimal",
+    "email",
+    "encodings",
+    "http",
+    "json",
+    "logging",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "pickle",
+    "queue",
+    "re",
+    "shutil",
+    "site",
+    "socket",
+    "socketserver",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "typing",
+    "unittest",
+    "urllib",
+    "uuid",
+    "wsgiref",
+    "xml",
+    "zipfile",
+];
+
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, function, module) = (path(frame), frame.function.or_empty(), frame.module.or_empty());
     // Since 3.12 comprehensions have no frame of their own; earlier ones repeat their function.
     if matches!(function, "<listcomp>" | "<dictcomp>" | "<setcomp>" | "<genexpr>") {
         return Some(MACHINERY);
     }
-    if path.starts_with("<frozen") || matches!(module, "runpy" | "multiprocessing.spawn" | "functools" | "contextlib") {
+    if path.starts_with("<frozen") || MACHINERY_MODULES.contains(&module) {
         return Some(MACHINERY);
     }
     if module.starts_with("sentry_sdk") || path.contains("/sentry_sdk/") || module.starts_with("raven.") {
         return Some(SDK);
     }
-    lies_in(path, &["site-packages", "dist-packages"]).then_some(LIBRARY)
+    lies_in(path, &["site-packages", "dist-packages", "/.tox/", "/.nox/", "/pypoetry/virtualenvs/"]).then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
     let path = path(frame);
-    if lies_in(path, &["/lib/python", "/lib64/python"]) { RUNTIME } else { APP }
+    // `Python311\Lib\json` on Windows.
+    let installed = lies_in(path, &["/lib/python", "/lib64/python", "/Lib/"]);
+    let package = frame.module.or_empty().split('.').next().unwrap_or_default();
+    let standard = frame.abs_path.trimmed().is_none() && STANDARD.contains(&package);
+    if installed || standard { RUNTIME } else { APP }
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{LIBRARY, Ruling, SDK, lies_in, name, other, path};
+use super::{LIBRARY, MACHINERY, Ruling, SDK, lies_in, name, other, path};
 use crate::event::Frame;
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
@@ -10,7 +10,12 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if lies_in(path, &["/sentry-ruby", "/sentry-rails", "/sentry-raven", "sentry/hub.rb", "/gems/raven"]) {
         return Some(SDK);
     }
-    lies_in(path, &["/gems/", "/lib/ruby/", "/usr/lib/ruby", "/vendor/bundle/", "/rubygems/"]).then_some(LIBRARY)
+    // Loaders, and methods of the core that have frames in some versions only.
+    if path.starts_with("<internal:") || lies_in(path, &["/bootsnap", "/zeitwerk", "/rubygems/core_ext/"]) {
+        return Some(MACHINERY);
+    }
+    lies_in(path, &["/gems/", "/lib/ruby/", "/usr/lib/ruby", "/vendor/bundle/", "/rubygems/", "/rubies/"])
+        .then_some(LIBRARY)
 }
 
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {

@@ -3,6 +3,8 @@
 use super::*;
 use crate::event::Event;
 
+mod names;
+
 fn check(platform: &str, table: &[(&str, &str)]) {
     for (frame, expected) in table {
         let json = format!(r#"{{"stacktrace":{{"frames":[{frame}]}}}}"#);
@@ -90,7 +92,7 @@ fn java() {
             (r#"{"module":"com.acme.OrderService$1","function":"run"}"#, "App com.acme.OrderService#run"),
             (
                 r#"{"module":"com.acme.OrderService$$EnhancerBySpringCGLIB$$a3f41b2c","function":"ship","in_app":true}"#,
-                "Noise com.acme.OrderService$$EnhancerBySpringCGLIB$$a3f41b2c#ship",
+                "Noise com.acme.OrderService#ship",
             ),
             (r#"{"module":"com.sun.proxy.$Proxy42","function":"find"}"#, "Noise com.sun.proxy.$Proxy42#find"),
             (r#"{"module":"java.util.ArrayList$Itr","function":"next"}"#, "Library java.util.ArrayList$Itr#next"),
@@ -202,7 +204,7 @@ fn native() {
             ),
             (
                 r#"{"function":"core::panicking::panic_bounds_check::h1111222233334444","in_app":false}"#,
-                "Noise #core::panicking::panic_bounds_check",
+                "Raise #core::panicking::panic_bounds_check",
             ),
             (
                 r#"{"function":"engine::Scheduler::run(std::__1::function<void ()> const&)","filename":"scheduler.cpp"}"#,
