@@ -8,7 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Functions longer than the limit, each with its reason.
-const LONG_FUNCTIONS: &[(&str, &str)] = &[("crates/engine/tests/grouping_rules.rs", "a table of cases")];
+const LONG_FUNCTIONS: &[(&str, &str)] = &[
+    ("crates/engine/tests/grouping_rules.rs", "a table of cases"),
+    ("crates/engine/tests/rules_language.rs", "a table of texts"),
+    ("crates/engine/tests/rules_matching.rs", "a table of rules"),
+];
 
 /// A file longer than this holds more than one thing.
 const FILE_LINES_MAX: usize = 600;
