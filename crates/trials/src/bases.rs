@@ -54,7 +54,13 @@ pub struct Bases {
 /// The bugs of all platforms. Seed 0 has the words as they are written; another one has others.
 #[must_use]
 pub fn all(seed: u64) -> Vec<Bases> {
-    Platform::ALL.iter().map(|platform| read(*platform, text(*platform), seed)).collect()
+    Platform::ALL.iter().map(|platform| of(*platform, seed)).collect()
+}
+
+/// The bugs of one platform, in the words of a seed.
+#[must_use]
+pub fn of(platform: Platform, seed: u64) -> Bases {
+    read(platform, text(platform), seed)
 }
 
 fn text(platform: Platform) -> &'static str {

@@ -12,3 +12,4 @@ pub mod random;
 pub mod render;
 pub mod report;
 mod slots;
+pub mod stream;

@@ -1,6 +1,8 @@
 //! `firefinch-trials`: prints how well grouping does.
 //!
-//!     cargo run --release -p firefinch-trials -- pairs [--seed N] [--failing [WORD]] [--limit N]
+//!     cargo run --release -p firefinch-trials -- pairs [--seed N] [--failing [WORD,WORD]] [--limit N]
+//!     cargo run --release -p firefinch-trials -- stream [--seed N] [--failing]
+//!     cargo run --release -p firefinch-trials -- events [--seed N] [--limit N]
 
 #![allow(clippy::print_stdout, reason = "a program that prints tables")]
 
@@ -8,15 +10,17 @@ use std::process::ExitCode;
 
 use trials::mutate::{self, Difficulty, Label};
 use trials::online::Judge;
-use trials::{bases, pairs};
+use trials::{bases, pairs, stream};
 
-const USAGE: &str = "usage: firefinch-trials pairs [--seed N] [--failing [WORD]] [--limit N]";
+const USAGE: &str = "usage: firefinch-trials pairs|stream|events [--seed N] [--failing [WORD,WORD]] [--limit N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let seed = number(&arguments, "--seed").unwrap_or(0);
     match arguments.first().map(String::as_str) {
         Some("pairs") => print_pairs(&arguments, seed),
+        Some("stream") => print_stream(&arguments, seed),
+        Some("events") => print_events(&arguments, seed),
         _ => {
             println!("{USAGE}");
             return ExitCode::from(2);
@@ -64,4 +68,19 @@ fn print_pairs(arguments: &[String], seed: u64) {
     println!("\n{}", pairs::platform_table(&scores));
     println!("{}", pairs::mutation_table(&scores));
     println!("{}", pairs::cell_table(&scores[0].1));
+}
+
+fn print_stream(arguments: &[String], seed: u64) {
+    let events = stream::events(seed);
+    println!("{} bugs, {} events, {} deploys, seed {seed}\n", stream::BUGS, events.len(), stream::DEPLOYS);
+    println!("{}", stream::table(&events));
+    if arguments.iter().any(|argument| argument == "--failing") {
+        stream::mistakes(&events, seed).iter().for_each(|mistake| println!("{mistake}"));
+    }
+}
+
+/// Events of all platforms, one per line, to try other programs with.
+fn print_events(arguments: &[String], seed: u64) {
+    let limit = number(arguments, "--limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    stream::events(seed).iter().take(limit).for_each(|event| println!("{}", event.text));
 }

@@ -117,6 +117,31 @@ pub fn pairs(bases: &[Bases], seed: u64) -> Vec<Pair> {
     pairs
 }
 
+/// One more event of a bug: the deploy decides about the build, chance about the rest.
+pub(crate) fn event_of(bug: &Report, parts: &Parts, deploy: u64, random: &mut Random) -> Report {
+    let mut aid = Aid { parts, other: bug, random: random.clone() };
+    let mut report = usual(bug, &mut aid);
+    // The same numbers for every event of one deploy, and not those of the event.
+    let mut of_deploy = Aid { parts, other: bug, random: Random::of(deploy, "deploy") };
+    if deploy > 0 {
+        composites::deploy(&mut report, &mut of_deploy);
+        report.build.names = of_deploy.random.number();
+        report.build.libraries = of_deploy.random.below(3);
+    }
+    let release = report.build.release.clone();
+    composites::people(&mut report, &mut aid);
+    report.build.release = release;
+    let sometimes: [fn(&mut Report, &mut Aid<'_>) -> bool; 5] =
+        [same::outer, same::between, same::other_sdk, platforms::browser, same::surroundings];
+    for change in sometimes {
+        if aid.random.once_in(4) {
+            change(&mut report, &mut aid);
+        }
+    }
+    *random = aid.random;
+    report
+}
+
 /// The bug as it is usually seen: under the platform's usual outer frames.
 fn usual(bug: &Report, aid: &mut Aid<'_>) -> Report {
     let mut bug = bug.clone();

@@ -27,6 +27,17 @@ pub fn text(report: &Report) -> String {
     text
 }
 
+/// The same event as JSON text with its members in another order and unknown ones everywhere; nothing if
+/// it is no JSON.
+#[must_use]
+pub fn disguised(event: &str) -> Option<String> {
+    let mut event: Value = serde_json::from_str(event).ok()?;
+    add_unknown(&mut event, 0);
+    let mut text = String::new();
+    reversed(&event, &mut text);
+    Some(text)
+}
+
 /// The event as JSON.
 #[must_use]
 pub fn event(report: &Report) -> Value {
