@@ -35,6 +35,7 @@ mod record;
 pub mod rules;
 mod stack;
 mod subject;
+pub mod templates;
 mod tokens;
 mod volatile;
 mod wordings;

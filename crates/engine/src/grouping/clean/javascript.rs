@@ -47,18 +47,8 @@ const CORE_FILES: &[&str] = &[
     "vm.js",
 ];
 
-/// Bundles of other people's code, by the names that bundlers give them.
-const LIBRARY_BUNDLES: &[&str] = &[
-    "polyfills",
-    "polyfill",
-    "zone",
-    "core-js",
-    "regenerator-runtime",
-    "vendor",
-    "vendors",
-    "framework",
-    "vendors~main",
-];
+/// Bundles of things that run between our frames.
+const POLYFILLS: &[&str] = &["polyfills", "polyfill", "zone", "core-js", "regenerator-runtime"];
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, module) = (path(frame), frame.module.or_empty());
@@ -88,7 +78,7 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
         return Some(LIBRARY);
     }
     let file = path.rsplit('/').next().unwrap_or(path);
-    LIBRARY_BUNDLES
+    POLYFILLS
         .iter()
         .any(|name| file.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '-'])))
         .then_some(LIBRARY)

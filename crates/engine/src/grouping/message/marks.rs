@@ -1,0 +1,157 @@
+//! Marks that open something: quotes of printers, parentheses, angles, brackets, percent signs.
+//!
+//! Owns what is inside each: a value, a name, or ordinary words.
+
+use super::{Cleaner, QUOTED_BYTES_MAX, dates, head, values};
+use crate::grouping::tokens;
+
+impl Cleaner<'_> {
+    pub(super) fn other(&mut self, at: usize) -> usize {
+        let c = self.text[at..].chars().next().unwrap_or(' ');
+        let closing = match c {
+            '“' | '„' => Some(['”', '“']),
+            '‘' | '‚' => Some(['’', '‘']),
+            '«' => Some(['»', '»']),
+            _ => None,
+        };
+        let start = at + c.len_utf8();
+        if let Some(closing) = closing {
+            let reach = head(&self.text[start..], QUOTED_BYTES_MAX.min(self.budget));
+            let found = reach.find(closing);
+            self.budget -= found.unwrap_or(reach.len());
+            if let Some(length) = found {
+                self.quoted(&self.text[start..start + length]);
+                let close = self.text[start + length..].chars().next().map_or(0, char::len_utf8);
+                return start + length + close;
+            }
+        }
+        if c == ')' {
+            self.in_values = false;
+        }
+        self.punctuation(&self.text[at..start]);
+        start
+    }
+
+    /// `(404)` is a status, `values ('ann')` a row.
+    pub(super) fn parenthesis(&mut self, at: usize) -> usize {
+        let rest = &self.text[at + 1..];
+        if rest.starts_with(')') && self.text[..at].ends_with(' ') {
+            // Nothing where other messages have a value: `connection from 10.0.0.1 ()`.
+            self.punctuation("(");
+            self.wildcard();
+            return at + 1;
+        }
+        let status = rest.get(..3).is_some_and(tokens::is_failed_status) && rest.as_bytes().get(3) == Some(&b')');
+        // `(2006, 'MySQL server has gone away')` is how a driver of Python prints an error.
+        let digits = rest.bytes().take(6).take_while(u8::is_ascii_digit).count();
+        let quote = [", '", ", \""].iter().any(|quote| rest[digits..].starts_with(quote));
+        let tuple = self.out.is_empty() && digits > 0 && quote;
+        let before = self.out.trim_end().as_bytes();
+        self.in_values |= before.len() >= 6 && before[before.len() - 6..].eq_ignore_ascii_case(b"values");
+        self.punctuation("(");
+        self.code_next |= tuple || status;
+        at + 1
+    }
+
+    /// `<Order object at 0x…>`, `<User id=17>`: the class stays.
+    pub(super) fn angle(&mut self, at: usize) -> usize {
+        let rest = head(&self.text[at + 1..], QUOTED_BYTES_MAX.min(self.budget));
+        let name = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"._".contains(b)).count();
+        let named = name > 0 && rest.as_bytes().get(name) == Some(&b' ') && !rest.as_bytes()[0].is_ascii_digit();
+        let close = if named { rest.find('>') } else { None };
+        if named {
+            self.budget -= close.unwrap_or(rest.len());
+        }
+        self.punctuation("<");
+        match close.map(|close| (close, &rest[name..close])) {
+            Some((close, fields)) if fields.contains('=') || fields.contains(" at 0x") => {
+                self.out.push_str(&rest[..name]);
+                self.out.push(' ');
+                self.wildcard();
+                self.out.push('>');
+                at + 1 + close + 1
+            }
+            _ => at + 1,
+        }
+    }
+
+    /// `(?, ?)` in SQL.
+    pub(super) fn is_placeholder(&self, at: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let opens = at > 0 && b"(, =".contains(&bytes[at - 1]);
+        opens && bytes.get(at + 1).is_none_or(|b| b" ,)".contains(b))
+    }
+
+    /// A plus in front of a number.
+    pub(super) fn is_sign(&self, at: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && (at == 0 || b" =(,:".contains(&bytes[at - 1]))
+    }
+
+    /// `{…}` is a placeholder or an object; `[…]` is a list if it looks like one.
+    pub(super) fn bracket(&mut self, at: usize) -> usize {
+        let open = self.text.as_bytes()[at];
+        let end = self.closing_bracket(at);
+        let content = &self.text[at + 1..end.unwrap_or(self.text.len())];
+        let value = match (open, end) {
+            // Cut off in the middle of a value: the rest belongs to it.
+            (_, None) => self.budget > 0 && content.contains(['"', ':', ',']),
+            (b'{', Some(_)) => true,
+            _ if content.is_empty() || content.contains(['"', '\'', ',']) => true,
+            _ => {
+                let whole = Some(content.len());
+                let number = !self.code_next && tokens::is_number(content);
+                number || values::colons(content) == whole || dates::length(content) == whole
+            }
+        };
+        if !value {
+            self.punctuation(if open == b'[' { "[" } else { "{" });
+            return at + 1;
+        }
+        self.wildcard();
+        self.after_number = open == b'{';
+        end.map_or(self.text.len(), |end| end + 1)
+    }
+
+    fn closing_bracket(&mut self, at: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let open = bytes[at];
+        let close = if open == b'[' { b']' } else { b'}' };
+        let reach = bytes.len().min(at + self.budget);
+        let mut depth = 0usize;
+        let found = (at..reach).find(|&i| {
+            depth += usize::from(bytes[i] == open);
+            depth -= usize::from(bytes[i] == close);
+            depth == 0
+        });
+        self.budget -= found.unwrap_or(reach).saturating_sub(at);
+        found
+    }
+
+    /// `%s`, `%d`, `%(name)s`, `%1$s` are placeholders, `12%` is a number with its unit.
+    pub(super) fn percent(&mut self, at: usize) -> usize {
+        let rest = &self.text.as_bytes()[at + 1..];
+        if self.after_number {
+            return at + 1;
+        }
+        let mut skip = 0;
+        if rest.first() == Some(&b'(') {
+            skip = rest.iter().take(64).position(|&b| b == b')').map_or(0, |end| end + 1);
+        }
+        skip += rest[skip..].iter().take(8).take_while(|b| b.is_ascii_digit() || b".-+#$l".contains(b)).count();
+        let conversion = rest.get(skip).is_some_and(|b| b"sdifxXrufgcvqopeEGTt@".contains(b));
+        let ends = rest.get(skip + 1).is_none_or(|b| !b.is_ascii_alphanumeric());
+        if conversion && ends {
+            self.wildcard();
+            // What is counted stands in the plural for one value and not for the next.
+            self.after_number = true;
+            return at + 2 + skip;
+        }
+        let name = rest.iter().take(32).take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
+        if name > 1 && rest[name..].starts_with(b"%\\") {
+            return self.path(at);
+        }
+        self.punctuation("%");
+        at + 1
+    }
+}
