@@ -3,14 +3,19 @@
 //! Owns the shape of that output, which scripts hold on to. Lines are answered one by one and in
 //! order, so a pipe never waits and memory does not grow with the input. A line that is no event is
 //! answered in its place; blank lines are skipped.
+//!
+//! Messages without a stack are learned from, in the order of the lines, as the server learns from
+//! them: per project, if the events name theirs.
 
+use std::collections::HashMap;
 use std::io::{BufRead, Read, Write};
 
 use anyhow::Context;
 use engine::event::Event;
+use engine::grouping::templates::{self, Join, Learner};
 use engine::grouping::{self, Explanation, Grouping, Rules};
 use engine::{json, limits, title};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The answer to one event.
 #[derive(Debug, Serialize)]
@@ -29,6 +34,37 @@ struct Answer {
     lookup: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
+    /// With the explanation: the template that a new message fits, and the words that vary in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joined: Option<serde_json::Value>,
+}
+
+/// Projects whose messages are learned from at once. Beyond it all is forgotten, which splits.
+const PROJECTS_MAX: usize = 256;
+
+/// What was learned, per project.
+#[derive(Default)]
+struct Learners(HashMap<String, Learner>);
+
+/// The project that an event belongs to, where it says so.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    project: serde_json::Value,
+}
+
+impl Learners {
+    /// The founder's key, if the event is a message that fits a template; the reason if it is new.
+    fn learn(&mut self, event: &Event<'_>, json: &str, keys: &[grouping::Key]) -> (Option<Join>, Option<[u8; 16]>) {
+        let text =
+            templates::free_text(event, Rules::builtin()).filter(|text| keys.iter().any(|key| key.hash == text.key));
+        let Some(text) = text else { return (None, None) };
+        let project = serde_json::from_str::<Named>(json).map(|named| named.project.to_string()).unwrap_or_default();
+        if self.0.len() >= PROJECTS_MAX && !self.0.contains_key(&project) {
+            self.0.clear();
+        }
+        self.0.entry(project).or_default().learn_and_say(&text)
+    }
 }
 
 /// The answer to a line that is no event.
@@ -43,7 +79,7 @@ struct Refusal {
 /// # Errors
 /// When the input cannot be read or the output not be written.
 pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> anyhow::Result<u64> {
-    let (mut line, mut refused) = (Vec::new(), 0);
+    let (mut line, mut refused, mut learners) = (Vec::new(), 0, Learners::default());
     for number in 1u64.. {
         line.clear();
         // One byte more than allowed tells a long line from a full one.
@@ -62,7 +98,7 @@ pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> an
         let answer = if too_long {
             Err(format!("longer than {} bytes", limits::EVENT_BYTES_MAX))
         } else {
-            answer(line.trim_ascii(), explain)
+            answer(line.trim_ascii(), explain, &mut learners)
         };
         let text = match answer {
             Ok(answer) => serde_json::to_vec(&answer),
@@ -79,29 +115,31 @@ pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> an
 }
 
 /// Reads a line as the server reads an event: as JSON, else as almost-JSON.
-fn answer(line: &[u8], explain: bool) -> Result<Answer, String> {
+fn answer(line: &[u8], explain: bool, learners: &mut Learners) -> Result<Answer, String> {
     let plain = std::str::from_utf8(line).ok().filter(|text| !json::has_nul(text.as_bytes()));
-    if let Some(event) = plain.and_then(|text| Event::from_json(text).ok()) {
-        return Ok(describe(&event, explain));
+    if let Some((text, event)) = plain.and_then(|text| Some((text, Event::from_json(text).ok()?))) {
+        return Ok(describe(&event, text, explain, learners));
     }
     let repaired = json::repair(line);
     let event = Event::from_json(&repaired).map_err(|error| error.to_string())?;
-    Ok(describe(&event, explain))
+    Ok(describe(&event, &repaired, explain, learners))
 }
 
-fn describe(event: &Event<'_>, explain: bool) -> Answer {
+fn describe(event: &Event<'_>, json: &str, explain: bool, learners: &mut Learners) -> Answer {
     let rules = Rules::builtin();
     let Grouping { keys, title } = grouping::group(event, rules);
-    let hashes = |owns: bool| keys.iter().filter(|key| key.owns == owns).map(|key| hex::encode(key.hash)).collect();
+    let (join, founder) = learners.learn(event, json, &keys);
+    let hashes = |owns: bool| keys.iter().filter(move |key| key.owns == owns).map(|key| hex::encode(key.hash));
     Answer {
         id: event.event_id.map(|id| id.to_string()),
         hash: keys.first().map(|key| hex::encode(key.hash)).unwrap_or_default(),
-        hashes: hashes(true),
+        hashes: hashes(true).chain(founder.map(hex::encode)).collect(),
         title: title.unwrap_or_else(|| title::title(event)),
         culprit: title::culprit(event),
         variant: keys.first().map(|key| key.variant).unwrap_or_default(),
-        lookup: hashes(false),
+        lookup: hashes(false).collect(),
         explanation: explain.then(|| grouping::explain(event, rules)),
+        joined: founder.zip(join).filter(|_| explain).map(|(founder, join)| join.explain(founder)),
     }
 }
 
@@ -136,6 +174,21 @@ mod tests {
         assert!(lines[1]["error"].as_str().unwrap().starts_with("line 3: "), "{}", lines[1]);
         assert!(lines[2]["error"].as_str().unwrap().starts_with("line 4: longer"), "{}", lines[2]);
         assert_eq!(lines[3]["id"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn messages_are_learned_from_in_their_order_and_per_project() {
+        let input = r#"{"message":"session opened for user root","project":1}
+            {"message":"session opened for user ann","project":1}
+            {"message":"session opened for user ann","project":1}
+            {"message":"session opened for user ann","project":2}"#;
+        let (_, lines) = answers(input, true);
+        assert_eq!(lines[1]["hashes"][1], lines[0]["hash"]);
+        assert_eq!(lines[1]["hash"], lines[2]["hash"]);
+        assert_eq!(lines[1]["hashes"], lines[2]["hashes"]);
+        assert_eq!(lines[1]["joined"]["template"], "session opened for user **");
+        assert_eq!(lines[1]["joined"]["varies"][0]["new"], "ann");
+        assert_eq!(lines[3]["hashes"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]
