@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
 use engine::event::Event;
-use engine::grouping::{self, Rules};
+use engine::grouping::{self, Rules, templates};
 use engine::ids::ProjectId;
 use store::ingest::{NewEvent, NewKey};
 
@@ -29,6 +29,7 @@ impl KnownKeys {
             keys.iter().map(|key| !known.contains(&(project_id, key.hash))).collect()
         };
         let explanation = new.contains(&true).then(|| grouping::explain(event, rules));
+        let text = new.contains(&true).then(|| templates::free_text(event, rules)).flatten();
         keys.iter()
             .zip(new)
             .map(|(key, new)| NewKey {
@@ -39,6 +40,7 @@ impl KnownKeys {
                     _ => "{}".to_owned(),
                 },
                 owns: key.owns,
+                text: text.clone().filter(|text| text.key == key.hash),
             })
             .collect()
     }

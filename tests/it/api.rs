@@ -119,7 +119,7 @@ fn event(project: &Project, number: u32, group: u8, age: Duration) -> NewEvent {
         tags: vec![("color".into(), "red".into())],
         codec: codec.number(),
         payload,
-        keys: vec![NewKey { hash: [group; 16], variant: "v1:app", explanation: "{}".into(), owns: true }],
+        keys: vec![NewKey { hash: [group; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None }],
     }
 }
 

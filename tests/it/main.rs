@@ -17,6 +17,7 @@ mod group;
 mod harness;
 mod ingest;
 mod maintenance;
+mod messages;
 mod notify;
 mod operations;
 mod people;

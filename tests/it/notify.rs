@@ -94,7 +94,7 @@ impl World {
             tags: Vec::new(),
             codec: codec.number(),
             payload,
-            keys: vec![NewKey { hash: [key; 16], variant: "v1:app", explanation: "{}".into(), owns: true }],
+            keys: vec![NewKey { hash: [key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None }],
         }
     }
 

@@ -45,7 +45,7 @@ fn event(project_id: ProjectId, id: u128, keys: &[u8]) -> NewEvent {
         payload: vec![1, 2, 3],
         keys: keys
             .iter()
-            .map(|key| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true })
+            .map(|key| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None })
             .collect(),
     }
 }
@@ -208,4 +208,32 @@ async fn writers_side_by_side_agree_on_issues_and_counts() {
     assert_eq!(number(pool, "select max(number) from issues").await, 40);
     let lost = "select count(*) from events e left join issues i using (project_id) where i.id is null or e.issue_id not in (select id from issues)";
     assert_eq!(number(pool, lost).await, 0);
+}
+
+#[tokio::test]
+async fn templates_of_messages_are_bounded_and_those_met_last_stay() {
+    use engine::grouping::templates::{FreeText, TEMPLATES_MAX};
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    // Each message is its own kind: no two have a word in common.
+    let message = |id: usize| {
+        let mut event = event(project_id, 1 + id as u128, &[0]);
+        let mut hash = [7; 16];
+        hash[..8].copy_from_slice(&id.to_le_bytes());
+        let template = format!("{id:x}a {id:x}b {id:x}c");
+        event.received_at += time::Duration::milliseconds(i64::try_from(id).unwrap());
+        event.keys[0].hash = hash;
+        event.keys[0].text = Some(FreeText { key: hash, bucket: [1; 16], template });
+        event
+    };
+    let count = TEMPLATES_MAX + 200;
+    for from in (0..count).step_by(220) {
+        writer.write(&batch((from..from + 220).map(message).collect())).await.unwrap();
+    }
+    assert_eq!(number(pool, "select count(*) from issues").await, i64::try_from(count).unwrap());
+    assert_eq!(number(pool, "select count(*) from message_templates").await, i64::try_from(TEMPLATES_MAX).unwrap());
+    assert_eq!(number(pool, "select count(*) from message_templates where template like '897a %'").await, 1);
+    assert_eq!(number(pool, "select count(*) from message_templates where template like '0a %'").await, 0);
 }

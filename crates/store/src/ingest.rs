@@ -12,12 +12,14 @@
 
 mod counters;
 mod issues;
+mod learned;
 mod plan;
 mod statements;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use engine::grouping::templates::FreeText;
 use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::{Connection, PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -99,6 +101,9 @@ pub struct NewKey {
     pub explanation: String,
     /// False for a key that may be joined but never owned.
     pub owns: bool,
+    /// The message that the key is made of, if only its words can tell what it belongs to. Looked at
+    /// when no key of the event has an owner.
+    pub text: Option<FreeText>,
 }
 
 /// Items with the same fate.
@@ -220,10 +225,11 @@ impl Writer {
         let (fresh, duplicates) = plan::without_duplicates(&batch.events, &known);
         let mut written = Written { duplicates: duplicates.len() as u64, ..Written::default() };
         if !fresh.is_empty() {
-            let owners = statements::owners(tx, &fresh).await?;
+            let mut owners = statements::owners(tx, &fresh).await?;
+            let learned = learned::learn(tx, &fresh, &mut owners).await?;
             let new_issues = plan::count_new_issues(&fresh, &owners);
             let ids = statements::new_issue_ids(tx, new_issues).await?;
-            let plan = plan::assign(&fresh, owners, ids);
+            let plan = plan::assign(&fresh, owners, &learned, ids);
             if let Some(raced) = statements::store_events(tx, &plan, &mut written).await? {
                 return Ok(Attempt::Raced(raced));
             }

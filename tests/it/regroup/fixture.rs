@@ -57,7 +57,8 @@ impl Shop {
     pub fn event(&self, keys: &[u8]) -> NewEvent {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let at = NOON + time::Duration::seconds(i64::try_from(number).unwrap());
-        let key = |key: &u8| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true };
+        let key =
+            |key: &u8| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None };
         NewEvent {
             project_id: self.project_id,
             category: "error",
@@ -120,6 +121,7 @@ impl Shop {
                         variant: key.variant,
                         explanation: "{}".into(),
                         owns: key.owns,
+                        text: None,
                     })
                     .collect();
                 self.writer.write(&Batch { events: vec![event], ..Batch::default() }).await.unwrap();

@@ -6,6 +6,7 @@ use engine::ids::{EventId, IssueId, ProjectId};
 use time::{Date, OffsetDateTime};
 
 use super::counters::{DueName, Name, NameKind};
+use super::learned::Learned;
 use super::{Batch, NewEvent, NewKey, OutcomeCount};
 
 /// Grouping keys that have an owner.
@@ -103,21 +104,35 @@ pub(super) fn count_new_issues(events: &[&NewEvent], owners: &Owners) -> usize {
         .len()
 }
 
-/// Gives every event its issue: the first of its keys that has an owner decides, and the event's
-/// other keys become that issue's. `ids` holds at least `count_new_issues` unused issue ids.
-pub(super) fn assign<'a>(events: &[&'a NewEvent], mut owners: Owners, ids: Vec<IssueId>) -> Plan<'a> {
+/// Gives every event its issue: the first of its keys that has an owner decides, then the key of the
+/// message whose template it fits, and the event's other keys become that issue's. `ids` holds at
+/// least `count_new_issues` unused issue ids.
+pub(super) fn assign<'a>(
+    events: &[&'a NewEvent],
+    mut owners: Owners,
+    learned: &'a Learned,
+    ids: Vec<IssueId>,
+) -> Plan<'a> {
     let mut ids = ids.into_iter();
     let mut plan =
         Plan { events: Vec::with_capacity(events.len()), claims: BTreeMap::new(), new_issues: BTreeSet::new() };
     for event in events.iter().copied() {
-        let owner = event.keys.iter().find_map(|key| owners.get(&(event.project_id, key.hash)).copied());
+        let owner_of = |key: &NewKey| owners.get(&(event.project_id, key.hash)).copied();
+        let mut alias = learned.alias(event);
+        let owner = event.keys.iter().find_map(owner_of);
+        if owner.is_some() {
+            alias = None;
+        }
+        let owner = owner.or_else(|| owner_of(&alias?.founder));
         let Some(issue_id) = owner.or_else(|| ids.next()) else {
             continue;
         };
         if owner.is_none() {
             plan.new_issues.insert((event.project_id, issue_id));
         }
-        for key in event.keys.iter().filter(|key| key.owns) {
+        let own = event.keys.iter().filter(|key| key.owns);
+        let own = own.map(|key| alias.map(|alias| &alias.own).filter(|own| own.hash == key.hash).unwrap_or(key));
+        for key in own.chain(alias.map(|alias| &alias.founder)) {
             let id = (event.project_id, key.hash);
             if let std::collections::hash_map::Entry::Vacant(vacant) = owners.entry(id) {
                 vacant.insert(issue_id);

@@ -75,6 +75,14 @@ pub(super) async fn known_events(
 pub(super) async fn owners(tx: &mut PgConnection, events: &[&NewEvent]) -> Result<Owners, StoreError> {
     let keys: HashSet<(i64, [u8; 16])> =
         events.iter().flat_map(|event| event.keys.iter().map(|key| (event.project_id.get(), key.hash))).collect();
+    owners_of(tx, keys).await
+}
+
+/// Owners of keys, each with its project.
+pub(super) async fn owners_of(tx: &mut PgConnection, keys: HashSet<(i64, [u8; 16])>) -> Result<Owners, StoreError> {
+    if keys.is_empty() {
+        return Ok(Owners::new());
+    }
     let (projects, hashes): (Vec<i64>, Vec<Vec<u8>>) = keys.into_iter().map(|(id, hash)| (id, hash.to_vec())).unzip();
     let rows = sqlx::query!(
         r#"select n.project_id as "project_id!", n.hash as "hash!", known.issue_id
