@@ -65,6 +65,44 @@ pub(super) fn is_generic_type(ty: &str) -> bool {
     name.is_empty() || (name.len() <= 32 && GENERIC_TYPES.iter().any(|generic| generic.eq_ignore_ascii_case(name)))
 }
 
+/// One crash as three systems call it; which one is heard of depends on who handles it first.
+pub(super) fn signal(ty: &str) -> Option<&'static str> {
+    const SIGNALS: &[(&[&str], &str)] = &[
+        (
+            &[
+                "EXC_BAD_ACCESS",
+                "SIGSEGV",
+                "SIGBUS",
+                "EXCEPTION_ACCESS_VIOLATION",
+                "EXCEPTION_IN_PAGE_ERROR",
+                "Segfault",
+            ],
+            "memory access",
+        ),
+        (&["EXC_ARITHMETIC", "SIGFPE", "EXCEPTION_INT_DIVIDE_BY_ZERO", "EXCEPTION_FLT_"], "arithmetic"),
+        (
+            &["EXC_BAD_INSTRUCTION", "SIGILL", "EXCEPTION_ILLEGAL_INSTRUCTION", "EXCEPTION_PRIV_INSTRUCTION"],
+            "illegal instruction",
+        ),
+        (&["EXC_BREAKPOINT", "SIGTRAP", "EXCEPTION_BREAKPOINT"], "trap"),
+        (&["EXCEPTION_STACK_OVERFLOW"], "stack overflow"),
+    ];
+    let named = |names: &&(&[&str], &'static str)| names.0.iter().any(|name| ty.starts_with(name));
+    SIGNALS.iter().find(named).map(|(_, name)| *name)
+}
+
+/// A class that a build renamed, to other letters each time.
+pub(super) fn is_obfuscated(ty: &str, platform: &str) -> bool {
+    let class = ty.rsplit('.').next().unwrap_or(ty);
+    ty.starts_with("minified:")
+        || (matches!(platform, "dart" | "flutter" | "java" | "javascript")
+            && !ty.is_empty()
+            && class.len() <= 3
+            && class.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$')
+            && class.bytes().any(|b| b.is_ascii_lowercase())
+            && ty.split('.').all(|part| part.len() <= 3))
+}
+
 /// Functions whose whole purpose is to raise, check or log: their caller is where the bug is.
 const HELPER_PREFIXES: &[&str] = &[
     "abort",

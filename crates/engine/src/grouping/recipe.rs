@@ -7,7 +7,7 @@ use super::record::Recorder;
 use super::rules::Rules;
 use super::stack::{Basis, CleanFrame, Stack};
 use super::subject::{self, CleanException, Subject};
-use super::{families, fingerprint, message, paths};
+use super::{families, fingerprint, message, paths, tokens};
 use crate::event::{Csp, Event};
 
 /// Writes the keys of an event; at least one.
@@ -167,12 +167,29 @@ fn line_of(x: &CleanException<'_>) -> Option<String> {
     let stack = x.app_stack().filter(|stack| stack.raised_here && needs_message(x))?;
     let top = stack.top()?;
     let line = top.line.filter(|line| says_which_statement(line))?;
-    if !passes_on(line) && !families::is_helper(&top.function) {
-        return Some(normal_line(line, None));
+    let caller = stack.caller().filter(|_| passes_on(line) || families::is_helper(&top.function));
+    let caller = match caller {
+        Some(caller) => normal_line(caller.line.filter(|line| says_which_statement(line))?, None),
+        None => String::new(),
+    };
+    // One call of a server fails in many ways: the code tells them apart.
+    Some([&normal_line(line, None), &caller, &codes(&x.template)].map(String::as_str).join("; "))
+}
+
+/// What of a template says which error it is: numbers that were kept, and words in capitals or behind
+/// `code` or `status`.
+fn codes(template: &str) -> String {
+    let mut codes = Vec::new();
+    let mut announced = false;
+    for word in template.split([' ', ':', '=', ',', '(', ')', '[', ']']).filter(|word| !word.is_empty()) {
+        let capitals =
+            word.len() >= 5 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit());
+        if word != "*" && (announced || capitals || word.bytes().any(|b| b.is_ascii_digit())) {
+            codes.push(word);
+        }
+        announced = tokens::announces_code(word);
     }
-    let Some(caller) = stack.caller() else { return Some(normal_line(line, None)) };
-    let caller = caller.line.filter(|line| says_which_statement(line))?;
-    Some(format!("{}; {}", normal_line(line, None), normal_line(caller, None)))
+    codes.join(" ")
 }
 
 /// A statement that goes on in the next line begins like others: `raise ValueError(`.

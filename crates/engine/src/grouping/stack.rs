@@ -183,6 +183,8 @@ fn fold(frames: &mut Vec<CleanFrame<'_>>) -> Option<Recursion> {
         for period in 1..=longest {
             let same = (kept - period..kept).all(|i| frames[i].identity == frames[i - period].identity);
             if same {
+                // The newest turn stays: its source lines are those that failed.
+                (kept - period..kept).for_each(|i| frames.swap(i, i - period));
                 kept -= period;
                 recursion = Some(Recursion { start: kept - period, period });
                 break;

@@ -69,9 +69,16 @@ impl<'e> Subject<'e> {
 impl<'e> CleanException<'e> {
     fn of(exception: &'e Exception<'_>, platform: &str, context: (&Images<'e>, &Rules)) -> Self {
         let value = exception.value.trimmed().unwrap_or_default();
-        let ty = class(exception.ty.trimmed().unwrap_or_default());
-        let value =
-            if matches!(platform, "javascript" | "node") { wordings::canonical(value) } else { Cow::Borrowed(value) };
+        let ty = class(exception.ty.trimmed().unwrap_or_default(), platform);
+        let value = match platform {
+            "javascript" | "node" => wordings::canonical(value),
+            "csharp" | "fsharp" | "dotnet" => wordings::in_english(&ty, value),
+            _ => Cow::Borrowed(value),
+        };
+        let value = match value {
+            Cow::Borrowed(value) => Cow::Borrowed(uncut(value)),
+            Cow::Owned(value) => Cow::Owned(uncut(&value).to_owned()),
+        };
         let generic = families::is_generic_type(&ty);
         let stack = exception.stacktrace.as_ref();
         let stack = stack.and_then(|stack| Stack::of(stack, Some(exception), platform, context));
@@ -88,8 +95,27 @@ impl<'e> CleanException<'e> {
     }
 }
 
+/// Bytes of a text that are read when somebody cut it: every SDK cuts later than here.
+const CUT_BYTES: usize = 256;
+
+/// A long text that was cut, cut at the same place wherever that happened.
+fn uncut(text: &str) -> &str {
+    let cut = text.len() > CUT_BYTES && (text.ends_with("...") || text.ends_with('…') || text.ends_with("[truncated]"));
+    if !cut {
+        return text;
+    }
+    let head = message::head(text, CUT_BYTES);
+    head.rsplit_once(' ').map_or(head, |(words, _)| words)
+}
+
 /// A class without what a runtime or a build adds to its name.
-fn class(ty: &str) -> Cow<'_, str> {
+fn class<'e>(ty: &'e str, platform: &str) -> Cow<'e, str> {
+    if let Some(name) = families::signal(ty) {
+        return Cow::Borrowed(name);
+    }
+    if families::is_obfuscated(ty, platform) {
+        return Cow::Borrowed("");
+    }
     let ty = message::head(ty, limits::NAME_CHARS_MAX);
     // `class@anonymous\0/path:18$4f`, `Foo$$EnhancerBySpringCGLIB$$a3f41b2c`
     let ty = ty.split('\0').next().unwrap_or(ty);
@@ -149,7 +175,7 @@ pub(super) fn thread_stack<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Stacktrac
 fn message_template(event: &Event<'_>) -> String {
     let message = event.message.as_ref();
     let text = message.and_then(|message| message.template.trimmed().or_else(|| message.formatted.trimmed()));
-    message::template(text.unwrap_or_default())
+    message::template(uncut(text.unwrap_or_default().trim_end()))
 }
 
 /// A logger's name without the ids that some programs put into it.

@@ -7,10 +7,62 @@ use std::borrow::Cow;
 
 /// The common wording of an engine's message; the message itself when it is not one of theirs.
 pub(super) fn canonical(value: &str) -> Cow<'_, str> {
+    if value.contains('\u{1b}') {
+        return Cow::Owned(canonical(&without_colours(value)).into_owned());
+    }
+    // What a handler of last resort puts in front.
+    let value = value.strip_prefix("Uncaught (in promise) ").unwrap_or(value);
+    let value = value.strip_prefix("Uncaught ").unwrap_or(value);
     property(value)
         .or_else(|| variable(value))
         .or_else(|| fixed(value).map(Cow::Borrowed))
         .unwrap_or(Cow::Borrowed(value))
+}
+
+/// Messages that the runtime of .NET words itself, in the language of its system.
+pub(super) fn in_english<'v>(ty: &str, value: &'v str) -> Cow<'v, str> {
+    const RUNTIME: &[(&str, &str)] = &[
+        ("NullReferenceException", "Object reference not set to an instance of an object."),
+        ("IndexOutOfRangeException", "Index was outside the bounds of the array."),
+        ("ArgumentOutOfRangeException", "Specified argument was out of the range of valid values."),
+        ("ArgumentNullException", "Value cannot be null."),
+        ("DivideByZeroException", "Attempted to divide by zero."),
+        ("InvalidCastException", "Specified cast is not valid."),
+        ("KeyNotFoundException", "The given key was not present in the dictionary."),
+        ("FormatException", "Input string was not in a correct format."),
+        ("OverflowException", "Arithmetic operation resulted in an overflow."),
+        ("OutOfMemoryException", "Insufficient memory to continue the execution of the program."),
+        ("TimeoutException", "The operation has timed out."),
+        ("TaskCanceledException", "A task was canceled."),
+        ("OperationCanceledException", "The operation was canceled."),
+    ];
+    let class = ty.rsplit('.').next().unwrap_or(ty);
+    match RUNTIME.iter().find(|(name, _)| *name == class) {
+        Some((_, wording)) if is_foreign(value) => Cow::Borrowed(wording),
+        _ => Cow::Borrowed(value),
+    }
+}
+
+/// Letters or small words that English does not have.
+fn is_foreign(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "das", "de", "del", "den", "der", "di", "die", "een", "ein", "eine", "el", "est", "het", "ist", "la", "le",
+        "les", "nicht", "nie", "niet", "non", "para", "un", "uma", "una", "une", "van", "werd", "wurde", "zijn",
+    ];
+    let text = super::message::head(text, 256);
+    text.chars().any(|c| !c.is_ascii() && c.is_alphabetic())
+        || text.split(' ').any(|word| WORDS.iter().any(|foreign| foreign.eq_ignore_ascii_case(word)))
+}
+
+/// Without the colours of a terminal, `ESC [ 31 m`.
+fn without_colours(value: &str) -> String {
+    let mut parts = value.split('\u{1b}');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.strip_prefix('[').and_then(|code| code.split_once(|c: char| c.is_ascii_alphabetic()));
+        plain.push_str(code.map_or(part, |(_, text)| text));
+    }
+    plain
 }
 
 /// Reading a property of nothing.

@@ -47,8 +47,18 @@ const CORE_FILES: &[&str] = &[
     "vm.js",
 ];
 
-/// Bundles of things that run between our frames.
-const POLYFILLS: &[&str] = &["polyfills", "polyfill", "zone", "core-js", "regenerator-runtime"];
+/// Bundles of other people's code, by the names that bundlers give them.
+const LIBRARY_BUNDLES: &[&str] = &[
+    "polyfills",
+    "polyfill",
+    "zone",
+    "core-js",
+    "regenerator-runtime",
+    "vendor",
+    "vendors",
+    "framework",
+    "vendors~main",
+];
 
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, module) = (path(frame), frame.module.or_empty());
@@ -78,7 +88,7 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
         return Some(LIBRARY);
     }
     let file = path.rsplit('/').next().unwrap_or(path);
-    POLYFILLS
+    LIBRARY_BUNDLES
         .iter()
         .any(|name| file.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '-'])))
         .then_some(LIBRARY)
