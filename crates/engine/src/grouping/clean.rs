@@ -50,8 +50,9 @@ pub(super) struct Cleaner {
     pub(super) function: for<'e> fn(&'e Frame<'_>) -> Cow<'e, str>,
     /// Module, class or file without what a build or a deploy changes.
     pub(super) place: for<'e> fn(&'e Frame<'_>) -> Cow<'e, str>,
-    /// Names may be the output of a minifier when no source was found.
-    pub(super) minified: bool,
+    /// Whether a build chose the frame's name, given the function's cleaned one: another build chooses
+    /// another.
+    pub(super) minified: fn(&Frame<'_>, &str) -> bool,
 }
 
 const PYTHON: Cleaner = Cleaner {
@@ -59,69 +60,78 @@ const PYTHON: Cleaner = Cleaner {
     guess: python::guess,
     function: python::function,
     place: python::place,
-    minified: false,
+    minified: never,
 };
 const JAVASCRIPT: Cleaner = Cleaner {
     certain: javascript::certain,
     guess: javascript::guess,
     function: javascript::function,
     place: javascript::place,
-    minified: true,
+    minified: javascript::is_minified,
 };
-const NODE: Cleaner = Cleaner { minified: false, ..JAVASCRIPT };
+const NODE: Cleaner = Cleaner { minified: never, ..JAVASCRIPT };
 const JAVA: Cleaner = Cleaner {
     certain: java::certain,
     guess: java::guess,
     function: java::function,
     place: java::place,
-    minified: false,
+    minified: java::is_obfuscated,
 };
 const PHP: Cleaner =
-    Cleaner { certain: php::certain, guess: php::guess, function: php::function, place: php::place, minified: false };
+    Cleaner { certain: php::certain, guess: php::guess, function: php::function, place: php::place, minified: never };
 const RUBY: Cleaner = Cleaner {
     certain: ruby::certain,
     guess: ruby::guess,
     function: ruby::function,
     place: other::place,
-    minified: false,
+    minified: never,
 };
 const GO: Cleaner =
-    Cleaner { certain: go::certain, guess: go::guess, function: go::function, place: go::place, minified: false };
+    Cleaner { certain: go::certain, guess: go::guess, function: go::function, place: go::place, minified: never };
 const DOTNET: Cleaner = Cleaner {
     certain: dotnet::certain,
     guess: dotnet::guess,
     function: dotnet::function,
     place: dotnet::place,
-    minified: false,
+    minified: never,
 };
 const NATIVE: Cleaner = Cleaner {
     certain: native::certain,
     guess: native::guess,
     function: native::function,
     place: native::place,
-    minified: false,
+    minified: never,
 };
 const DART: Cleaner = Cleaner {
     certain: dart::certain,
     guess: dart::guess,
     function: dart::function,
     place: dart::place,
-    minified: false,
+    minified: never,
 };
 const ELIXIR: Cleaner = Cleaner {
     certain: elixir::certain,
     guess: elixir::guess,
     function: elixir::function,
     place: elixir::place,
-    minified: false,
+    minified: never,
 };
 const OTHER: Cleaner = Cleaner {
     certain: other::certain,
     guess: other::guess,
     function: other::function,
     place: other::place,
-    minified: false,
+    minified: never,
 };
+
+/// A place that a build chose along with the function's name.
+pub(super) fn is_obfuscated_place(place: &str) -> bool {
+    place.contains('.') && java::is_obfuscated_class(place)
+}
+
+fn never(_: &Frame<'_>, _: &str) -> bool {
+    false
+}
 
 /// The cleaner of a platform's name.
 pub(super) fn cleaner(platform: &str) -> &'static Cleaner {
@@ -218,16 +228,6 @@ fn cow<'e>(original: &'e str, cleaned: &str) -> Cow<'e, str> {
 /// Whose image this is.
 pub(super) fn image_ruling(path: &str) -> Ruling {
     if native::is_system_image(path) { RUNTIME } else { APP }
-}
-
-/// A script's frame that no source map was found for.
-pub(super) fn is_unresolved_script(frame: &Frame<'_>) -> bool {
-    javascript::is_unresolved(frame)
-}
-
-/// Short enough to be a minifier's choice.
-pub(super) fn is_minified_name(name: &str) -> bool {
-    javascript::is_minified_name(name)
 }
 
 #[cfg(test)]

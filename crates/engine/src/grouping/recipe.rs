@@ -7,7 +7,7 @@ use super::record::Recorder;
 use super::rules::Rules;
 use super::stack::{Basis, CleanFrame, Stack};
 use super::subject::{self, CleanException, Subject};
-use super::{families, fingerprint, message, paths, tokens};
+use super::{clean, families, fingerprint, message, paths, tokens};
 use crate::event::{Csp, Event};
 
 /// Writes the keys of an event; at least one.
@@ -51,7 +51,7 @@ fn write_default(event: &Event<'_>, rules: &Rules, out: &mut impl Recorder) {
     }
     let images = Images::of(event);
     match Subject::of(event, &images, rules) {
-        Subject::Exceptions(exceptions) => write_exceptions(event, &exceptions, out),
+        Subject::Exceptions(exceptions) => write_exceptions(&exceptions, out),
         Subject::Message(template) => {
             out.begin("v1:message", true);
             out.part("message", &template);
@@ -63,7 +63,7 @@ fn write_default(event: &Event<'_>, rules: &Rules, out: &mut impl Recorder) {
     }
 }
 
-fn write_exceptions(event: &Event<'_>, exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+fn write_exceptions(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     if exceptions.iter().any(|x| families::is_chunk_load_failure(&x.ty, &x.value)) {
         out.begin("v1:chunk-load", true);
         out.end();
@@ -89,13 +89,14 @@ fn write_exceptions(event: &Event<'_>, exceptions: &[CleanException<'_>], out: &
         exceptions.iter().for_each(|x| exception(x, ours, Detail::Wording, out));
         out.end();
     }
-    if exceptions.iter().any(|x| x.stack.as_ref().is_some_and(|stack| stack.unresolved)) {
+    if exceptions.iter().any(|x| x.stack.as_ref().is_some_and(|stack| stack.unresolved)) && tells_enough(exceptions) {
         out.begin("v1:shape", true);
         exceptions.iter().for_each(|x| exception(x, ours, Detail::Shape, out));
         out.end();
     }
     write_recursion(exceptions, out);
-    if exceptions.len() == 1 || exceptions.len() == event.exceptions.len() {
+    // Which members a group has counts, so no single one of them links.
+    if !exceptions.iter().any(|x| x.in_group) {
         write_site(exceptions, out);
     }
 }
@@ -122,6 +123,16 @@ fn stack_variant(stack: &Stack<'_>) -> &'static str {
         Basis::App => "v1:app",
         Basis::All => "v1:stack",
     }
+}
+
+/// Letters of the messages that make up for frames without names.
+const TELLING_LETTERS: usize = 8;
+
+/// Without names of frames, the messages have to tell bugs apart, unless a place does.
+fn tells_enough(exceptions: &[CleanException<'_>]) -> bool {
+    let letters = exceptions.iter().flat_map(|x| x.template.bytes()).filter(u8::is_ascii_alphabetic).count();
+    let frames = || exceptions.iter().filter_map(|x| x.stack.as_ref()).flat_map(|stack| &stack.frames);
+    letters >= TELLING_LETTERS || frames().any(|frame| !(frame.volatile && clean::is_obfuscated_place(&frame.place)))
 }
 
 /// How much of an exception goes into a key.
@@ -223,13 +234,13 @@ fn wording_of(x: &CleanException<'_>) -> Option<String> {
         return None;
     }
     let kept: Vec<&str> = words().take(2).chain(["…"]).chain(words().skip(count - 2)).collect();
-    Some(format!("{count}: {}", kept.join(" ")))
+    Some(format!("{count}: {}; {}", kept.join(" "), codes(&x.template)))
 }
 
 fn frames(frames: &[CleanFrame<'_>], detail: Detail, out: &mut impl Recorder) {
     for frame in frames {
-        out.part("place", &frame.place);
         let hidden = detail == Detail::Shape && frame.volatile;
+        out.part("place", if hidden && clean::is_obfuscated_place(&frame.place) { "" } else { &frame.place });
         out.part("function", if hidden { "" } else { &frame.function });
     }
 }

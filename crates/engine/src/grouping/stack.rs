@@ -122,7 +122,7 @@ impl<'e> CleanFrame<'e> {
     fn of(frame: &'e Frame<'_>, platform: &str, images: &Images<'e>) -> Option<Self> {
         let cleaner = cleaner(frame, platform);
         let (mut place, mut function) = ((cleaner.place)(frame), (cleaner.function)(frame));
-        let mut volatile = cleaner.minified && clean::is_minified_name(&function) && clean::is_unresolved_script(frame);
+        let mut volatile = (cleaner.minified)(frame, &function);
         if place.is_empty() && function.is_empty() {
             let (image, offset) = images.locate(frame)?;
             (place, function, volatile) = (image, offset, true);

@@ -48,6 +48,9 @@ impl<'e> Subject<'e> {
                 members(event).map(|exception| CleanException::of(exception, platform, (images, rules))).collect();
             if event.exceptions.iter().any(is_group) {
                 order_group(&mut exceptions);
+                if exceptions.iter().any(|x| x.in_group) {
+                    exceptions.extend(carrier(event).map(|x| CleanException::of_group(x, platform, (images, rules))));
+                }
             }
             lend_stack(event, &mut exceptions, (images, rules));
             if exceptions.iter().any(CleanException::says_something) {
@@ -76,6 +79,12 @@ impl<'e> CleanException<'e> {
             _ => Cow::Borrowed(value),
         };
         let value = match value {
+            // A handler of last resort repeats the type.
+            Cow::Borrowed(value)
+                if !ty.is_empty() && value.starts_with(&*ty) && value[ty.len()..].starts_with(": ") =>
+            {
+                Cow::Borrowed(uncut(value[ty.len() + 1..].trim_start()))
+            }
             Cow::Borrowed(value) => Cow::Borrowed(uncut(value)),
             Cow::Owned(value) => Cow::Owned(uncut(&value).to_owned()),
         };
@@ -83,6 +92,12 @@ impl<'e> CleanException<'e> {
         let stack = exception.stacktrace.as_ref();
         let stack = stack.and_then(|stack| Stack::of(stack, Some(exception), platform, context));
         Self { ty, template: message::template(&value), value, generic, in_group: false, stack }
+    }
+
+    /// A group that carries several: its message only counts them.
+    fn of_group(exception: &'e Exception<'_>, platform: &str, context: (&Images<'e>, &Rules)) -> Self {
+        let reduced = Self::of(exception, platform, context);
+        Self { template: String::new(), in_group: true, ..reduced }
     }
 
     fn says_something(&self) -> bool {
@@ -130,6 +145,11 @@ fn is_group(exception: &Exception<'_>) -> bool {
 fn members<'e, 'a>(event: &'e Event<'a>) -> impl Iterator<Item = &'e Exception<'a>> {
     let only_groups = event.exceptions.iter().all(is_group);
     event.exceptions.iter().filter(move |exception| only_groups || !is_group(exception))
+}
+
+/// The outermost group.
+fn carrier<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Exception<'a>> {
+    event.exceptions.last().filter(|exception| is_group(exception))
 }
 
 /// Which task of a group failed first, and how many failed alike, says nothing.

@@ -15,6 +15,8 @@ pub(super) fn canonical(value: &str) -> Cow<'_, str> {
     let value = value.strip_prefix("Uncaught ").unwrap_or(value);
     property(value)
         .or_else(|| variable(value))
+        .or_else(|| react(value))
+        .or_else(|| json(value).map(Cow::Borrowed))
         .or_else(|| fixed(value).map(Cow::Borrowed))
         .unwrap_or(Cow::Borrowed(value))
 }
@@ -68,7 +70,8 @@ fn without_colours(value: &str) -> String {
 /// Reading a property of nothing.
 fn property(value: &str) -> Option<Cow<'_, str>> {
     // V8: `Cannot read properties of undefined (reading 'x')`, before 2021 `Cannot read property 'x' of undefined`.
-    if let Some(rest) = value.strip_prefix("Cannot read propert") {
+    let rest = value.strip_prefix("Cannot read propert").or_else(|| value.strip_prefix("Cannot set propert"));
+    if let Some(rest) = rest {
         let nothing = nothing_in(rest)?;
         return Some(read(nothing, quoted(rest).unwrap_or_default()));
     }
@@ -79,7 +82,7 @@ fn property(value: &str) -> Option<Cow<'_, str>> {
     // JavaScriptCore: `undefined is not an object (evaluating 'a.b.x')`.
     let (nothing, rest) = value.split_once(" is not an object (evaluating ")?;
     let nothing = nothing_in(nothing)?;
-    let path = quoted(rest)?.split(['(', '[']).next()?;
+    let path = quoted(rest)?.split(['(', '[', ' ', '=']).next()?;
     let (_, name) = path.rsplit_once('.')?;
     Some(read(nothing, name))
 }
@@ -110,6 +113,47 @@ fn variable(value: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(format!("{head} is not a function")))
 }
 
+/// Text that is no JSON.
+fn json(value: &str) -> Option<&'static str> {
+    const NO_JSON: &str = "unexpected token in JSON";
+    const ENDED: &str = "unexpected end of JSON";
+    if value.starts_with("Unexpected end of JSON input")
+        || value.starts_with("JSON.parse: unexpected end of data")
+        || value.starts_with("JSON Parse error: Unexpected EOF")
+    {
+        return Some(ENDED);
+    }
+    let v8 = value.starts_with("Unexpected token")
+        && (value.contains(" in JSON at ") || value.contains("is not valid JSON"));
+    let others = value.starts_with("JSON.parse: unexpected character") || value.starts_with("JSON Parse error: Un");
+    (v8 || others).then_some(NO_JSON)
+}
+
+/// React says its most frequent errors with a number in production, with words elsewhere.
+fn react(value: &str) -> Option<Cow<'_, str>> {
+    const ERRORS: &[(&str, &str)] = &[
+        ("31", "Objects are not valid as a React child"),
+        ("130", "Element type is invalid: expected a string"),
+        ("152", "Nothing was returned from render"),
+        ("185", "Maximum update depth exceeded"),
+        ("300", "Rendered fewer hooks than expected"),
+        ("301", "Too many re-renders"),
+        ("310", "Rendered more hooks than during the previous render"),
+        ("321", "Invalid hook call"),
+        ("418", "Hydration failed because"),
+        ("419", "The server could not finish this Suspense boundary"),
+        ("421", "This Suspense boundary received an update before it finished hydrating"),
+        ("422", "There was an error while hydrating this Suspense boundary"),
+        ("423", "There was an error while hydrating"),
+        ("425", "Text content does not match server-rendered HTML"),
+    ];
+    let number = match value.strip_prefix("Minified React error #") {
+        Some(rest) => rest.split(|c: char| !c.is_ascii_digit()).next()?,
+        None => ERRORS.iter().find(|(_, wording)| value.starts_with(wording))?.0,
+    };
+    Some(Cow::Owned(format!("React error #{number}")))
+}
+
 /// Messages without names in them.
 fn fixed(value: &str) -> Option<&'static str> {
     const PHRASES: &[(&str, &str)] = &[
@@ -119,6 +163,16 @@ fn fixed(value: &str) -> Option<&'static str> {
         ("Maximum call stack size exceeded", "Maximum call stack size exceeded"),
         ("too much recursion", "Maximum call stack size exceeded"),
         ("ResizeObserver loop", "ResizeObserver loop"),
+        ("Invalid array length", "Invalid array length"),
+        ("Array size is not a small enough positive integer", "Invalid array length"),
+        ("invalid array length", "Invalid array length"),
+        ("Assignment to constant variable", "Assignment to constant variable"),
+        ("Attempted to assign to readonly property", "Assignment to constant variable"),
+        ("Importing a module script failed", "Importing a module script failed"),
+        ("The operation was aborted", "The operation was aborted"),
+        ("signal is aborted without reason", "The operation was aborted"),
+        ("Fetch is aborted", "The operation was aborted"),
+        ("The user aborted a request", "The operation was aborted"),
     ];
     // Some versions add a full stop; a host or an address behind says more and stays.
     let bare = value.trim_end_matches('.');
@@ -163,6 +217,23 @@ mod tests {
                 &["Failed to fetch", "NetworkError when attempting to fetch resource.", "Load failed"][..],
                 "Failed to fetch",
             ),
+            (
+                &[
+                    "Minified React error #418; visit https://react.dev/errors/418 for the full message.",
+                    "Hydration failed because the initial UI does not match what was rendered on the server.",
+                ][..],
+                "React error #418",
+            ),
+            (
+                &[
+                    "Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
+                    "Unexpected token < in JSON at position 0",
+                    "JSON.parse: unexpected character at line 1 column 1 of the JSON data",
+                    "JSON Parse error: Unrecognized token '<'",
+                ][..],
+                "unexpected token in JSON",
+            ),
+            (&["Uncaught Error: cart is empty", "\u{1b}[31mError: cart is empty\u{1b}[0m"][..], "Error: cart is empty"),
             (&["Failed to fetch (api.example.com)"][..], "Failed to fetch (api.example.com)"),
             (&["cart is empty"][..], "cart is empty"),
         ] {

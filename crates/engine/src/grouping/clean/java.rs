@@ -160,6 +160,16 @@ pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     module(frame).map_or_else(|| file(frame), |module| Cow::Borrowed(enclosing(module).0))
 }
 
+/// `b.c.a.f`: what R8 and ProGuard call things.
+pub(super) fn is_obfuscated(frame: &Frame<'_>, function: &str) -> bool {
+    function.len() <= 2 && is_obfuscated_class(frame.module.or_empty())
+}
+
+/// Every part of the class has at most two letters.
+pub(in crate::grouping) fn is_obfuscated_class(class: &str) -> bool {
+    !class.is_empty() && class.split(['.', '$']).all(|part| part.len() <= 2)
+}
+
 /// A class that stands for a piece of a method, as the class and the method around it:
 /// `Cart$load$1` (Kotlin) and `shop.cart$load$fn__12` (Clojure) are `load`, `Cart$1` is `Cart`.
 fn enclosing(module: &str) -> (&str, Option<&str>) {

@@ -163,19 +163,19 @@ pub(super) fn place<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     }
 }
 
+/// Minifiers rename to at most two letters long before they need three.
+pub(super) fn is_minified(frame: &Frame<'_>, function: &str) -> bool {
+    function.len() <= 2 && is_unresolved(frame)
+}
+
 /// A frame that no source map was found for: its names are whatever the minifier chose.
-pub(super) fn is_unresolved(frame: &Frame<'_>) -> bool {
+fn is_unresolved(frame: &Frame<'_>) -> bool {
     let path = path(frame);
     let served =
         starts_with_any(path, &["http://", "https://", "app://", "capacitor://", "blob:"]) || path.starts_with('/');
     let source =
         [".ts", ".tsx", ".jsx", ".vue", ".svelte", ".coffee"].iter().any(|extension| path.ends_with(extension));
     served && !source && frame.context_line.trimmed().is_none_or(|line| line.len() > 160 || line.starts_with("{snip}"))
-}
-
-/// Minifiers rename to at most two letters long before they need three.
-pub(super) fn is_minified_name(name: &str) -> bool {
-    name.len() <= 2
 }
 
 fn last_segment(name: &str) -> &str {
