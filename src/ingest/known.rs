@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
 use engine::event::Event;
+use engine::grouping::lineage::LINEAGE;
 use engine::grouping::{self, Rules, templates};
 use engine::ids::ProjectId;
 use store::ingest::{NewEvent, NewKey};
@@ -23,11 +24,16 @@ impl KnownKeys {
     /// The keys of an event, with explanations of those that may be new.
     pub(super) fn group(&self, project_id: ProjectId, event: &Event<'_>) -> Vec<NewKey> {
         let rules = Rules::builtin();
-        let keys = grouping::group(event, rules).keys;
-        let new: Vec<bool> = {
+        let mut keys = grouping::group(event, rules).keys;
+        let mut new: Vec<bool> = {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             keys.iter().map(|key| !known.contains(&(project_id, key.hash))).collect()
         };
+        // Off the hot path: an issue that is older than this version of the algorithm is found by its old keys.
+        if new.iter().all(|new| *new) {
+            keys.extend(LINEAGE.older(event, rules));
+            new.resize(keys.len(), false);
+        }
         let explanation = new.contains(&true).then(|| grouping::explain(event, rules));
         let text = new.contains(&true).then(|| templates::free_text(event, rules)).flatten();
         keys.iter()

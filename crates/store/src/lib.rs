@@ -24,6 +24,7 @@ pub mod projects;
 pub mod regroup;
 pub mod releases;
 pub mod rules;
+pub mod similar;
 pub mod spool;
 
 pub use error::StoreError;
