@@ -11,6 +11,7 @@ mod group;
 mod health;
 mod output;
 mod project;
+mod regroup;
 mod serve;
 mod token;
 mod user;

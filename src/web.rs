@@ -98,6 +98,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/projects", get().to(projects::list))
         .route("/projects", post().to(projects::create))
         .route("/projects/new", get().to(projects::new))
+        .route("/projects/{slug}/regroupings", get().to(regroupings::list))
+        .route("/projects/{slug}/regroup", post().to(regroupings::regroup))
         .route("/projects/{slug}", get().to(projects::start))
         .route("/sign-in", get().to(sign_in::show))
         .route("/sign-in", post().to(sign_in::post))

@@ -1,9 +1,10 @@
 //! One issue: as it stands, its change, history, hashes and tags.
 
 use engine::facets::{self, Facet};
+use engine::grouping::similar::Likeness;
 use serde_json::{Value, json};
 use store::issues::Issue;
-use store::{activity, hashes, lifecycle, live};
+use store::{activity, hashes, lifecycle, live, similar};
 
 use super::call::{Answer, Call, json as answer};
 use super::error::ApiError;
@@ -19,6 +20,11 @@ const TAG_EVENTS_MAX: usize = store::events::SAMPLE_ROWS_MAX;
 
 /// Values of a tag that are listed.
 const TAG_VALUES_SHOWN: usize = 10;
+
+/// Similar issues in an answer.
+const SIMILAR_ROWS: usize = 20;
+/// Less than this is chance.
+const SIMILAR_SCORE_MIN: f64 = 0.2;
 
 /// `GET /issues/{issue}/`
 pub(super) async fn get(call: Call) -> Answer {
@@ -79,6 +85,24 @@ pub(super) async fn hashes(call: Call) -> Answer {
     let issue = call.issue().await?;
     let rows = hashes::list(&call.api().pool, issue.project_id, issue.id).await?;
     answer(rows.iter().map(shape::hash).collect::<Vec<_>>())
+}
+
+/// `GET /issues/{issue}/similar/`: pairs of an issue and its scores, as Sentry has them.
+pub(super) async fn similar(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    let found = similar::find(&call.api().pool, &issue, SIMILAR_SCORE_MIN, SIMILAR_ROWS).await?;
+    let pair = |(issue, likeness): &(Issue, Likeness)| {
+        json!([
+            shape::issue(call.api(), issue, json!({})),
+            {
+                "score": likeness.score,
+                "exception:stacktrace": likeness.frames,
+                "exception:message": likeness.words,
+                "reason": likeness.reason(),
+            },
+        ])
+    };
+    answer(found.iter().map(pair).collect::<Vec<_>>())
 }
 
 /// `GET /issues/{issue}/tags/`: counted over the newest events, so every answer costs the same.

@@ -87,6 +87,13 @@ pub(super) async fn undo(call: Call) -> Answer {
     accepted(&advanced(&call, begun).await?)
 }
 
+/// `POST /projects/{org}/{project}/regroupings/`: groups the stored events of a project again, by its rules of now.
+pub(super) async fn regroup(call: Call) -> Answer {
+    let project = call.project().await?;
+    let begun = regroup::regroup(&call.api().pool, project.id, &asked(&call, "Asked for through the API.")).await?;
+    accepted(&advanced(&call, begun).await?)
+}
+
 async fn named(call: &Call) -> Result<Regrouping, ApiError> {
     let project = call.project().await?;
     let id: RegroupingId = call.path("regrouping").parse().map_err(|_| ApiError::NotFound)?;

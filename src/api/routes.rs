@@ -135,6 +135,7 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/", &[EventRead], events::get_of_project, "An event", &[], One("Event")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/json/", &[EventRead], events::json, "An event as its SDK sent it", &[], One("Payload")),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/", &[EventRead], regroupings::list, "Merges, splits and regroupings of a project, the newest first", &[], List("Regrouping")),
+        endpoint!(POST, "/projects/{org}/{project}/regroupings/", &[EventWrite], regroupings::regroup, "Group the stored events of a project again, by its rules of now", &[], One("Regrouping")),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/{regrouping}/", &[EventRead], regroupings::get, "A change of the grouping, with its progress", &[], One("Regrouping")),
         endpoint!(POST, "/projects/{org}/{project}/regroupings/{regrouping}/undo/", &[EventWrite], regroupings::undo, "Undo a merge, a split or a regrouping", &[], One("Regrouping")),
     ]
@@ -159,6 +160,7 @@ fn of_issues() -> Vec<Endpoint> {
         GET "events/{event}/", events::get_of_issue, "An event of an issue", &[], One("Event");
         GET "hashes/", issue::hashes, "Grouping hashes that lead to an issue", &[], List("Hash");
         DELETE "hashes/", regroupings::split, "Split grouping hashes, with their events, off an issue", &["id"], One("Regrouping");
+        GET "similar/", issue::similar, "Issues of the same type and platform, the most alike first, each with its scores", &[], List("Similar");
         GET "tags/", issue::tags, "Tags of the newest events of an issue", &[], List("TagKey");
         GET "activities/", issue::activities, "What happened to an issue, newest first", &[], One("Activities");
         PUT "", issue::update, "Change an issue", &[], One("IssueDetail");

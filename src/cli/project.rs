@@ -8,6 +8,7 @@ use store::projects::{self, NewProject, Project};
 use time::OffsetDateTime;
 
 use super::output::Output;
+use super::regroup;
 use super::{public_url, with_database};
 use crate::config::Config;
 use crate::database::Database;
@@ -34,6 +35,15 @@ pub enum Command {
     /// Manage the keys of a project
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Group the stored events of a project again, by its rules of now
+    Regroup {
+        /// Slug of the project
+        #[arg(long)]
+        slug: String,
+        /// Undo the newest regrouping instead
+        #[arg(long)]
+        undo: bool,
+    },
 }
 
 /// What can be done with keys.
@@ -98,6 +108,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&documents, &lines.join("\n"))
         }
         Command::Key(command) => run_key(config, command, output, &base_url).await,
+        Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
     }
 }
 

@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 
 use self::ask::Ask;
 use self::event::EventView;
-use self::side::{ChangeRow, Tag, WhyKeys};
+use self::side::{ChangeRow, Suggestion, Tag, WhyKeys};
 use self::stack::Part;
 use super::Web;
 use super::access::Action;
@@ -112,6 +112,7 @@ struct IssuePage {
     activity: Vec<Activity>,
     why: Vec<WhyKeys>,
     changes: Vec<ChangeRow>,
+    suggestions: Vec<Suggestion>,
     ask: Option<Ask>,
 }
 
@@ -265,6 +266,7 @@ async fn page(
         ranges: SPANS.iter().map(|known| (known.name, known.words)).collect(),
         why: side::why(web, &issue).await?,
         changes: side::changes(web, &issue).await?,
+        suggestions: side::suggestions(web, &issue).await?,
         event,
         event_path,
         tags,

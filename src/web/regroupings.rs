@@ -1,18 +1,23 @@
 //! Merging, splitting and undoing by forms. The change itself is `store::regroup`: what is small is done before
 //! the answer, the rest goes on in the background and the page shows how far it is.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
 use engine::ids::{IssueId, RegroupingId};
-use store::regroup::{self, Asked, Regrouping};
+use store::regroup::{self, Asked, Kind, Regrouping, State};
 use time::{Duration, OffsetDateTime};
 
 use super::Web;
 use super::access::Action;
+use super::display::{Age, Count};
 use super::error::PageError;
-use super::session::{Posted, local_path};
-use super::shell::see_other;
+use super::session::{Posted, Viewer, local_path};
+use super::shell::{Nav, Shell, html, see_other};
+use super::signs;
 use super::toast::{self, Toast};
 
+/// Changes in the list of a project.
+const LIST_ROWS: usize = 50;
 /// Longest reason that is kept.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -63,6 +68,67 @@ pub(super) async fn undo(
     let now = OffsetDateTime::now_utc();
     let begun = regroup::undo(&web.pool, *path, &asked(&posted, "Undone by hand.", now)).await?;
     answer(&web, &posted, begun, now).await
+}
+
+/// `POST /projects/{slug}/regroup`: the stored events are grouped again, by the rules of now.
+pub(super) async fn regroup(
+    web: web::Data<Web>,
+    posted: Posted,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    posted.viewer.must(Action::ChangeProjects)?;
+    let now = OffsetDateTime::now_utc();
+    let project = store::projects::by_slug(&web.pool, &path).await?.ok_or(PageError::NotFound("project"))?;
+    let begun = regroup::regroup(&web.pool, project.id, &asked(&posted, "Asked for by hand.", now)).await?;
+    answer(&web, &posted, begun, now).await
+}
+
+/// One change in the list.
+struct Row {
+    change: Regrouping,
+    age: Age,
+}
+
+impl Row {
+    fn what(&self) -> &'static str {
+        match self.change.kind {
+            Kind::Merge => "Merge",
+            Kind::Unmerge => "Merge undone",
+            Kind::Split => "Split",
+            Kind::Regroup => "Regrouping",
+            Kind::Restore => "Regrouping undone",
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.change.state == State::Running
+    }
+}
+
+#[derive(Template)]
+#[template(path = "projects/regroupings.html")]
+struct ListPage {
+    shell: Shell,
+    slug: String,
+    rows: Vec<Row>,
+}
+
+/// `GET /projects/{slug}/regroupings`
+pub(super) async fn list(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    let project = store::projects::by_slug(&web.pool, &path).await?.ok_or(PageError::NotFound("project"))?;
+    let changes = regroup::list(&web.pool, project.id, LIST_ROWS).await?;
+    let now = OffsetDateTime::now_utc();
+    let rows = changes.into_iter().map(|change| Row { age: Age::ago(&change.created_at, &now), change }).collect();
+    let mut shell = Shell::load(&web, &request, viewer, Nav::Projects).await?;
+    shell.title = format!("Grouping of {}", project.slug);
+    shell.project = Some(project.slug.clone());
+    html(&ListPage { shell, slug: project.slug, rows })
 }
 
 fn asked<'a>(posted: &Posted, reason: &'a str, at: OffsetDateTime) -> Asked<'a> {

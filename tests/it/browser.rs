@@ -87,6 +87,15 @@ async fn a_person_triages() {
 }
 
 #[tokio::test]
+async fn a_person_merges_and_splits() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let dsn = server.db.project("shop").await.dsn(&server.url);
+    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("regroup", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn open_pages_follow_what_happens() {
     let db = Database::create().await;
     db.user("ada@example.org", Role::Admin, PASSWORD).await;

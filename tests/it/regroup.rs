@@ -1,7 +1,9 @@
 //! Merging, splitting and undoing: exact counters and exact events after every step, beside writers.
 
 mod fixture;
+mod large;
 mod random;
+mod replay;
 
 use engine::issue::Signal;
 use store::regroup::{self, Kind, State};
@@ -23,6 +25,7 @@ async fn a_merge_teaches_and_its_undo_brings_everything_back() {
     let merge = shop.merge(&[three, one, two]).await;
     assert_eq!((merge.kind, merge.issue_id, merge.moved), (Kind::Merge, Some(one), 30));
     shop.check().await;
+    shop.check_first().await;
     assert_eq!(shop.number("select events from issues where status <> 'merged'").await, 60);
     for id in [two, three] {
         assert_eq!(store::issues::get(&database.pool, id).await.unwrap().unwrap().id, one);
@@ -30,10 +33,12 @@ async fn a_merge_teaches_and_its_undo_brings_everything_back() {
     // Every key leads to the survivor from now on.
     shop.store(&[(2, 5), (3, 1)]).await;
     shop.check().await;
+    shop.check_first().await;
     assert_eq!(shop.issues_of([1, 2, 3]).await, [one, one, one]);
 
     shop.undo(merge.id).await;
     shop.check().await;
+    shop.check_first().await;
     assert_eq!(shop.issues_of([1, 2, 3]).await, [one, two, three]);
     let events = |id: engine::ids::IssueId| format!("select events from issues where id = {id}");
     let counts = [shop.number(&events(one)).await, shop.number(&events(two)).await, shop.number(&events(three)).await];
@@ -80,14 +85,17 @@ async fn a_split_takes_exactly_the_events_of_its_keys_and_they_stay_away() {
     let new = split.issues[0];
     assert_eq!(shop.issues_of([1, 2, 100]).await, [one, new, one]);
     shop.check().await;
+    shop.check_first().await;
     assert_eq!(shop.number(&format!("select events from issues where id = {new}")).await, 7);
     shop.store_keys(&[(&[2, 100], 3), (&[3, 100], 1)]).await;
     shop.check().await;
+    shop.check_first().await;
     assert_eq!(shop.number(&format!("select events from issues where id = {new}")).await, 10, "never pulled back");
 
     let rejoined = shop.undo(split.id).await;
     assert_eq!(rejoined.kind, Kind::Merge);
     shop.check().await;
+    shop.check_first().await;
     assert_eq!(shop.issues_of([1, 2, 3, 100]).await, [one; 4]);
     shop.forget_since(&before).await;
     let mut after = shop.snapshot().await;
@@ -136,4 +144,5 @@ async fn what_makes_no_sense_is_refused_in_words() {
     assert!(refused(regroup::undo(&database.pool, merge.id, &asked).await).contains("not done yet"));
     shop.finish(merge.id).await;
     shop.check().await;
+    shop.check_first().await;
 }

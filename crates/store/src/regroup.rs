@@ -16,8 +16,12 @@
 mod begin;
 mod facts;
 mod moves;
+mod plan;
+mod replay;
+mod restore;
 mod rows;
 mod run;
+mod settle;
 mod split;
 mod step;
 mod undo;
@@ -28,6 +32,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 pub use begin::{ISSUES_MAX, merge};
+pub use replay::regroup;
 pub use rows::{claim, get, list, of_issue, release};
 pub use run::{STEPS_INLINE, advance};
 pub use split::{KEYS_MAX, split};
@@ -165,11 +170,13 @@ pub struct Asked<'a> {
 /// Waits until no batch of ingest is under way in a project, and keeps others out until the transaction ends.
 async fn close_gate(tx: &mut PgConnection, project_id: ProjectId) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(GATE + project_id.get()).execute(&mut *tx).await?;
-    // The statements of a step look rows up by key; a plan made while a table was small would read all of it.
-    for setting in
-        ["set local enable_seqscan = off", "set local enable_hashjoin = off", "set local enable_mergejoin = off"]
-    {
-        sqlx::query(setting).execute(&mut *tx).await?;
-    }
+    // The statements of a step look rows up by key; a plan made while a table was small would read all of it. And one
+    // that takes heap pages for dear walks all events of the project for those of one issue.
+    sqlx::query(
+        "select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+             set_config('enable_mergejoin', 'off', true), set_config('random_page_cost', '1.1', true)",
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }

@@ -96,6 +96,8 @@ fn issues() -> Vec<(&'static str, Value)> {
             }),
         ),
         ("Regrouping", regrouping()),
+        // A pair: the issue, and its scores.
+        ("Similar", list(json!({}))),
         (
             "ShortIdMatch",
             object(&[

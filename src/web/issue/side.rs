@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::grouping::similar;
 use engine::ids::{IssueId, RegroupingId};
 use serde_json::Value;
 use store::events::{self, Event};
@@ -23,6 +24,8 @@ const TAGS_MAX: usize = 10;
 const VALUES_MAX: usize = 4;
 /// Keys that are explained, each with those that came with it.
 const KEYS_MAX: usize = 12;
+/// Similar issues that are shown.
+const SUGGESTIONS_MAX: usize = 3;
 /// Merges and splits that are shown.
 const CHANGES_MAX: usize = 5;
 /// Parts of one grouping key.
@@ -191,6 +194,24 @@ fn change_row(change: &Regrouping, own: IssueId) -> ChangeRow {
 
 fn issues(count: usize) -> String {
     if count == 1 { "1 issue was".to_owned() } else { format!("{count} issues were") }
+}
+
+/// An issue that may be the same bug.
+pub(super) struct Suggestion {
+    pub(super) issue: Issue,
+    /// In percent.
+    pub(super) percent: u8,
+    /// Why, in one sentence.
+    pub(super) reason: String,
+}
+
+/// Issues so alike to this one that they are worth a look.
+pub(super) async fn suggestions(web: &Web, issue: &Issue) -> Result<Vec<Suggestion>, PageError> {
+    let found = store::similar::find(&web.pool, issue, similar::STRONG, SUGGESTIONS_MAX).await?;
+    Ok(found
+        .into_iter()
+        .map(|(issue, likeness)| Suggestion { issue, percent: likeness.percent(), reason: likeness.reason() })
+        .collect())
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ pub(super) async fn begin_earlier(
          from (
              select first_seen, first_release, first_event_id
              from issues
-             where project_id = $1 and id = any($3)
+             where project_id = $1 and id = any($3) and events > 0
              order by first_seen, id
              limit 1
          ) o

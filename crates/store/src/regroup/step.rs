@@ -6,15 +6,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use engine::event::Event;
-use engine::ids::{IssueId, ProjectId, RegroupingId};
+use engine::ids::{IssueId, ProjectId, RegroupingId, UserId};
 use engine::{grouping, payload};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use super::moves::{self, Leaving, Move};
 use super::walk::{self, BATCH, Place, Walked};
-use super::{Kind, close_gate, facts, split, undo};
+use super::{Kind, close_gate, facts, replay, restore, settle, split, undo};
 use crate::{StoreError, lifecycle};
 
 /// What a step did.
@@ -32,9 +32,11 @@ pub(super) struct Held {
     pub(super) project_id: ProjectId,
     pub(super) kind: Kind,
     pub(super) issue_id: Option<IssueId>,
-    phase: String,
-    undoes: Option<RegroupingId>,
-    source: Option<IssueId>,
+    pub(super) phase: String,
+    pub(super) undoes: Option<RegroupingId>,
+    pub(super) source: Option<IssueId>,
+    pub(super) seq: Option<i64>,
+    pub(super) user: Option<UserId>,
     pub(super) place: Place,
     pub(super) issues: Vec<IssueId>,
 }
@@ -48,23 +50,30 @@ pub async fn step(pool: &PgPool, id: RegroupingId, at: OffsetDateTime) -> Result
     let Some(project_id) = project_id.fetch_optional(pool).await? else {
         return Ok(Stepped { is_done: true, ..Stepped::default() });
     };
+    let read = replay::read_ahead(pool, id).await?;
     let mut tx = pool.begin().await?;
     close_gate(&mut tx, ProjectId(project_id)).await?;
-    let Some(held) = hold(&mut tx, id).await? else {
+    let Some(held) = hold(&mut *tx, id).await? else {
         return Ok(Stepped { is_done: true, ..Stepped::default() });
     };
-    let stepped = match held.phase.as_str() {
-        "move" => walk_and_move(&mut tx, &held).await?,
-        "users" => walk_and_remember(&mut tx, &held).await?,
+    let stepped = match (held.kind, held.phase.as_str()) {
+        (Kind::Regroup, "plan") => replay::note(&mut tx, &held, read).await?,
+        (Kind::Regroup, "settle") => settle::settle(&mut tx, &held, at).await?,
+        (Kind::Regroup, "move") => replay::move_events(&mut tx, &held, read).await?,
+        (Kind::Restore, "move") => restore::move_back(&mut tx, &held).await?,
+        (Kind::Regroup | Kind::Restore, "users") => replay::remember_users(&mut tx, &held).await?,
+        (Kind::Regroup | Kind::Restore, _) => restore::finish(&mut tx, &held, at).await?,
+        (_, "move") => walk_and_move(&mut tx, &held).await?,
+        (_, "users") => walk_and_remember(&mut tx, &held).await?,
         _ => finish(&mut tx, &held, at).await?,
     };
     tx.commit().await?;
     Ok(stepped)
 }
 
-async fn hold(tx: &mut PgConnection, id: RegroupingId) -> Result<Option<Held>, StoreError> {
+pub(super) async fn hold(executor: impl PgExecutor<'_>, id: RegroupingId) -> Result<Option<Held>, StoreError> {
     let row = sqlx::query!(
-        r#"select project_id, kind, issue_id, phase, undoes, source, at_day, at_received, at_event,
+        r#"select project_id, kind, issue_id, phase, undoes, source, at_day, at_received, at_event, at_seq, user_id,
              array(select i.issue_id from regrouping_issues i where i.project_id = r.project_id and i.regrouping_id = r.id
                  order by i.issue_id) as "issues!"
          from regroupings r
@@ -72,7 +81,7 @@ async fn hold(tx: &mut PgConnection, id: RegroupingId) -> Result<Option<Held>, S
          for update"#,
         id.get()
     )
-    .fetch_optional(tx)
+    .fetch_optional(executor)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let kind = Kind::parse(&row.kind).ok_or_else(|| StoreError::Corrupt {
@@ -89,6 +98,8 @@ async fn hold(tx: &mut PgConnection, id: RegroupingId) -> Result<Option<Held>, S
         phase: row.phase,
         undoes: row.undoes.map(RegroupingId),
         source: row.source.map(IssueId),
+        seq: row.at_seq,
+        user: row.user_id.map(UserId),
         place: place(row.at_day, row.at_received, row.at_event),
         issues: row.issues.into_iter().map(IssueId).collect(),
     }))
@@ -207,7 +218,12 @@ async fn walk_and_remember(tx: &mut PgConnection, held: &Held) -> Result<Stepped
 }
 
 /// Remembers the place, or goes on to what comes after the walk.
-async fn next(tx: &mut PgConnection, held: &Held, batch: &[Walked], moved: i64) -> Result<Stepped, StoreError> {
+pub(super) async fn next(
+    tx: &mut PgConnection,
+    held: &Held,
+    batch: &[Walked],
+    moved: i64,
+) -> Result<Stepped, StoreError> {
     let walked = i64::try_from(batch.len()).unwrap_or(i64::MAX);
     let more = walked == BATCH;
     let (phase, source, place) = match batch.last().filter(|_| more) {
@@ -243,6 +259,7 @@ fn after(held: &Held) -> (&'static str, Option<IssueId>) {
             Some(next) => ("move", Some(*next)),
             None => ("finish", None),
         },
+        (Kind::Regroup, "plan") => ("settle", None),
         (_, "move") => ("users", held.issue_id),
         _ => ("finish", None),
     }
@@ -283,25 +300,27 @@ async fn finish(tx: &mut PgConnection, held: &Held, at: OffsetDateTime) -> Resul
         }
         _ => {}
     }
-    sqlx::query!(
-        "update regroupings
-         set state = 'done', finished_at = $2, total = walked, leased_until = null, error = null
-         where id = $1",
-        held.id.get(),
-        at,
-    )
-    .execute(tx)
-    .await?;
+    end(tx, held.id, at).await?;
     let touched = held.issues.iter().copied().chain(held.issue_id).map(|id| (project_id, id)).collect();
     Ok(Stepped { is_done: true, touched })
 }
 
 /// What the merged issues still count is of events that retention has dropped: the survivor counts it too.
 async fn add_unstored(tx: &mut PgConnection, held: &Held, into: IssueId) -> Result<(), StoreError> {
-    let ids: Vec<i64> = held.issues.iter().map(|id| id.get()).collect();
+    add_unstored_of(tx, held.project_id, &held.issues, into).await
+}
+
+/// The same of some issues.
+pub(super) async fn add_unstored_of(
+    tx: &mut PgConnection,
+    project_id: ProjectId,
+    merged: &[IssueId],
+    into: IssueId,
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = merged.iter().map(|id| id.get()).collect();
     let left = sqlx::query_scalar!(
         r#"select coalesce(sum(events), 0)::bigint as "left!" from issues where project_id = $1 and id = any($2)"#,
-        held.project_id.get(),
+        project_id.get(),
         &ids,
     )
     .fetch_one(&mut *tx)
@@ -318,7 +337,7 @@ async fn add_unstored(tx: &mut PgConnection, held: &Held, into: IssueId) -> Resu
          order by span_s, bucket
          on conflict (project_id, issue_id, span_s, bucket)
          do update set events = issue_counts.events + excluded.events",
-        held.project_id.get(),
+        project_id.get(),
         &ids,
         into.get(),
     )
@@ -330,12 +349,26 @@ async fn add_unstored(tx: &mut PgConnection, held: &Held, into: IssueId) -> Resu
          from issue_users
          where project_id = $1 and issue_id = any($2)
          on conflict do nothing",
-        held.project_id.get(),
+        project_id.get(),
         &ids,
         into.get(),
     )
     .execute(&mut *tx)
     .await?;
     let users = i64::try_from(users.rows_affected()).unwrap_or(i64::MAX);
-    moves::add_to_issues(tx, held.project_id, &[(into.get(), (left, users))].into()).await
+    moves::add_to_issues(tx, project_id, &[(into.get(), (left, users))].into()).await
+}
+
+/// No step is left.
+pub(super) async fn end(tx: &mut PgConnection, id: RegroupingId, at: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update regroupings
+         set state = 'done', finished_at = $2, total = walked, leased_until = null, error = null
+         where id = $1",
+        id.get(),
+        at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }

@@ -5,14 +5,15 @@ use engine::issue::{self, Signal, Transition};
 use sqlx::{PgConnection, PgPool};
 
 use super::begin::{self, Before, New, begun, conflict};
-use super::{Asked, Kind, Regrouping, State, close_gate, facts, rows};
+use super::{Asked, Kind, Regrouping, State, close_gate, facts, restore, rows};
 use crate::{StoreError, issues, lifecycle};
 
 /// Begins to undo a change.
 ///
 /// A merge: the issues come back with their numbers and states, with the keys that they brought (those that have
 /// not been split away since), and with every event whose key is one of these, also those that arrived since.
-/// A split: the new issue is merged back.
+/// A split: the new issue is merged back. A regrouping: every event that it moved goes back to where it was, with the
+/// key that it had; events that arrived since stay.
 ///
 /// # Errors
 /// `Conflict` when there is nothing to undo, when a later change stands in the way, or when another change of the
@@ -25,7 +26,8 @@ pub async fn undo(pool: &PgPool, id: RegroupingId, asked: &Asked<'_>) -> Result<
     let undoing = match known.kind {
         Kind::Merge => unmerge(&mut tx, &known, asked).await?,
         Kind::Split => rejoin(&mut tx, &known, asked).await?,
-        Kind::Regroup | Kind::Unmerge | Kind::Restore => return Err(conflict("This change cannot be undone")),
+        Kind::Regroup => restore::begin(&mut tx, &known, asked).await?,
+        Kind::Unmerge | Kind::Restore => return Err(conflict("This change cannot be undone")),
     };
     tx.commit().await?;
     begun(pool, undoing).await

@@ -1,7 +1,7 @@
 //! Reading the events of an issue in bounded batches, oldest first, from a place on.
 
 use engine::ids::{EventId, IssueId, ProjectId};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use time::macros::{date, datetime};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
@@ -27,13 +27,14 @@ impl Place {
 
 /// An event on the way.
 pub(super) struct Walked {
+    pub(super) issue_id: IssueId,
     pub(super) day: Date,
     pub(super) event_id: EventId,
     pub(super) received_at: OffsetDateTime,
     pub(super) hash: Option<Vec<u8>>,
     pub(super) user_key: Option<String>,
     pub(super) codec: i16,
-    /// Only of events without a key.
+    /// Only where it is asked for: of events without a key, or of all.
     pub(super) payload: Option<Vec<u8>>,
 }
 
@@ -43,7 +44,8 @@ impl Walked {
     }
 }
 
-/// The next events of an issue behind `place`, by the index events_by_issue.
+/// The next events of an issue behind `place`, by the index events_by_issue. The issue stands in the comparison, too:
+/// without it, PostgreSQL may walk all events of the project in the same order instead.
 pub(super) async fn of_issue(
     tx: &mut PgConnection,
     project_id: ProjectId,
@@ -54,8 +56,9 @@ pub(super) async fn of_issue(
         "select day, event_id, received_at, hash, user_key, codec,
              case when hash is null then payload end as payload
          from events
-         where project_id = $1 and issue_id = $2 and day >= $3 and (day, received_at, event_id) > ($3, $4, $5)
-         order by day, received_at, event_id
+         where project_id = $1 and issue_id = $2 and day >= $3
+             and (issue_id, day, received_at, event_id) > ($2, $3, $4, $5)
+         order by issue_id, day, received_at, event_id
          limit $6",
         project_id.get(),
         issue_id.get(),
@@ -69,6 +72,45 @@ pub(super) async fn of_issue(
     Ok(rows
         .into_iter()
         .map(|row| Walked {
+            issue_id,
+            day: row.day,
+            event_id: EventId(row.event_id),
+            received_at: row.received_at,
+            hash: row.hash,
+            user_key: row.user_key,
+            codec: row.codec,
+            payload: row.payload,
+        })
+        .collect())
+}
+
+/// The next events of a project behind `place`, by the index events_by_project.
+pub(super) async fn of_project(
+    executor: impl PgExecutor<'_>,
+    project_id: ProjectId,
+    place: Place,
+    with_payload: bool,
+) -> Result<Vec<Walked>, StoreError> {
+    let rows = sqlx::query!(
+        "select issue_id, day, event_id, received_at, hash, user_key, codec,
+             case when $6 then payload end as payload
+         from events
+         where project_id = $1 and day >= $2 and (day, received_at, event_id) > ($2, $3, $4)
+         order by day, received_at, event_id
+         limit $5",
+        project_id.get(),
+        place.day,
+        place.received_at,
+        place.event_id,
+        BATCH,
+        with_payload,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Walked {
+            issue_id: IssueId(row.issue_id),
             day: row.day,
             event_id: EventId(row.event_id),
             received_at: row.received_at,
