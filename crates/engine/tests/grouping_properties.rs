@@ -6,6 +6,7 @@ use engine::event::Event;
 use engine::grouping::{self, Rules};
 use engine::title;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use serde_json::{Value, json};
 
 const PLATFORMS: &[&str] =
@@ -185,4 +186,21 @@ fn hostile_events_cost_bounded_work() {
             assert!(!grouping::group(&Event::from_json(&event).unwrap(), Rules::builtin()).keys.is_empty());
         }
     }
+}
+
+/// As many as a busy hour brings: each read and grouped twice, in two threads.
+#[test]
+fn ten_thousand_events_have_the_same_keys_in_every_run() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = event();
+    let texts: Vec<String> =
+        (0..10_000).map(|_| strategy.new_tree(&mut runner).unwrap().current().to_string()).collect();
+    let run = || -> Vec<_> {
+        texts.iter().map(|text| grouping::group(&Event::from_json(text).unwrap(), Rules::builtin())).collect()
+    };
+    let (one, two) = std::thread::scope(|scope| {
+        let other = scope.spawn(run);
+        (run(), other.join().unwrap())
+    });
+    assert_eq!(one, two);
 }

@@ -37,6 +37,19 @@ pub(super) enum Role {
     Raise,
 }
 
+impl Role {
+    /// As explanations call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Library => "library",
+            Self::Wanted => "wanted",
+            Self::Noise => "machinery",
+            Self::Raise => "raises",
+        }
+    }
+}
+
 /// A role and the reason for it, as the explanation shows it.
 pub(super) type Ruling = (Role, &'static str);
 

@@ -205,8 +205,15 @@ const NOTES_MAX: usize = 60;
 /// One frame as the explanation shows it.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct FrameNote {
+    /// As reduced.
     place: String,
+    /// As reduced.
     function: String,
+    /// `module or file # function` as sent, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<String>,
+    /// Whose frame it is.
+    role: &'static str,
     contributes: bool,
     why: Cow<'static, str>,
 }
@@ -247,6 +254,8 @@ pub(super) fn notes<'e>(
             None => Cow::Borrowed(rulings[at].1),
         };
         FrameNote {
+            sent: sent(frame, clean.as_ref()),
+            role: roles[at].name(),
             place: clean.as_ref().map(|frame| shown(&frame.place)).unwrap_or_default(),
             function: clean.as_ref().map(|frame| shown(&frame.function)).unwrap_or_default(),
             contributes,
@@ -254,6 +263,14 @@ pub(super) fn notes<'e>(
         }
     };
     (roles.len().saturating_sub(NOTES_MAX)..roles.len()).map(note).collect()
+}
+
+/// The names as sent, unless reducing left them alone.
+fn sent(frame: &Frame<'_>, clean: Option<&CleanFrame<'_>>) -> Option<String> {
+    let place = frame.module.trimmed().or_else(|| frame.filename.trimmed()).or_else(|| frame.abs_path.trimmed());
+    let (place, function) = (place.unwrap_or_default(), frame.function.trimmed().unwrap_or_default());
+    let same = clean.is_some_and(|clean| clean.place == place && clean.function == function);
+    (!same).then(|| shown(&format!("{place} # {function}")))
 }
 
 fn shown(name: &str) -> String {
