@@ -1,6 +1,7 @@
 //! Measures reading and grouping over the recorded events: `cargo run --release --example grouping_speed`.
 
 #![allow(
+    unsafe_code,
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -8,14 +9,38 @@
     reason = "a measurement needs a clock and a place to print"
 )]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use engine::event::Event;
 use engine::grouping::{self, Rules};
 
 const ROUNDS: u32 = 20;
+
+/// Counts what is asked of the system's allocator.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() {
     let corpus = corpus::load();
@@ -47,7 +72,86 @@ fn main() {
             per_event(explain)
         );
     }
+    spread(&texts["total"]);
+    hostile();
     rules(&texts["total"]);
+}
+
+/// How the cost is spread over the events, and what each asks of the allocator.
+fn spread(texts: &[String]) {
+    let parsed: Vec<Event<'_>> = texts.iter().map(|text| Event::from_json(text).unwrap()).collect();
+    println!(
+        "\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>12}",
+        "stage", "mean µs", "p50 µs", "p99 µs", "max µs", "allocations"
+    );
+    let parse = |at: usize| drop(black_box(Event::from_json(&texts[at])));
+    let group = |at: usize| drop(black_box(grouping::group(&parsed[at], Rules::builtin())));
+    let both = |at: usize| {
+        let event = Event::from_json(&texts[at]).unwrap();
+        drop(black_box(grouping::group(&event, Rules::builtin())));
+    };
+    print_spread("parse", texts.len(), parse);
+    print_spread("group", texts.len(), group);
+    print_spread("both", texts.len(), both);
+}
+
+fn print_spread(name: &str, events: usize, work: impl Fn(usize)) {
+    (0..events).for_each(&work);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    (0..events).for_each(&work);
+    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / events as f64;
+    let best = |at: usize| {
+        let once = || {
+            let start = Instant::now();
+            work(at);
+            start.elapsed().as_secs_f64() * 1e6
+        };
+        (0..5).map(|_| once()).fold(f64::MAX, f64::min)
+    };
+    let mut times: Vec<f64> = (0..events).map(best).collect();
+    times.sort_by(f64::total_cmp);
+    let mean = times.iter().sum::<f64>() / events as f64;
+    let at = |share: usize| times[(events - 1) * share / 100];
+    println!("{name:<12} {mean:>8.1} {:>8.1} {:>8.1} {:>8.1} {allocations:>12.1}", at(50), at(99), at(100));
+}
+
+/// The most that one event may bring, beside half of it: twice the size, twice the time.
+fn hostile() {
+    println!("\n{:<34} {:>10} {:>10}", "hostile", "half µs", "whole µs");
+    let message = |bytes: usize, piece: &str| {
+        let text: String = piece.chars().cycle().take(bytes).collect();
+        serde_json::json!({ "message": text }).to_string()
+    };
+    let stack = |frames: usize, function: &dyn Fn(usize) -> String| {
+        let frames: Vec<_> = (0..frames)
+            .map(|i| serde_json::json!({ "function": function(i), "in_app": true, "filename": "a.c" }))
+            .collect();
+        serde_json::json!({ "platform": "native", "stacktrace": { "frames": frames } }).to_string()
+    };
+    let time_of = |json: &str| {
+        let event = Event::from_json(json).unwrap();
+        time(|| drop(black_box(grouping::group(&event, Rules::builtin())))) * 1e6 / f64::from(ROUNDS)
+    };
+    for piece in ["[{(", "'a\"`", "a1-b2_", "x", "1,2;", "/a/b:", "\u{1b}[3"] {
+        println!(
+            "message of {piece:<23?} {:>10.1} {:>10.1}",
+            time_of(&message(4096, piece)),
+            time_of(&message(8192, piece))
+        );
+    }
+    let names: [(&str, &dyn Fn(usize) -> String); 4] = [
+        ("names", &|i| format!("a{i}")),
+        ("names of 2 KiB", &|i| format!("{i}{}", "<(a::".repeat(400))),
+        ("closures", &|i| format!("a{i}{}", "::{closure#1}::b".repeat(120))),
+        ("cycles", &|i| format!("a{}", i % 4)),
+    ];
+    for (name, function) in names {
+        println!(
+            "frames: {name:<26} {:>10.1} {:>10.1}",
+            time_of(&stack(125, function)),
+            time_of(&stack(250, function))
+        );
+    }
 }
 
 /// What a project's own rules cost: none, some, many; first such that no event knows, then such that
