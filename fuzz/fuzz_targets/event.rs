@@ -3,6 +3,7 @@
 
 use engine::event::Event;
 use engine::normalize::{Arrival, normalize};
+use engine::grouping::Rules;
 use engine::{grouping, json, legacy, limits, payload, security, title};
 use libfuzzer_sys::fuzz_target;
 use time::macros::datetime;
@@ -31,9 +32,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(value.chars().count() <= limits::TAG_VALUE_CHARS_MAX);
     }
 
-    let keys = grouping::group(&event).keys;
+    let keys = grouping::group(&event, Rules::builtin()).keys;
     assert!(!keys.is_empty());
-    let explanation = grouping::explain(&event);
+    let explanation = grouping::explain(&event, Rules::builtin());
     for key in &keys {
         let text = explanation.of_key(key.hash).to_string();
         assert!(!text.contains("\\u0000"));

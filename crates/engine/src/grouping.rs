@@ -31,6 +31,7 @@ mod images;
 pub mod lineage;
 mod message;
 mod paths;
+pub mod preview;
 mod recipe;
 mod record;
 pub mod rules;

@@ -31,6 +31,7 @@ fn rules_are_written_in_one_way() {
         ("type:A -> a=b", "error.type:A -> \"a=b\""),
         ("\t# a comment", "# a comment"),
         ("", ""),
+        ("type:\"\\x41\\u00df\\x00\" -> a", "error.type:Aß\\x00 -> a"),
     ];
     for (text, expected) in rows {
         let parsed = rules::fingerprint_rules(text).unwrap();
@@ -125,6 +126,7 @@ fn every_mistake_has_its_place_and_an_advice() {
             1,
             "only stack-trace rules can ask for callers and callees: leave the brackets out",
         ),
+        ("type:\0A -> a", 1, 6, "here is a NUL character, which cannot be stored: remove it"),
         ("type=A -> a", 1, 1, "type= is no matcher: write type:pattern, or put actions last"),
     ];
     for (text, line, column, message) in fingerprint {

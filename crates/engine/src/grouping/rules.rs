@@ -96,7 +96,8 @@ impl Rules {
     }
 
     /// No rules at all, not even the built-in ones.
-    fn none() -> Self {
+    #[must_use]
+    pub fn none() -> Self {
         Self { stack: StackRules::none(), project: FingerprintRules::none(), builtin: FingerprintRules::none() }
     }
 

@@ -99,7 +99,8 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// Escapes of quoted text. One that is not known keeps its backslash: patterns have escapes, too.
+/// Escapes of quoted text. One that is not known keeps its backslash: patterns have escapes, too. NUL
+/// cannot be written, since it cannot be stored.
 fn unescape(chars: &mut std::str::CharIndices<'_>, text: &mut String) {
     let before = chars.clone();
     match chars.next() {
@@ -111,7 +112,8 @@ fn unescape(chars: &mut std::str::CharIndices<'_>, text: &mut String) {
             let digits = if kind == 'x' { 2 } else { 4 };
             let behind = chars.as_str();
             let code = behind.get(..digits).filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
-            match code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32) {
+            let code = code.and_then(|code| u32::from_str_radix(code, 16).ok()).filter(|code| *code > 0);
+            match code.and_then(char::from_u32) {
                 Some(c) => {
                     text.push(c);
                     chars.nth(digits - 1);

@@ -77,6 +77,10 @@ fn read_line<R>(
     if line.chars().nth(limits::RULE_LINE_CHARS_MAX).is_some() {
         return cursor.fail(&format!("the line is longer than {} characters: split it", limits::RULE_LINE_CHARS_MAX));
     }
+    if let Some(at) = line.find('\0') {
+        cursor.advance(at);
+        return cursor.fail("here is a NUL character, which cannot be stored: remove it");
+    }
     cursor.skip_space();
     let rule = if cursor.at_end() { None } else { Some(rule(&mut cursor, warnings)?) };
     let comment = cursor.take("#").then(|| cursor.rest().to_owned());
