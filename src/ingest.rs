@@ -1,7 +1,7 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
+//! `keys` (who may post), `rules` (how their events are grouped), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
 //! It must not know the pages, the API or the workers.
@@ -15,6 +15,7 @@ mod queue;
 mod receive;
 mod reply;
 mod routes;
+mod rules;
 mod spool;
 mod tally;
 mod writer;
@@ -43,6 +44,7 @@ use prepare::Prepared;
 use queue::{Job, Queue};
 use receive::{Received, Request, receive};
 use reply::Refusal;
+use rules::RuleBook;
 use spool::Spool;
 use tally::Tally;
 use writer::Sink;
@@ -101,11 +103,13 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
     let drained = store::spool::position(&pool, spool_id).await.context("cannot read the spool's position")?;
     let spool = Spool::open(dir, settings.spool_bytes_max, drained)
         .with_context(|| format!("cannot open the spool in {}", dir.display()))?;
-    let keys = Keys::load(pool.clone()).await.context("cannot read the client keys")?;
+    let rules = Arc::new(RuleBook::default());
+    rules.refresh(&pool).await.context("cannot read the grouping rules")?;
+    let keys = Keys::load(pool.clone(), Arc::clone(&rules)).await.context("cannot read the client keys")?;
     let (queue, jobs) = Queue::new(settings.queue_jobs_max);
     let ingest = Ingest {
         keys: Arc::new(keys),
-        known: Arc::default(),
+        known: Arc::new(KnownKeys::new(rules)),
         queue,
         tally: Arc::default(),
         patience: settings.patience,

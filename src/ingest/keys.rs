@@ -18,6 +18,7 @@ use store::StoreError;
 use tokio::sync::{Semaphore, watch};
 
 use super::reply::Refusal;
+use super::rules::RuleBook;
 
 /// Keys held in memory: about 100 bytes each. An instance with more is not one organisation's.
 const KEYS_MAX: usize = 100_000;
@@ -47,15 +48,18 @@ pub(super) struct Keys {
     known: RwLock<Arc<HashMap<PublicKey, Known>>>,
     unknown: Mutex<HashMap<PublicKey, Instant>>,
     lookups: Semaphore,
+    /// Renewed by the same notification.
+    rules: Arc<RuleBook>,
 }
 
 impl Keys {
-    pub(super) async fn load(pool: PgPool) -> Result<Self, StoreError> {
+    pub(super) async fn load(pool: PgPool, rules: Arc<RuleBook>) -> Result<Self, StoreError> {
         let keys = Self {
             known: RwLock::new(Arc::new(read_all(&pool).await?)),
             pool,
             unknown: Mutex::new(HashMap::new()),
             lookups: Semaphore::new(LOOKUPS_MAX),
+            rules,
         };
         Ok(keys)
     }
@@ -129,7 +133,7 @@ impl Keys {
         let fresh = Arc::new(read_all(&self.pool).await?);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(())
+        self.rules.refresh(&self.pool).await
     }
 
     /// Keeps the snapshot fresh until told to stop.

@@ -5,28 +5,39 @@
 //! explain such a key from the event.
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use engine::event::Event;
 use engine::grouping::lineage::LINEAGE;
-use engine::grouping::{self, Rules, templates};
+use engine::grouping::{self, Grouping, Rules, templates};
 use engine::ids::ProjectId;
 use store::ingest::{NewEvent, NewKey};
+
+use super::rules::RuleBook;
 
 /// Keys remembered: about 40 bytes each. Beyond it the memory is emptied, which costs explanations.
 const KEYS_MAX: usize = 100_000;
 
-/// Keys that are stored.
+/// Keys that are stored, and the rules that make them.
 #[derive(Debug, Default)]
-pub(super) struct KnownKeys(RwLock<HashSet<(ProjectId, [u8; 16])>>);
+pub(super) struct KnownKeys {
+    stored: RwLock<HashSet<(ProjectId, [u8; 16])>>,
+    rules: Arc<RuleBook>,
+}
 
 impl KnownKeys {
-    /// The keys of an event, with explanations of those that may be new.
-    pub(super) fn group(&self, project_id: ProjectId, event: &Event<'_>) -> Vec<NewKey> {
-        let rules = Rules::builtin();
-        let mut keys = grouping::group(event, rules).keys;
+    pub(super) fn new(rules: Arc<RuleBook>) -> Self {
+        Self { stored: RwLock::default(), rules }
+    }
+
+    /// The keys of an event, with explanations of those that may be new, and the title that a rule
+    /// gives it.
+    pub(super) fn group(&self, project_id: ProjectId, event: &Event<'_>) -> (Vec<NewKey>, Option<String>) {
+        let own = self.rules.of(project_id);
+        let rules = own.as_deref().unwrap_or_else(|| Rules::builtin());
+        let Grouping { mut keys, title } = grouping::group(event, rules);
         let mut new: Vec<bool> = {
-            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let known = self.stored.read().unwrap_or_else(PoisonError::into_inner);
             keys.iter().map(|key| !known.contains(&(project_id, key.hash))).collect()
         };
         // Off the hot path: an issue that is older than this version of the algorithm is found by its old keys.
@@ -36,7 +47,8 @@ impl KnownKeys {
         }
         let explanation = new.contains(&true).then(|| grouping::explain(event, rules));
         let text = new.contains(&true).then(|| templates::free_text(event, rules)).flatten();
-        keys.iter()
+        let keys = keys
+            .iter()
             .zip(new)
             .map(|(key, new)| NewKey {
                 hash: key.hash,
@@ -48,19 +60,20 @@ impl KnownKeys {
                 owns: key.owns,
                 text: text.clone().filter(|text| text.key == key.hash),
             })
-            .collect()
+            .collect();
+        (keys, title)
     }
 
     /// Remembers the keys of stored events.
     pub(super) fn remember(&self, events: &[NewEvent]) {
         let all = || events.iter().flat_map(|event| event.keys.iter().map(|key| (event.project_id, key.hash)));
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.stored.read().unwrap_or_else(PoisonError::into_inner);
         let new: Vec<_> = all().filter(|key| !known.contains(key)).collect();
         drop(known);
         if new.is_empty() {
             return;
         }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.stored.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() + new.len() > KEYS_MAX {
             known.clear();
         }

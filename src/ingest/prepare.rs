@@ -109,6 +109,7 @@ fn row(
 ) -> NewEvent {
     let arrival = Arrival { received_at: origin.received_at, sent_at: origin.sent_at, client_ip: origin.client_ip };
     let normal = normalize::normalize(event, &arrival);
+    let (keys, title) = known.group(origin.project_id, event);
     let (codec, payload) = pack();
     let owned = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned);
     NewEvent {
@@ -121,7 +122,7 @@ fn row(
         platform: normal.platform.to_owned(),
         ty: title::ty(event),
         value: title::value(event),
-        title: title::title(event),
+        title: title.unwrap_or_else(|| title::title(event)),
         culprit: title::culprit(event),
         location: title::location(event),
         handled: title::handled(event),
@@ -136,7 +137,7 @@ fn row(
         tags: normal.tags.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
         codec: codec.number(),
         payload,
-        keys: known.group(origin.project_id, event),
+        keys,
     }
 }
 

@@ -4,6 +4,7 @@
 //! (day, received_at, event_id), which is the order of both indexes: PostgreSQL then opens one daily
 //! partition after the other and stops when the page is full.
 
+mod payloads;
 mod tail;
 
 use engine::ids::{EventId, IssueId, ProjectId};
@@ -13,6 +14,7 @@ use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
+pub use payloads::{COUNT_MAX, StoredPayload, count, newest_payloads};
 pub use tail::{TAIL_PROJECTS_MAX, TAIL_ROWS_MAX, TailEvent, tail};
 
 use crate::StoreError;

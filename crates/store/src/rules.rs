@@ -109,15 +109,18 @@ pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
     Ok(version)
 }
 
-/// At most `limit` projects' rules in the order of their ids, beginning after `after`.
+/// Versions of at most `limit` projects' rules in the order of their ids, beginning after `after`.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn list(pool: &PgPool, after: Option<ProjectId>, limit: i64) -> Result<Vec<ProjectRules>, StoreError> {
-    Ok(sqlx::query_as!(
-        ProjectRules,
+pub async fn versions(
+    pool: &PgPool,
+    after: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<(ProjectId, i64)>, StoreError> {
+    let rows = sqlx::query!(
         r#"
-        select project_id, fingerprint_rules, stack_rules, version
+        select project_id, version
         from project_rules
         where project_id > $1
         order by project_id
@@ -127,5 +130,6 @@ pub async fn list(pool: &PgPool, after: Option<ProjectId>, limit: i64) -> Result
         limit,
     )
     .fetch_all(pool)
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ProjectId(row.project_id), row.version)).collect())
 }
