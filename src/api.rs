@@ -23,6 +23,7 @@ mod organizations;
 mod projects;
 mod regroupings;
 mod routes;
+mod rules;
 mod shape;
 mod stats;
 mod status;

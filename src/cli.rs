@@ -12,6 +12,7 @@ mod health;
 mod output;
 mod project;
 mod regroup;
+mod rules;
 mod serve;
 mod token;
 mod user;

@@ -55,9 +55,13 @@ struct Named {
 
 impl Learners {
     /// The founder's key, if the event is a message that fits a template; the reason if it is new.
-    fn learn(&mut self, event: &Event<'_>, json: &str, keys: &[grouping::Key]) -> (Option<Join>, Option<[u8; 16]>) {
-        let text =
-            templates::free_text(event, Rules::builtin()).filter(|text| keys.iter().any(|key| key.hash == text.key));
+    fn learn(
+        &mut self,
+        (event, json): (&Event<'_>, &str),
+        rules: &Rules,
+        keys: &[grouping::Key],
+    ) -> (Option<Join>, Option<[u8; 16]>) {
+        let text = templates::free_text(event, rules).filter(|text| keys.iter().any(|key| key.hash == text.key));
         let Some(text) = text else { return (None, None) };
         let project = serde_json::from_str::<Named>(json).map(|named| named.project.to_string()).unwrap_or_default();
         if self.0.len() >= PROJECTS_MAX && !self.0.contains_key(&project) {
@@ -78,7 +82,7 @@ struct Refusal {
 ///
 /// # Errors
 /// When the input cannot be read or the output not be written.
-pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> anyhow::Result<u64> {
+pub fn run(mut input: impl BufRead, mut output: impl Write, rules: &Rules, explain: bool) -> anyhow::Result<u64> {
     let (mut line, mut refused, mut learners) = (Vec::new(), 0, Learners::default());
     for number in 1u64.. {
         line.clear();
@@ -98,7 +102,7 @@ pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> an
         let answer = if too_long {
             Err(format!("longer than {} bytes", limits::EVENT_BYTES_MAX))
         } else {
-            answer(line.trim_ascii(), explain, &mut learners)
+            answer(line.trim_ascii(), rules, explain, &mut learners)
         };
         let text = match answer {
             Ok(answer) => serde_json::to_vec(&answer),
@@ -115,20 +119,19 @@ pub fn run(mut input: impl BufRead, mut output: impl Write, explain: bool) -> an
 }
 
 /// Reads a line as the server reads an event: as JSON, else as almost-JSON.
-fn answer(line: &[u8], explain: bool, learners: &mut Learners) -> Result<Answer, String> {
+fn answer(line: &[u8], rules: &Rules, explain: bool, learners: &mut Learners) -> Result<Answer, String> {
     let plain = std::str::from_utf8(line).ok().filter(|text| !json::has_nul(text.as_bytes()));
     if let Some((text, event)) = plain.and_then(|text| Some((text, Event::from_json(text).ok()?))) {
-        return Ok(describe(&event, text, explain, learners));
+        return Ok(describe((&event, text), rules, explain, learners));
     }
     let repaired = json::repair(line);
     let event = Event::from_json(&repaired).map_err(|error| error.to_string())?;
-    Ok(describe(&event, &repaired, explain, learners))
+    Ok(describe((&event, &repaired), rules, explain, learners))
 }
 
-fn describe(event: &Event<'_>, json: &str, explain: bool, learners: &mut Learners) -> Answer {
-    let rules = Rules::builtin();
+fn describe((event, json): (&Event<'_>, &str), rules: &Rules, explain: bool, learners: &mut Learners) -> Answer {
     let Grouping { keys, title } = grouping::group(event, rules);
-    let (join, founder) = learners.learn(event, json, &keys);
+    let (join, founder) = learners.learn((event, json), rules, &keys);
     let hashes = |owns: bool| keys.iter().filter(move |key| key.owns == owns).map(|key| hex::encode(key.hash));
     Answer {
         id: event.event_id.map(|id| id.to_string()),
@@ -149,7 +152,7 @@ mod tests {
 
     fn answers(input: &str, explain: bool) -> (u64, Vec<serde_json::Value>) {
         let mut output = Vec::new();
-        let refused = run(input.as_bytes(), &mut output, explain).unwrap();
+        let refused = run(input.as_bytes(), &mut output, Rules::builtin(), explain).unwrap();
         let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         (refused, lines.map(|line| serde_json::from_slice(line).unwrap()).collect())
     }

@@ -15,6 +15,7 @@ pub mod instance;
 pub mod open_files;
 pub mod passwords;
 pub mod postgres;
+pub mod preview;
 pub mod secrets;
 pub mod serve;
 pub mod telemetry;

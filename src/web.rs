@@ -101,6 +101,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/projects/{slug}/regroupings", get().to(regroupings::list))
         .route("/projects/{slug}/regroup", post().to(regroupings::regroup))
         .route("/projects/{slug}", get().to(projects::start))
+        .route("/projects/{slug}/rules", get().to(projects::rules::show))
+        .route("/projects/{slug}/rules", post().to(projects::rules::post))
         .route("/sign-in", get().to(sign_in::show))
         .route("/sign-in", post().to(sign_in::post))
         .route("/sign-out", post().to(sign_in::sign_out))

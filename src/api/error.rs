@@ -7,6 +7,7 @@ use std::fmt;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
+use engine::grouping::rules::{Problem, Problems};
 use engine::query::QueryError;
 use serde_json::json;
 use store::StoreError;
@@ -26,6 +27,8 @@ pub(super) enum ApiError {
     BadRequest(String),
     /// The search text makes no sense.
     Query(QueryError),
+    /// Grouping rules that cannot be read.
+    Rules(Problems),
     /// The body is longer than the endpoint takes.
     TooLarge(usize),
     /// PostgreSQL is away; the same call may succeed later.
@@ -47,6 +50,7 @@ impl ApiError {
             Self::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
             Self::BadRequest(detail) => detail.clone(),
             Self::Query(error) => format!("Error parsing search query: {error}"),
+            Self::Rules(problems) => format!("The rules cannot be used: {problems}"),
             Self::TooLarge(bytes_max) => format!("The body is larger than {bytes_max} bytes"),
             Self::Unavailable => "The database is away; try again".to_owned(),
             Self::Internal => "Internal error".to_owned(),
@@ -68,7 +72,7 @@ impl ResponseError for ApiError {
             // Also for another organization's slug: clients say "not found" in their own words then.
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) | Self::Query(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Query(_) | Self::Rules(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             // sentry-cli tries 503 again by itself.
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -81,6 +85,21 @@ impl ResponseError for ApiError {
         if let Self::Query(QueryError { span, .. }) = self {
             // Where to underline, in bytes of the text as sent.
             body["span"] = json!([span.start, span.end]);
+        }
+        if let Self::Rules(problems) = self {
+            // Sentry's clients look for the name of the field; ours for the places.
+            let texts = |problems: &[Problem]| -> Vec<String> {
+                let text = |Problem { line, column, message }| format!("line {line}, column {column}: {message}");
+                problems.iter().cloned().map(text).collect()
+            };
+            for (field, problems) in
+                [("fingerprintingRules", &problems.fingerprint), ("groupingEnhancements", &problems.stack)]
+            {
+                if !problems.is_empty() {
+                    body[field] = json!(texts(problems));
+                }
+            }
+            body["problems"] = json!(problems);
         }
         let mut response = HttpResponse::build(self.status_code());
         match self {

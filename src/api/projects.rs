@@ -1,14 +1,17 @@
 //! Projects and their client keys.
 
+use engine::grouping::rules::{BUILTIN_FINGERPRINT_RULES, BUILTIN_STACK_RULES, Problems};
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use store::keys::Key;
 use store::page::Direction;
 use store::projects::Project;
+use store::rules::ProjectRules;
 
 use super::Api;
 use super::call::{Answer, Call, json as answer, json_page};
 use super::cursor;
+use super::rules;
 use super::shape::date;
 
 /// `GET /projects/` and `GET /organizations/{org}/projects/`: in the order of their ids.
@@ -29,7 +32,8 @@ pub(super) async fn list(call: Call) -> Answer {
 /// `GET /projects/{org}/{project}/`
 pub(super) async fn get(call: Call) -> Answer {
     let project = call.project().await?;
-    answer(shape(call.api(), &project))
+    let (rules, warnings) = rules::of(call.api(), &project).await?;
+    answer(detail(call.api(), &project, &rules, &warnings))
 }
 
 /// `GET /projects/{org}/{project}/keys/`
@@ -38,6 +42,18 @@ pub(super) async fn keys(call: Call) -> Answer {
     let keys = store::keys::of_project(&call.api().pool, project.id).await?;
     let body: Vec<Value> = keys.iter().map(|key| key_shape(call.api(), key)).collect();
     answer(body)
+}
+
+/// A project with what only its own page shows.
+pub(super) fn detail(api: &Api, project: &Project, rules: &ProjectRules, warnings: &Problems) -> Value {
+    let mut detail = shape(api, project);
+    detail["fingerprintingRules"] = json!(rules.fingerprint_rules);
+    detail["groupingEnhancements"] = json!(rules.stack_rules);
+    // As Sentry names what applies besides, but as text.
+    detail["groupingEnhancementsBase"] = json!(BUILTIN_STACK_RULES);
+    detail["fingerprintingRulesBase"] = json!(BUILTIN_FINGERPRINT_RULES);
+    detail["groupingRulesWarnings"] = json!(warnings);
+    detail
 }
 
 fn shape(api: &Api, project: &Project) -> Value {

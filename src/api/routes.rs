@@ -10,11 +10,11 @@ use std::rc::Rc;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Scope as ActixScope, web};
-use engine::access::Scope::{self, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases};
+use engine::access::Scope::{self, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases, ProjectWrite};
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{bulk, events, issue, issues, organizations, projects, regroupings, stats};
+use super::{bulk, events, issue, issues, organizations, projects, regroupings, rules, stats};
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
 
@@ -45,6 +45,11 @@ impl Endpoint {
         self.takes = Some(schema);
         self
     }
+
+    const fn up_to(mut self, body_bytes_max: usize) -> Self {
+        self.body_bytes_max = body_bytes_max;
+        self
+    }
 }
 
 /// Shape of a body, by the name of its schema.
@@ -60,6 +65,9 @@ pub enum Body {
 
 /// Bodies of updates are a few hundred bytes; nobody needs more than this.
 const UPDATE_BYTES_MAX: usize = 64 * 1024;
+
+/// Two texts of rules, each of whose bytes JSON may write as two.
+const RULES_BYTES_MAX: usize = 4 * engine::limits::RULES_BYTES_MAX;
 
 const LIST: &[&str] = &["cursor", "per_page"];
 const SEARCH: &[&str] = &["query", "cursor", "per_page", "environment", "statsPeriod", "shortIdLookup", "sort"];
@@ -126,7 +134,9 @@ fn of_projects() -> Vec<Endpoint> {
     use Body::{List, One, Page};
     vec![
         endpoint!(GET, "/projects/", &[ProjectRead], projects::list, "Projects", LIST, Page("Project")),
-        endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project", &[], One("Project")),
+        endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project with its grouping rules", &[], One("ProjectDetail")),
+        endpoint!(PUT, "/projects/{org}/{project}/", &[ProjectWrite], rules::put, "Change the grouping rules of a project; they apply to events that arrive from now on", &[], One("ProjectDetail")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/projects/{org}/{project}/grouping-rules/preview/", &[EventRead], rules::preview, "What grouping rules would do to the newest stored events, without saving them", &[], One("GroupingPreview")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], projects::keys, "Client keys (DSNs) of a project", &[], List("Key")),
         endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),
         endpoint!(GET, "/projects/{org}/{project}/issues/", &[EventRead], issues::list_project, "Issues of a project, the last seen first", SEARCH, Page("Issue")),

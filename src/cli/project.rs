@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::output::Output;
 use super::regroup;
+use super::rules;
 use super::{public_url, with_database};
 use crate::config::Config;
 use crate::database::Database;
@@ -44,6 +45,9 @@ pub enum Command {
         #[arg(long)]
         undo: bool,
     },
+    /// Show, replace and check grouping rules
+    #[command(subcommand)]
+    Rules(rules::Command),
 }
 
 /// What can be done with keys.
@@ -109,6 +113,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         }
         Command::Key(command) => run_key(config, command, output, &base_url).await,
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
+        Command::Rules(command) => rules::run(config, command, output).await,
     }
 }
 
@@ -156,7 +161,7 @@ async fn set_disabled(
     output.done(&key_document(&key, base_url), &format!("the key is {state}"))
 }
 
-async fn find(database: &Database, slug: &str) -> Result<Project, Failure> {
+pub(super) async fn find(database: &Database, slug: &str) -> Result<Project, Failure> {
     let project = projects::by_slug(&database.pool, slug).await?;
     project.ok_or_else(|| Failure::Failed(anyhow!("there is no project {slug:?}")))
 }

@@ -11,6 +11,8 @@ pub(super) enum Action {
     ChangeIssues,
     /// Make projects.
     ChangeProjects,
+    /// Change the grouping rules of a project, and try them.
+    ChangeRules,
     /// Stop and start destinations, and send messages again.
     ChangeAlerts,
 }
@@ -20,7 +22,7 @@ pub(super) enum Action {
 pub(super) const fn can(role: Role, action: Action) -> bool {
     match action {
         Action::Read => true,
-        Action::ChangeIssues | Action::ChangeProjects | Action::ChangeAlerts => role.may_write(),
+        Action::ChangeIssues | Action::ChangeProjects | Action::ChangeRules | Action::ChangeAlerts => role.may_write(),
     }
 }
 
@@ -31,6 +33,9 @@ impl Action {
             Self::Read => "Your account may not read this.",
             Self::ChangeIssues => "Your account may read issues but not change them. An administrator can change that.",
             Self::ChangeProjects => "Your account may not make projects. An administrator can change that.",
+            Self::ChangeRules => {
+                "Your account may read grouping rules but not change them. An administrator can change that."
+            }
             Self::ChangeAlerts => "Your account may not change who is told. An administrator can change that.",
         }
     }
@@ -42,7 +47,9 @@ mod tests {
 
     #[test]
     fn viewers_only_read() {
-        for action in [Action::Read, Action::ChangeIssues, Action::ChangeProjects, Action::ChangeAlerts] {
+        for action in
+            [Action::Read, Action::ChangeIssues, Action::ChangeProjects, Action::ChangeRules, Action::ChangeAlerts]
+        {
             assert!(can(Role::Admin, action) && can(Role::Member, action));
             assert_eq!(can(Role::Viewer, action), action == Action::Read);
         }

@@ -1,5 +1,6 @@
 //! Projects: the list, a new one, and the page with its DSN that waits for the first event.
 
+pub(super) mod rules;
 mod snippets;
 
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -26,8 +26,8 @@ use crate::secrets;
 
 /// How long a browser stays signed in without being used.
 pub(super) const SESSION_DAYS: i64 = 30;
-/// A form of ours: ids and short texts.
-const FORM_BYTES_MAX: usize = 64 * 1024;
+/// A form of ours: ids and short texts, but for grouping rules. Longer ones are for the API.
+const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// The person who looks at a page.
 #[derive(Debug, Clone)]
@@ -61,6 +61,12 @@ impl Viewer {
     #[must_use]
     pub(super) fn may_change_projects(&self) -> bool {
         can(self.role, Action::ChangeProjects)
+    }
+
+    /// Whether the page offers to change grouping rules.
+    #[must_use]
+    pub(super) fn may_change_rules(&self) -> bool {
+        can(self.role, Action::ChangeRules)
     }
 
     /// True when the role allows it.

@@ -98,3 +98,29 @@ fn a_line_that_is_no_event_is_answered_in_its_place() {
     assert_eq!(answers[2]["title"], "b");
     assert_eq!(said, "firefinch: 1 line(s) of the input are no events\n");
 }
+
+#[test]
+fn rules_in_files_apply() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let rules = file("rules", "message:\"*disk*\" -> disk title=\"The disk\"\n");
+    let stack = file("stack", "function:noise -group\n");
+    let input = br#"{"message":"disk 7 is full"}
+{"platform":"python","exception":{"type":"E","stacktrace":{"frames":[{"function":"f","module":"a","in_app":true}]}}}
+{"platform":"python","exception":{"type":"E","stacktrace":{"frames":[{"function":"f","module":"a","in_app":true},{"function":"noise","module":"a","in_app":true}]}}}
+"#;
+    let (code, answers, said) = group(&["--rules", &rules, "--stack-rules", &stack], input.to_vec());
+    assert_eq!((code, answers.len(), said.as_str()), (Some(0), 3, ""));
+    assert_eq!((&answers[0]["variant"], &answers[0]["title"]), (&"v1:fingerprint".into(), &"The disk".into()));
+    assert_eq!(answers[1]["hashes"], answers[2]["hashes"]);
+    let (_, without, _) = group(&[], input.to_vec());
+    assert_ne!(without[1]["hash"], without[2]["hash"]);
+    let bad = file("bad", "function:f");
+    let (code, _, said) = group(&["--stack-rules", &bad], input.to_vec());
+    assert_eq!(code, Some(1));
+    assert!(said.contains("stack-trace rules, line 1, column 11"), "{said}");
+}

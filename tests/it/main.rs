@@ -5,6 +5,7 @@
 //! module here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+mod rules;
 mod support;
 
 mod api;

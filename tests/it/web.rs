@@ -8,6 +8,7 @@ mod door;
 mod hostile;
 mod pages;
 mod regroupings;
+mod rules;
 mod stream;
 
 use std::sync::LazyLock;

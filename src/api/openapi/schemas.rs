@@ -5,10 +5,60 @@ use serde_json::{Map, Value, json};
 /// All schemas by name.
 pub(super) fn all() -> Value {
     let mut schemas = Map::new();
-    for (name, schema) in basics().into_iter().chain(issues()).chain(events()).chain(numbers()) {
+    for (name, schema) in basics().into_iter().chain(rules()).chain(issues()).chain(events()).chain(numbers()) {
         schemas.insert(name.to_owned(), schema);
     }
     Value::Object(schemas)
+}
+
+/// A project and its grouping rules.
+fn rules() -> Vec<(&'static str, Value)> {
+    let mut detail = project_fields();
+    detail.extend([
+        ("fingerprintingRules", text()),
+        ("groupingEnhancements", text()),
+        ("fingerprintingRulesBase", text()),
+        ("groupingEnhancementsBase", text()),
+        ("groupingRulesWarnings", reference("RuleProblems")),
+    ]);
+    let problem = object(&[("line", whole()), ("column", whole()), ("message", text())]);
+    let part = object(&[("issueId", whole()), ("events", whole()), ("example", text()), ("title", text())]);
+    let changes = list(object(&[("events", whole()), ("parts", list(part)), ("partCount", whole())]));
+    let mut update = object(&[("fingerprintingRules", text()), ("groupingEnhancements", text())]);
+    update["required"] = json!([]);
+    vec![
+        ("ProjectDetail", object(&detail)),
+        ("ProjectUpdate", update),
+        ("RuleProblems", object(&[("fingerprint", list(problem.clone())), ("stack", list(problem))])),
+        (
+            "GroupingPreview",
+            object(&[
+                ("eventsRead", whole()),
+                ("eventsStored", whole()),
+                ("eventsStoredIsExact", flag()),
+                ("merges", changes.clone()),
+                ("mergeCount", whole()),
+                ("splits", changes),
+                ("splitCount", whole()),
+                ("eventsTouched", whole()),
+            ]),
+        ),
+    ]
+}
+
+fn project_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("id", text()),
+        ("slug", text()),
+        ("name", text()),
+        ("platform", or_null("string")),
+        ("dateCreated", date()),
+        ("status", text()),
+        ("isMember", flag()),
+        ("hasAccess", flag()),
+        ("features", list(text())),
+        ("organization", any()),
+    ]
 }
 
 fn basics() -> Vec<(&'static str, Value)> {
@@ -32,21 +82,7 @@ fn basics() -> Vec<(&'static str, Value)> {
             ]),
         ),
         ("Repository", object(&[("id", text()), ("name", text())])),
-        (
-            "Project",
-            object(&[
-                ("id", text()),
-                ("slug", text()),
-                ("name", text()),
-                ("platform", or_null("string")),
-                ("dateCreated", date()),
-                ("status", text()),
-                ("isMember", flag()),
-                ("hasAccess", flag()),
-                ("features", list(text())),
-                ("organization", any()),
-            ]),
-        ),
+        ("Project", object(&project_fields())),
         (
             "Key",
             object(&[

@@ -7,7 +7,7 @@ use reqwest::Method;
 use super::{Browser, Site, exception};
 
 /// Pages of signed-in people; `ISSUE` and `EVENT` stand for ids.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/issues",
     "/issues?query=is%3Anew&range=7d&project=shop",
     "/issues/ISSUE",
@@ -19,6 +19,7 @@ const PAGES: [&str; 11] = [
     "/live",
     "/projects",
     "/projects/shop",
+    "/projects/shop/rules",
 ];
 const FORMS: [&str; 4] = ["/issues", "/projects", "/theme", "/sign-out"];
 
