@@ -14,7 +14,10 @@ async function choose(page, server, ...types) {
   for (const type of types) await page.check(`#rows [data-issue]:has-text("${type}") .choose`);
 }
 
-async function mergeSplitAndUndo(page, server, prefix) {
+async function mergeSplitAndUndo({ page, server, until }, prefix) {
+  const counts = (events) =>
+    until(`the issue to count ${events} events`, async () =>
+      (await page.textContent("b[data-live=events]")) === `${events}`);
   const [one, two] = [`${prefix}OneError`, `${prefix}TwoError`];
   await post(server, one);
   await post(server, one);
@@ -22,18 +25,18 @@ async function mergeSplitAndUndo(page, server, prefix) {
   await choose(page, server, one, two);
   await page.click("#bulk-merge");
   await page.waitForSelector("#toast:has-text('Issues merged')");
-  assert((await rows(page)) === 1, "the merged issue is still in the list");
+  await until("the merged issue to leave the list", async () => (await rows(page)) === 1);
   await page.click("#rows .row-title");
   await page.waitForSelector("#why:has-text('1 issue was merged into this one')");
-  assert((await page.getAttribute("b[data-live=events]", "title")) === "3", "the merged issue counts all events");
+  await counts(3);
 
   await page.locator("#why .why-choose input").nth(1).check();
   await page.click("#split-off");
   await page.waitForSelector("#toast:has-text('Split off as an issue of its own')");
-  assert((await page.getAttribute("b[data-live=events]", "title")) === "2", "the events of the key are gone");
+  await counts(2);
   await page.click("#undo");
   await page.waitForSelector("#toast:has-text('Undone')");
-  assert((await page.getAttribute("b[data-live=events]", "title")) === "3", "they are back");
+  await counts(3);
 
   await page.click("#why .regrouping:has-text('1 issue was merged into this one') button >> nth=-1");
   await page.waitForSelector("#toast:has-text('Undone')");
@@ -54,16 +57,16 @@ export const checks = [
     await page.click("#bulk-merge");
     await page.waitForSelector("#toast:has-text('Issues merged')");
     await until("the other page to follow", async () => (await rows(other)) === 1);
-    await mergeSplitAndUndo(page, server, "Live");
+    await mergeSplitAndUndo({ page, server, until }, "Live");
     assert(problems.length === 0, `the browser's console complains: ${problems.join()}`);
   }],
 
-  ["the same without script", async ({ page, context, server }) => {
+  ["the same without script", async ({ page, context, server, until }) => {
     await signIn(page, server);
     const plain = await context.browser().newContext({ javaScriptEnabled: false });
     await plain.addCookies(await context.cookies());
     try {
-      await mergeSplitAndUndo(await plain.newPage(), server, "Bare");
+      await mergeSplitAndUndo({ page: await plain.newPage(), server, until }, "Bare");
     } finally {
       await plain.close();
     }

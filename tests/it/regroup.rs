@@ -146,3 +146,28 @@ async fn what_makes_no_sense_is_refused_in_words() {
     shop.check().await;
     shop.check_first().await;
 }
+
+#[tokio::test]
+async fn the_command_regroups_and_undoes_beside_a_running_server() {
+    let database = Database::create().await;
+    let shop = Shop::open(&database.pool).await;
+    shop.store_messages(&["no such basket", "basket is empty"], 3).await;
+    let (dir, url) = (crate::support::data_dir(), database.url());
+    let settings = [("DATABASE_URL", url.as_str()), ("FIREFINCH_DATA_DIR", dir.path().to_str().unwrap())];
+    let mut server = crate::support::ServerProcess::start(&settings).await;
+    // The server prunes counters of this test's day; what is compared is where the events are.
+    let places = async || {
+        let seen = shop.snapshot().await.into_iter();
+        seen.map(|(id, issue)| (id, issue.number, issue.status, issue.events, issue.counted)).collect::<Vec<_>>()
+    };
+    let before = places().await;
+    for (arguments, kind) in [
+        (&["project", "regroup", "--slug", "shop", "--json"][..], "regroup"),
+        (&["project", "regroup", "--slug", "shop", "--undo", "--json"][..], "restore"),
+    ] {
+        let said: serde_json::Value = serde_json::from_str(&server.run(arguments).await).unwrap();
+        assert_eq!((said["kind"].as_str(), said["state"].as_str()), (Some(kind), Some("done")), "{said}");
+    }
+    assert_eq!(places().await, before);
+    assert_eq!(server.stop().await, 0);
+}

@@ -93,3 +93,21 @@ async fn nonsense_is_refused_with_a_reason() {
     }
     assert_eq!(served.column(&format!("{LIST}?query="), "count").await.len(), 3);
 }
+
+#[tokio::test]
+async fn similar_issues_are_listed_with_a_reason() {
+    let served = served().await;
+    let found = served.json("/api/0/issues/SHOP-1/similar/").await;
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    let (issue, scores) = (&found[0][0], &found[0][1]);
+    assert_eq!(issue["project"]["slug"], "shop");
+    assert_eq!(scores["exception:stacktrace"], 1.0);
+    assert!(scores["score"].as_f64().unwrap() > 0.7, "{scores}");
+    assert!(scores["reason"].as_str().unwrap().starts_with("Same type and platform; their stacks are the same"));
+    // Another type is another matter, and so is an issue that was merged.
+    let mut other = event(&served.shop, 70, 9, Duration::ZERO);
+    other.ty = "ValueError".into();
+    served.store(vec![other]).await;
+    served.http.put(&format!("{LIST}?id=SHOP-2&id=SHOP-3"), &json!({"merge": 1})).await.json();
+    assert_eq!(served.json("/api/0/issues/SHOP-1/similar/").await.as_array().unwrap().len(), 1);
+}
