@@ -109,6 +109,7 @@ impl<'t> Cleaner<'t> {
             b'\'' | b'"' | b'`' => self.quote(at),
             b'[' | b'{' => self.bracket(at),
             b'$' if next == Some(b'{') => at + 1,
+            b'<' if self.is_bound(at) => at + 1,
             b'<' => self.angle(at),
             b'>' if self.wild_last() && self.out.ends_with("<*") => {
                 self.out.truncate(self.out.len() - 2);

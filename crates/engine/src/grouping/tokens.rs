@@ -303,6 +303,11 @@ pub(super) fn is_amount(word: &str) -> bool {
     digits && word.bytes().all(|b| b.is_ascii_digit() || b"-._eE".contains(&b))
 }
 
+/// `KB`, `MiB`.
+pub(super) fn is_size_unit(word: &str) -> bool {
+    is_one_of(word, &["b", "kb", "kib", "mb", "mib", "gb", "gib", "tb", "tib"])
+}
+
 /// Digits only.
 pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())

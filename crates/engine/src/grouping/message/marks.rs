@@ -41,6 +41,9 @@ impl Cleaner<'_> {
             self.wildcard();
             return at + 1;
         }
+        if let Some(length) = self.size_again(rest) {
+            return at + 1 + length;
+        }
         let status = rest.get(..3).is_some_and(tokens::is_failed_status) && rest.as_bytes().get(3) == Some(&b')');
         // `(2006, 'MySQL server has gone away')` is how a driver of Python prints an error.
         let digits = rest.bytes().take(6).take_while(u8::is_ascii_digit).count();
@@ -73,6 +76,28 @@ impl Cleaner<'_> {
             }
             _ => at + 1,
         }
+    }
+
+    /// `18846 bytes (18.4 KB)`: the same size in another unit, which small sizes go without.
+    fn size_again(&mut self, rest: &str) -> Option<usize> {
+        let end = self.out.trim_end().len();
+        if self.wild_end != Some(end) {
+            return None;
+        }
+        let close = rest.bytes().take(16).position(|b| b == b')')?;
+        let unit = rest[..close].trim_start_matches(|c: char| c.is_ascii_digit() || ".,".contains(c));
+        if unit.len() == close || !tokens::is_size_unit(unit.trim_start()) {
+            return None;
+        }
+        self.out.truncate(end);
+        Some(close + 1)
+    }
+
+    /// `<1 sec`: less than a number, but not `<13>`.
+    pub(super) fn is_bound(&self, at: usize) -> bool {
+        let rest = &self.text.as_bytes()[at + 1..];
+        let digits = rest.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
+        digits > 0 && rest.get(digits) != Some(&b'>') && (at == 0 || self.text.as_bytes()[at - 1] == b' ')
     }
 
     /// `(?, ?)` in SQL.
