@@ -72,6 +72,11 @@ pub fn event(report: &Report) -> Value {
     event
 }
 
+/// True if the bundles of this browser's application have numbers for names.
+pub(crate) fn numbers_chunks(report: &Report) -> bool {
+    script::numbers_chunks(&report.name)
+}
+
 /// The root cause comes first in what SDKs send.
 fn exceptions(report: &Report) -> Value {
     let mut values: Vec<Value> = report.thrown.iter().map(|thrown| exception(report, thrown)).collect();

@@ -249,6 +249,8 @@ pub struct Habits {
     pub unknown_fields: bool,
     /// Members of objects in another order.
     pub reversed_members: bool,
+    /// Libraries lie inside the project.
+    pub vendored: bool,
     /// Files and lines of frames are not known.
     pub no_lines: bool,
     /// Paths are those of Windows.

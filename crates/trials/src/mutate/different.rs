@@ -4,6 +4,7 @@ use super::Difficulty::{Debatable, Hard, Normal};
 use super::Label::Different;
 use super::Make::{Change, Pair};
 use super::{Aid, Difficulty, Make, Mutation, bare_like, ending_with, without_stack};
+use crate::render;
 use crate::report::{Csp, Frame, Message, Platform, Report, Role, Symbols, Thrown};
 use crate::slots;
 
@@ -43,7 +44,9 @@ pub(super) const LIST: &[Mutation] = &[
 ];
 
 fn kind(report: &mut Report, aid: &mut Aid<'_>) -> bool {
-    let Some(thrown) = report.thrown.first_mut().filter(|thrown| !thrown.frames.is_empty()) else { return false };
+    let group = report.thrown.iter().any(|thrown| thrown.in_group);
+    let stacked = |thrown: &&mut Thrown| !thrown.frames.is_empty() && !group;
+    let Some(thrown) = report.thrown.first_mut().filter(stacked) else { return false };
     let Some(other) = aid.other.thrown.first().filter(|other| other.kind != thrown.kind) else { return false };
     thrown.kind.clone_from(&other.kind);
     true
@@ -63,28 +66,29 @@ fn function(report: &mut Report, aid: &mut Aid<'_>) -> bool {
 
 /// Another function beside this one: the last name goes, what stands around it stays.
 fn other_name(function: &str) -> String {
-    let end = function.find(['(', '$', '{', '<', ':']).filter(|end| *end > 1).unwrap_or(function.len());
-    let end = if function.contains("::") { function.rfind("::").map_or(end, |at| at + 2) } else { end };
     if let Some((receiver, selector)) = function.strip_prefix("-[").and_then(|rest| rest.split_once(' ')) {
         return format!("-[{receiver} settle{}", selector.find([':', ']']).map_or("]", |at| &selector[at..]));
     }
-    if function.contains("::") {
-        let rest = function[end..].find(['(', '$', '{']).map_or("", |at| &function[end + at..]);
-        return format!("{}settleBooks{rest}", &function[..end]);
+    // Ruby's `block (2 levels) in name`: the name comes last.
+    if let Some((block, _)) = function.rsplit_once(" in ").filter(|(block, _)| block.starts_with(['b', 'r'])) {
+        return format!("{block} in settle_books");
     }
-    let (name, rest) = function.split_at(end);
-    let name = match name.rfind(['.', '#', ' ']) {
-        Some(at) => format!("{}settleBooks", &name[..=at]),
-        None => "settleBooks".to_owned(),
-    };
-    format!("{name}{rest}")
+    // What is called stands before its arguments; an anonymous namespace has brackets too.
+    let start = if function.starts_with("(anonymous") { function.find(')').unwrap_or(0) + 1 } else { 0 };
+    let arguments = function[start..].find('(').map(|at| start + at).filter(|at| *at > 1).unwrap_or(function.len());
+    let (name, rest) = function.split_at(arguments);
+    let qualifier = name.rfind("::").map(|at| at + 2).or(name.rfind(['.', '#', ' ']).map(|at| at + 1)).unwrap_or(0);
+    let own = &name[qualifier..];
+    let suffix = own.find(['$', '{', '<', '/']).filter(|at| *at > 0).map_or("", |at| &own[at..]);
+    format!("{}settleBooks{suffix}{rest}", &name[..qualifier])
 }
 
 fn file(report: &mut Report, aid: &mut Aid<'_>) -> bool {
-    let flat = report.platform == Platform::ReactNative;
+    let flat = report.platform == Platform::ReactNative
+        || report.platform == Platform::BrowserMinified && render::numbers_chunks(report);
     let Some(frame) = crash_frame(report) else { return false };
     let stem = stem(&frame.place);
-    // React Native has one bundle: only names tell files apart.
+    // One bundle, or chunks that are only numbered: no build says which file it was.
     if flat || stem.len() < 3 {
         return false;
     }
@@ -133,7 +137,11 @@ fn swap_word(frame: &mut Frame, word: &str, by: &str) {
     }
 }
 
+/// The frame where it crashed; none for a group, whose bugs are those of its children.
 fn crash_frame(report: &mut Report) -> Option<&mut Frame> {
+    if report.thrown.iter().any(|thrown| thrown.in_group) {
+        return None;
+    }
     let crash = report.crash()?;
     report.frames_mut()?.get_mut(crash)
 }
@@ -463,5 +471,13 @@ mod tests {
         assert_eq!(other_name("shop::cart::Table::lookup"), "shop::cart::Table::settleBooks");
         assert_eq!(other_name("-[Label setAmount:]"), "-[Label settle:]");
         assert_eq!(other_name("(*Store).Load"), "(*Store).settleBooks");
+        assert_eq!(
+            other_name("game::Vm<game::V>::run(game::Chunk const&)"),
+            "game::Vm<game::V>::settleBooks(game::Chunk const&)"
+        );
+        assert_eq!(other_name("(anonymous namespace)::op(int)"), "(anonymous namespace)::settleBooks(int)");
+        assert_eq!(other_name("block (2 levels) in normalise"), "block (2 levels) in settle_books");
+        assert_eq!(other_name("total/1"), "settleBooks/1");
+        assert_eq!(other_name("lambda$load$3"), "settleBooks$load$3");
     }
 }

@@ -19,14 +19,21 @@ pub(super) const LIST: &[Mutation] = &[
     same("P-js", "chunk that cannot be loaded", Hard, Pair(chunk_load)),
     same("P-js", "React's number or its words", Hard, Pair(react_words)),
     same("P-js", "eval, native and extension frames", Normal, Change(foreign_frames)),
+    same("P-js", "frame of an extension on top", Hard, Change(extension)),
+    same("P-node", "rejected promise instead of a throw", Normal, Change(rejected)),
+    same("P-python", "number of a notebook cell", Normal, Pair(executed)),
     same("P-python", "a decorator around it", Hard, Change(decorator)),
     same("P-python", "names without their class", Hard, Change(unqualified)),
     same("P-java", "proxies and accessors", Normal, Change(proxies)),
     same("P-java", "another R8 mapping", Hard, Pair(obfuscated)),
     same("P-php", "closures as PHP 8.4 names them", Hard, Pair(php_closure)),
     same("P-ruby", "labels and quotes of Ruby 3.4", Hard, Change(ruby_labels)),
+    same("P-php", "address of an anonymous class, line of eval", Normal, Pair(php_eval)),
+    same("P-go", "vendored instead of downloaded", Normal, Change(vendored)),
     same("P-go", "recovered and panicked again", Hard, Change(recovered)),
     same("P-csharp", "no line information", Normal, Change(no_lines)),
+    same("P-csharp", "hash suffix of IL2CPP", Normal, Change(il2cpp)),
+    same("P-rust", "inlined caller missing", Hard, Change(inlined)),
     same("P-rust", "panic machinery of another version", Normal, Pair(panic_machinery)),
     same("P-native", "suffixes of the optimiser", Hard, Change(clone_suffix)),
     same("P-native", "lambdas of another compiler", Hard, Pair(compiler_lambda)),
@@ -131,6 +138,68 @@ fn foreign_frames(report: &mut Report, aid: &mut Aid<'_>) -> bool {
     browser
 }
 
+fn extension(report: &mut Report, _: &mut Aid<'_>) -> bool {
+    let browser = matches!(report.platform, Platform::BrowserMapped | Platform::BrowserMinified);
+    let Some(frames) = report.frames_mut() else { return false };
+    // An extension that wraps functions of the page stands between what it wraps and who calls it.
+    let wrapper = Frame { role: Role::System, ..Frame::app("", "chrome-extension://{x8}/inject.js", "") };
+    let at = frames.iter().rposition(|frame| frame.role == Role::App).unwrap_or(0);
+    frames.insert(at, wrapper);
+    browser
+}
+
+fn rejected(report: &mut Report, _: &mut Aid<'_>) -> bool {
+    let Some(frames) = report.frames_mut() else { return false };
+    let internals = ["processPromiseRejections", "triggerUncaughtException"]
+        .map(|name| Frame { role: Role::System, ..Frame::app("node:internal/process/promises", name, "") });
+    frames.splice(0..0, internals);
+    report.platform == Platform::Node
+}
+
+fn executed(report: &Report, aid: &mut Aid<'_>) -> Option<(Report, Report)> {
+    (report.platform == Platform::Python).then_some(())?;
+    let crash = report.crash()?;
+    let mut a = report.clone();
+    a.frames_mut()?.insert(crash, Frame::app("<ipython-input-{n}-{x8}>", "<module>", ""));
+    let mut b = a.clone();
+    counters(&mut b, aid).then_some((a, b))
+}
+
+fn php_eval(report: &Report, aid: &mut Aid<'_>) -> Option<(Report, Report)> {
+    (report.platform == Platform::Php).then_some(())?;
+    let crash = report.crash()?;
+    let mut a = report.clone();
+    let anonymous = "App\\Rules\\Rule@anonymous{root}/app/Rules/Rules.php:31${x8}::check";
+    a.frames_mut()?.insert(crash, Frame::app("app/Rules/Rules.php(31) : eval()'d code", anonymous, ""));
+    let mut b = a.clone();
+    counters(&mut b, aid).then_some((a, b))
+}
+
+fn vendored(report: &mut Report, _: &mut Aid<'_>) -> bool {
+    report.habits.vendored = true;
+    report.platform == Platform::Go
+}
+
+fn il2cpp(report: &mut Report, _: &mut Aid<'_>) -> bool {
+    let Some(crash) = report.crash() else { return false };
+    let named = report.frames()[crash].place.starts_with("Shop.Game");
+    if let Some(frames) = report.frames_mut() {
+        frames
+            .iter_mut()
+            .filter(|frame| frame.role == Role::App)
+            .for_each(|frame| frame.function.push_str("_mA1B2C3D4E5F60718"));
+    }
+    report.platform == Platform::Csharp && named
+}
+
+fn inlined(report: &mut Report, _: &mut Aid<'_>) -> bool {
+    let Some(crash) = report.crash() else { return false };
+    let rust = report.platform == Platform::Rust;
+    let Some(frames) = report.frames_mut() else { return false };
+    let caller = frames[..crash].iter().rposition(|frame| frame.role == Role::App);
+    caller.map(|at| frames.remove(at)).is_some() && rust
+}
+
 fn decorator(report: &mut Report, _: &mut Aid<'_>) -> bool {
     let (Some(crash), Some(frames)) = (report.crash(), report.frames_mut()) else { return false };
     frames.insert(crash, Frame::app("shop.tracing", "wrapper", "return function(*args, **kwargs)"));
@@ -157,9 +226,11 @@ fn proxies(report: &mut Report, aid: &mut Aid<'_>) -> bool {
         ("jdk.internal.reflect.GeneratedMethodAccessor{n}".to_owned(), "invoke".to_owned()),
         (format!("{class}$ByteBuddy${{x8}}"), frames[crash].function.clone()),
         (class.clone(), "access$000".to_owned()),
+        ("java.lang.invoke.LambdaForm$DMH/0x0000{x8}".to_owned(), "invokeStatic".to_owned()),
+        (format!("{class}$$Lambda${n}/0x0000{{x8}}", n = "{n}"), "run".to_owned()),
     ];
     if let Some((place, function)) = aid.random.pick(&proxies) {
-        let role = if place.starts_with("jdk") { Role::System } else { Role::App };
+        let role = if place.starts_with('j') { Role::System } else { Role::App };
         frames.insert(crash, Frame { role, ..Frame::app(place, function, "") });
     }
     report.platform == Platform::Java && !class.is_empty()

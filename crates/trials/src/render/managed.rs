@@ -56,6 +56,7 @@ pub(super) fn go(site: &Site<'_>) -> Value {
     let root = site.root(&["/build/src", "/go/src", "/home/ci/work", "/app"]);
     let path = match site.frame.role {
         Role::App => format!("{root}/{package}/{file}"),
+        Role::Library if site.report.habits.vendored => format!("{root}/acme/vendor/{package}/{file}"),
         Role::Library => {
             let mut parts = package.splitn(4, '/');
             let module: Vec<&str> = parts.by_ref().take(3).collect();

@@ -8,6 +8,9 @@ use crate::report::Role;
 
 /// `place` is a dotted module.
 pub(super) fn python(site: &Site<'_>) -> Value {
+    if site.place.starts_with('<') {
+        return json!({ "filename": site.place, "abs_path": site.place, "function": site.function, "lineno": 2, "in_app": true });
+    }
     let path = format!("{}.py", site.place.replace('.', "/"));
     let python = site.version(&["python3.11", "python3.12", "python3.13"]);
     let root = site.root(&[
@@ -130,6 +133,9 @@ pub(super) fn ruby(site: &Site<'_>) -> Value {
 }
 
 fn native_code(site: &Site<'_>) -> Value {
+    if site.function.starts_with("chrome-extension:") {
+        return json!({ "filename": site.function, "function": "wrapped", "lineno": 1, "colno": 77, "in_app": true });
+    }
     json!({ "filename": "<anonymous>", "function": site.function, "in_app": true })
 }
 
@@ -166,6 +172,15 @@ fn shortened(site: &Site<'_>) -> String {
     }
 }
 
+/// How many styles of bundlers there are, and the one that numbers its chunks.
+const STYLES: u64 = 6;
+const NUMBERED: u64 = 4;
+
+/// True if this application's bundler names chunks by numbers only.
+pub(super) fn numbers_chunks(name: &str) -> bool {
+    hash(name) % STYLES == NUMBERED
+}
+
 /// Where the bundler of this application puts a source: one style for each application.
 fn bundle(site: &Site<'_>) -> String {
     let build = &site.report.build;
@@ -174,7 +189,7 @@ fn bundle(site: &Site<'_>) -> String {
     let stem = if vendor { "vendor".to_owned() } else { page };
     let mut random = Random::of(build.seed, &stem);
     let host = site.root(&["https://shop.example.com", "https://cdn1.example.net", "https://assets.example.com"]);
-    match hash(&site.report.name) % 6 {
+    match hash(&site.report.name) % STYLES {
         0 => format!("{host}/static/js/{stem}.{}.js", random.hex(8)),
         1 => {
             let base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
@@ -182,7 +197,7 @@ fn bundle(site: &Site<'_>) -> String {
         }
         2 => format!("{host}/_next/static/chunks/{}-{}.js", if vendor { "framework" } else { &stem }, random.hex(16)),
         3 => format!("{host}/js/{stem}.js?v={}", random.hex(10)),
-        4 => format!("{host}/packs/{}.{}.chunk.js", 100 + random.below(800), random.hex(20)),
+        NUMBERED => format!("{host}/packs/{}.{}.chunk.js", 100 + random.below(800), random.hex(20)),
         _ => format!("{host}/static/{}/{stem}.min.js", random.hex(12)),
     }
 }
