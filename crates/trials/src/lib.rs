@@ -5,6 +5,7 @@
 //! the engine only that an event has keys. For tests only; nothing that ships may depend on it.
 
 pub mod bases;
+pub mod crashes;
 pub mod mutate;
 pub mod online;
 pub mod pairs;

@@ -2,6 +2,7 @@
 //!
 //!     cargo run --release -p firefinch-trials -- pairs [--seed N] [--failing [WORD,WORD]] [--limit N]
 //!     cargo run --release -p firefinch-trials -- stream [--seed N] [--failing]
+//!     cargo run --release -p firefinch-trials -- crashes [--failing]
 //!     cargo run --release -p firefinch-trials -- events [--seed N] [--limit N]
 
 #![allow(clippy::print_stdout, reason = "a program that prints tables")]
@@ -10,9 +11,10 @@ use std::process::ExitCode;
 
 use trials::mutate::{self, Difficulty, Label};
 use trials::online::Judge;
-use trials::{bases, pairs, stream};
+use trials::{bases, crashes, pairs, stream};
 
-const USAGE: &str = "usage: firefinch-trials pairs|stream|events [--seed N] [--failing [WORD,WORD]] [--limit N]";
+const USAGE: &str =
+    "usage: firefinch-trials pairs|stream|crashes|events [--seed N] [--failing [WORD,WORD]] [--limit N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some("pairs") => print_pairs(&arguments, seed),
         Some("stream") => print_stream(&arguments, seed),
+        Some("crashes") => print_crashes(&arguments),
         Some("events") => print_events(&arguments, seed),
         _ => {
             println!("{USAGE}");
@@ -76,6 +79,14 @@ fn print_stream(arguments: &[String], seed: u64) {
     println!("{}", stream::table(&events));
     if arguments.iter().any(|argument| argument == "--failing") {
         stream::mistakes(&events, seed).iter().for_each(|mistake| println!("{mistake}"));
+    }
+}
+
+fn print_crashes(arguments: &[String]) {
+    let crashes = crashes::load();
+    println!("{}", crashes::table(&crashes));
+    if arguments.iter().any(|argument| argument == "--failing") {
+        crashes::mistakes(&crashes).iter().for_each(|mistake| println!("{mistake}"));
     }
 }
 

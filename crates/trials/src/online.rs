@@ -105,7 +105,10 @@ fn top_frame(event: &str) -> Vec<Key> {
     let event: Value = serde_json::from_str(event).unwrap_or_default();
     let Some(last) = exceptions(&event).last() else { return wording_of(&event) };
     let frames = last["stacktrace"]["frames"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let top = frames.iter().rev().find(|frame| frame["in_app"] == true).or(frames.last());
+    // Native SDKs do not say whose a frame is: then what has its source below the deploy folder is the user's.
+    let deployed = |frame: &&Value| frame["abs_path"].as_str().is_some_and(|path| path.starts_with("/srv/"));
+    let top = frames.iter().rev().find(|frame| frame["in_app"] == true);
+    let top = top.or(frames.iter().rev().find(deployed)).or(frames.last());
     let Some(top) = top else { return wording_of(&event) };
     let file = top["filename"].as_str().or(top["module"].as_str()).or(top["package"].as_str()).unwrap_or_default();
     let file = file.rsplit(['/', '\\']).next().unwrap_or_default();
