@@ -24,15 +24,15 @@ fn pairs_stay_together_and_apart() {
         let score = engine_score(seed);
         println!("seed {seed}\n{}", pairs::platform_table(&[(Judge::Engine, score.clone())]));
         let all = score.averages(|_| true);
-        assert!(all.together >= 0.90, "together {:.3}", all.together);
-        assert!(all.apart >= 0.85, "apart {:.3}", all.apart);
-        assert!(all.f1 >= 0.83, "F1 {:.3}", all.f1);
+        assert!(all.together >= 0.93, "together {:.3}", all.together);
+        assert!(all.apart >= 0.97, "apart {:.3}", all.apart);
+        assert!(all.f1 >= 0.95, "F1 {:.3}", all.f1);
         for platform in Platform::ALL {
             let own = score.averages(|cell| cell.platform == platform);
-            assert!(own.together >= 0.70 && own.apart >= 0.70, "{}: {own:?}", platform.name());
+            assert!(own.together >= 0.85 && own.apart >= 0.90, "{}: {own:?}", platform.name());
         }
         let normal = score.total(Label::Same, Difficulty::Normal);
-        assert!(normal.share() >= 0.95, "same, normal: {normal:?}");
+        assert!(normal.share() >= 0.98, "same, normal: {normal:?}");
     }
 }
 
@@ -54,7 +54,7 @@ fn every_platform_has_ten_bugs_and_every_kind_of_mutation_occurs() {
 #[test]
 fn pairs_depend_on_the_seed_alone() {
     let texts = |seed: u64| {
-        let pairs = mutate::pairs(&bases::all(seed), seed);
+        let pairs = mutate::pairs(&bases::all(seed)[..3], seed);
         pairs.into_iter().map(|pair| (pair.a, pair.b)).collect::<Vec<_>>()
     };
     assert_eq!(texts(3), texts(3));
