@@ -47,9 +47,18 @@ fn kind(report: &mut Report, aid: &mut Aid<'_>) -> bool {
     let group = report.thrown.iter().any(|thrown| thrown.in_group);
     let stacked = |thrown: &&mut Thrown| !thrown.frames.is_empty() && !group;
     let Some(thrown) = report.thrown.first_mut().filter(stacked) else { return false };
-    let Some(other) = aid.other.thrown.first().filter(|other| other.kind != thrown.kind) else { return false };
+    let another = |other: &&Thrown| crash_name(&other.kind) != crash_name(&thrown.kind);
+    let Some(other) = aid.other.thrown.first().filter(another) else { return false };
     thrown.kind.clone_from(&other.kind);
     true
+}
+
+/// Operating systems have other names for one crash: that is no other type.
+fn crash_name(kind: &str) -> &str {
+    match kind {
+        "SIGSEGV" | "EXC_BAD_ACCESS" | "EXCEPTION_ACCESS_VIOLATION_READ" => "memory",
+        other => other,
+    }
 }
 
 fn function(report: &mut Report, aid: &mut Aid<'_>) -> bool {
@@ -176,7 +185,8 @@ fn template(report: &Report, aid: &mut Aid<'_>) -> Option<(Report, Report)> {
 fn bare_kind(report: &Report, aid: &mut Aid<'_>) -> Option<(Report, Report)> {
     let (one, _) = two_failures(aid)?;
     let (a, b) = (report.thrown.first()?, aid.other.thrown.first()?);
-    (a.kind != b.kind).then(|| (bare_like(report, &a.kind, &one), bare_like(report, &b.kind, &one)))
+    (crash_name(&a.kind) != crash_name(&b.kind))
+        .then(|| (bare_like(report, &a.kind, &one), bare_like(report, &b.kind, &one)))
 }
 
 fn logger(report: &mut Report, _: &mut Aid<'_>) -> bool {

@@ -29,7 +29,7 @@ pub(super) const LIST: &[Mutation] = &[
     same("P-php", "closures as PHP 8.4 names them", Hard, Pair(php_closure)),
     same("P-ruby", "labels and quotes of Ruby 3.4", Hard, Change(ruby_labels)),
     same("P-php", "address of an anonymous class, line of eval", Normal, Pair(php_eval)),
-    same("P-go", "vendored instead of downloaded", Normal, Change(vendored)),
+    same("P-go", "vendored instead of downloaded", Normal, Pair(vendored)),
     same("P-go", "recovered and panicked again", Hard, Change(recovered)),
     same("P-csharp", "no line information", Normal, Change(no_lines)),
     same("P-csharp", "hash suffix of IL2CPP", Normal, Change(il2cpp)),
@@ -175,9 +175,14 @@ fn php_eval(report: &Report, aid: &mut Aid<'_>) -> Option<(Report, Report)> {
     counters(&mut b, aid).then_some((a, b))
 }
 
-fn vendored(report: &mut Report, _: &mut Aid<'_>) -> bool {
-    report.habits.vendored = true;
-    report.platform == Platform::Go
+fn vendored(report: &Report, aid: &mut Aid<'_>) -> Option<(Report, Report)> {
+    (report.platform == Platform::Go).then_some(())?;
+    let library = aid.parts.between.iter().find(|frame| frame.role == Role::Library)?;
+    let mut a = report.clone();
+    a.frames_mut()?.insert(0, library.clone());
+    let mut b = a.clone();
+    b.habits.vendored = true;
+    Some((a, b))
 }
 
 fn il2cpp(report: &mut Report, _: &mut Aid<'_>) -> bool {
