@@ -6,7 +6,7 @@
 //! column `Weight`, a line counts that often. `FIREFINCH_LOGS_VERBOSE=1` names what was split or
 //! merged.
 
-#![allow(clippy::print_stdout, reason = "an example that prints a table")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example that reads files and prints a table")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

@@ -499,6 +499,25 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_found_wherever_it_stands_in_its_object() {
+        for exception in [
+            r#"{"values":[{"type":"E"}]}"#,
+            r#"{"values":[{"type":"E"}],"mechanism":{"handled":false}}"#,
+            r#"{"mechanism":{"handled":false},"values":[{"type":"E"}]}"#,
+            r#"{"type":"F","\u0076alues":[{"type":"E"}],"value":"x"}"#,
+            r#"{"\u0074ype":"E"}"#,
+            r#"[{"type":"E"}]"#,
+        ] {
+            let json = format!(r#"{{"exception":{exception}}}"#);
+            let event = Event::from_json(&json).unwrap();
+            let types: Vec<&str> = event.exceptions.iter().map(|x| x.ty.or_empty()).collect();
+            assert_eq!(types, ["E"], "{exception}");
+        }
+        let empty = Event::from_json(r#"{"exception":{"mechanism":{},"values":[]}}"#).unwrap();
+        assert!(empty.exceptions.is_empty());
+    }
+
+    #[test]
     fn keeps_the_newest_frames_of_a_very_deep_stack() {
         let frames: Vec<String> = (0..1000).map(|i| format!(r#"{{"function":"f{i}"}}"#)).collect();
         let json = format!(r#"{{"stacktrace":{{"frames":[{}]}}}}"#, frames.join(","));

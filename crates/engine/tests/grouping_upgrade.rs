@@ -4,7 +4,12 @@
 //! The frozen keys stand in `tests/fixtures/keys.v1.txt`: the file of an event of the corpus, then its keys.
 //! While nothing has been released, `FREEZE_KEYS=1 cargo test -p firefinch-engine --test grouping_upgrade` writes them
 //! again.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests; the frozen keys stand in a file"
+)]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

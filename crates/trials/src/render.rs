@@ -307,7 +307,8 @@ fn add_unknown(value: &mut Value, depth: u64) {
                     add_unknown(value, depth + 1);
                 }
             }
-            object.insert(format!("unheard_of_{depth}"), json!({ "of": [depth, "x"] }));
+            // The last in alphabetical order, so that it comes first in reverse, even before `values`.
+            object.insert(format!("zz_unheard_of_{depth}"), json!({ "of": [depth, "x"] }));
         }
         Value::Array(items) => items.iter_mut().for_each(|value| add_unknown(value, depth + 1)),
         _ => {}

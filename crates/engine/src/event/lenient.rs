@@ -10,7 +10,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits;
@@ -284,7 +285,7 @@ pub(crate) trait Entry<'de>: Sized {
     /// The entry, unless what was read does not fit.
     fn from_read(read: Self::Read) -> Option<Self>;
     /// An entry that was written as an object directly in place of the list.
-    fn from_map<A: MapAccess<'de>>(first_key: Option<Cow<'de, str>>, map: A) -> Result<Option<Self>, A::Error>;
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error>;
 }
 
 impl<'de> Entry<'de> for Text<'de> {
@@ -294,8 +295,7 @@ impl<'de> Entry<'de> for Text<'de> {
         text.0.is_some().then_some(text)
     }
 
-    fn from_map<A: MapAccess<'de>>(_: Option<Cow<'de, str>>, mut map: A) -> Result<Option<Self>, A::Error> {
-        map.next_value::<IgnoredAny>()?;
+    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(None)
     }
@@ -324,21 +324,43 @@ impl<'de, T: Entry<'de>, const N: usize> Deserialize<'de> for BoundedList<T, N> 
                 Ok(BoundedList(list))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let Some(key) = map.next_key::<Key<'de>>()? else {
-                    return Ok(BoundedList(VecDeque::new()));
-                };
-                if key.0 == "values" {
-                    let list = map.next_value()?;
-                    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                    return Ok(list);
-                }
-                Ok(BoundedList(T::from_map(Some(key.0), map)?.into_iter().collect()))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let mut values = None;
+                let entry = T::from_map(BesideValues { map, values: &mut values })?;
+                Ok(values.unwrap_or_else(|| BoundedList(entry.into_iter().collect())))
             }
 
             absent!(BoundedList(VecDeque::new()); unit bool number str);
         }
         deserializer.deserialize_any(V(PhantomData))
+    }
+}
+
+/// The members of an object but for `values`, which is read aside, wherever it stands: only at its end is it
+/// known whether an object is the list or the one entry of it.
+struct BesideValues<'v, A, T, const N: usize> {
+    map: A,
+    values: &'v mut Option<BoundedList<T, N>>,
+}
+
+impl<'de, A: MapAccess<'de>, T: Entry<'de>, const N: usize> MapAccess<'de> for BesideValues<'_, A, T, N> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Self::Error> {
+        while let Some(key) = self.map.next_key::<Key<'de>>()? {
+            if key.0 != "values" {
+                return match key.0 {
+                    Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some),
+                    Cow::Owned(key) => seed.deserialize(key.into_deserializer()).map(Some),
+                };
+            }
+            *self.values = Some(self.map.next_value()?);
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Self::Error> {
+        self.map.next_value_seed(seed)
     }
 }
 
@@ -467,7 +489,7 @@ macro_rules! lenient_object {
                         f.write_str("a JSON object")
                     }
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                        $ty::read_entries(None, map)
+                        $ty::read_entries(map)
                     }
                 }
                 deserializer.deserialize_map(V)
@@ -487,21 +509,10 @@ macro_rules! lenient_object {
     };
     (@object $ty:ident { $($($key:literal)|+ => |$object:ident, $value:ident : $read:ty| $set:expr),* $(,)? }) => {
         impl<'de> $ty<'de> {
-            fn read_entries<A: serde::de::MapAccess<'de>>(
-                first_key: Option<std::borrow::Cow<'de, str>>,
-                mut map: A,
-            ) -> Result<Self, A::Error> {
+            fn read_entries<A: serde::de::MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
                 let mut object = Self::default();
-                let mut pending = first_key;
-                loop {
-                    let key = match pending.take() {
-                        Some(key) => key,
-                        None => match map.next_key::<crate::event::lenient::Key<'de>>()? {
-                            Some(key) => key.0,
-                            None => return Ok(object),
-                        },
-                    };
-                    match key.as_ref() {
+                while let Some(key) = map.next_key::<crate::event::lenient::Key<'de>>()? {
+                    match key.0.as_ref() {
                         $($($key)|+ => {
                             let $value = <$read as crate::event::lenient::Attribute<'de>>::read(&mut map)?;
                             let $object = &mut object;
@@ -512,6 +523,7 @@ macro_rules! lenient_object {
                         }
                     }
                 }
+                Ok(object)
             }
         }
     };
@@ -525,7 +537,7 @@ macro_rules! lenient_object {
                         f.write_str("any value")
                     }
                     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                        $ty::read_entries(None, map).map(|object| crate::event::lenient::Maybe(Some(object)))
+                        $ty::read_entries(map).map(|object| crate::event::lenient::Maybe(Some(object)))
                     }
                     fn visit_unit<E>(self) -> Result<Self::Value, E> { Ok(crate::event::lenient::Maybe(None)) }
                     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> { Ok(crate::event::lenient::Maybe(None)) }
@@ -549,11 +561,8 @@ macro_rules! lenient_object {
                 read.0
             }
 
-            fn from_map<A: serde::de::MapAccess<'de>>(
-                first_key: Option<std::borrow::Cow<'de, str>>,
-                map: A,
-            ) -> Result<Option<Self>, A::Error> {
-                Self::read_entries(first_key, map).map(Some)
+            fn from_map<A: serde::de::MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+                Self::read_entries(map).map(Some)
             }
         }
 
