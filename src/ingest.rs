@@ -122,6 +122,7 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
         tally: Arc::clone(&ingest.tally),
         signals_written: Arc::clone(&settings.signals_written),
         away: AtomicBool::new(false),
+        flight: writer::Flight::default(),
     };
     let background = Background { pool, writers, ingest: ingest.clone(), sink: Arc::new(sink), jobs };
     Ok((ingest, background))

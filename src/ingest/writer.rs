@@ -1,12 +1,13 @@
 //! The batch writers: whatever is queued becomes one transaction, then every request in it is told.
 //!
-//! There is no timer. While one batch commits, the next one gathers by itself; with two writers one
-//! fills while the other commits. A batch that the database refuses is halved until the event that
-//! is at fault stands alone, so that it cannot take others with it. A database that is away sends
-//! batches to the spool.
+//! There is no timer. While one batch is written, the next one gathers; it is written beside the first
+//! as soon as it is worth it, or when the first is done. A batch that the database refuses is halved
+//! until the event that is at fault stands alone, so that it cannot take others with it. A database
+//! that is away sends batches to the spool.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::outcome::{Category, Outcome, Reason};
@@ -27,6 +28,8 @@ use super::tally::Tally;
 pub(super) const WRITERS: usize = 2;
 /// Events in one transaction. Beyond it, locks are held longer for little gain per event.
 const BATCH_EVENTS_MAX: usize = 500;
+/// Jobs that are worth a batch of their own while another one is being written.
+const BATCH_JOBS_WORTH: usize = 24;
 /// Payload bytes in one transaction, so that a few giants do not make one enormous statement.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A batch takes milliseconds. After this long, PostgreSQL is as good as away.
@@ -43,6 +46,7 @@ pub(super) struct Sink {
     pub(super) signals_written: Arc<Notify>,
     /// Set while the database is away, so that batches go to the spool without waiting for it.
     pub(super) away: AtomicBool,
+    pub(super) flight: Flight,
 }
 
 /// Jobs that share a transaction.
@@ -64,21 +68,64 @@ enum Failure {
 /// Writes until the queue is closed and empty.
 pub(super) async fn run(sink: Arc<Sink>, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     loop {
-        let Some(group) = gather(&mut *jobs.lock().await).await else { return };
+        let Some(group) = gather(&mut *jobs.lock().await, &sink.flight).await else { return };
+        let _flight = sink.flight.begin();
         sink.store(group).await;
     }
 }
 
-/// Waits for one job and takes what else is there.
-async fn gather(jobs: &mut mpsc::Receiver<Job>) -> Option<Group> {
+/// Waits for one job and takes what else is there. While another batch is being written, a small one
+/// goes on gathering: it would mostly wait for the rows of the other one, and each batch has a cost
+/// of its own.
+async fn gather(jobs: &mut mpsc::Receiver<Job>, flight: &Flight) -> Option<Group> {
     let mut group = Group { batch: Batch::default(), origins: Vec::new(), jobs: Vec::new() };
     let mut bytes = group.add(jobs.recv().await?);
     while group.jobs.len() < BATCH_EVENTS_MAX && group.batch.events.len() < BATCH_EVENTS_MAX && bytes < BATCH_BYTES_MAX
     {
-        let Ok(job) = jobs.try_recv() else { break };
+        let is_worth_it = group.jobs.len() >= BATCH_JOBS_WORTH;
+        let Some(job) = another(jobs, flight, is_worth_it).await else { break };
         bytes += group.add(job);
     }
     Some(group)
+}
+
+/// The next job, if one is there already, or comes while another batch is being written.
+async fn another(jobs: &mut mpsc::Receiver<Job>, flight: &Flight, is_worth_it: bool) -> Option<Job> {
+    if let Ok(job) = jobs.try_recv() {
+        return Some(job);
+    }
+    let mut landed = pin!(flight.landed.notified());
+    // Before looking, so that a batch that lands in between is not missed.
+    landed.as_mut().enable();
+    if is_worth_it || flight.batches.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    tokio::select! {
+        () = landed => None,
+        job = jobs.recv() => job,
+    }
+}
+
+/// Batches that are being written now.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    batches: AtomicUsize,
+    landed: Notify,
+}
+
+impl Flight {
+    /// Counts a batch until what is returned is dropped.
+    fn begin(&self) -> impl Drop + '_ {
+        struct Begun<'f>(&'f Flight);
+        impl Drop for Begun<'_> {
+            fn drop(&mut self) {
+                self.0.batches.fetch_sub(1, Ordering::Relaxed);
+                self.0.landed.notify_waiters();
+            }
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        Begun(self)
+    }
 }
 
 impl Group {
