@@ -11,7 +11,7 @@ pub(super) fn rust(site: &Site<'_>) -> Value {
     let root = site.root(&["/build/shop", "/home/ci/work/shop", "/usr/src/app"]);
     let path = match site.frame.role {
         Role::App => format!("{root}/{}", site.place),
-        Role::Library => format!("/usr/local/cargo/registry/src/index.crates.io-{:016x}/{}", hash(root), site.place),
+        Role::Library => format!("/usr/local/cargo/registry/src/registry-{:016x}/{}", hash(root), site.place),
         Role::System => {
             let commit = Random::of(site.report.build.libraries as u64, "rustc").hex(40);
             format!("/rustc/{commit}/library/{}", site.place)

@@ -282,7 +282,7 @@ fn go() {
             ("acme/store ; /build/store/store.go ; glob..func1", "App acme/store/store#glob"),
             ("acme/store ; /build/store/store.go ; init.0", "App acme/store/store#init"),
             (
-                "github.com/lib/pq@v1.10.9 ; /root/go/pkg/mod/github.com/lib/pq@v1.10.9/conn.go ; (*conn).Query",
+                "github.com/lib/pq@v1.10.9 ; /home/ci/go/pkg/mod/github.com/lib/pq@v1.10.9/conn.go ; (*conn).Query",
                 "Library github.com/lib/pq#conn.Query",
             ),
             (
@@ -321,7 +321,7 @@ fn rust() {
             (" ; ; _ZN3app6router5route17h0123456789abcdefE", "App #app::router::route"),
             (" ; ; _RNvNtCs1234_3app6router5route", "App #app::router::route"),
             (
-                " ; /root/.cargo/registry/src/index.crates.io-6f17d22bba15001f/serde-1.0.1/src/de.rs ; serde::de::f",
+                " ; /home/ci/.cargo/registry/src/registry-6f17d22bba15001f/serde-1.0.1/src/de.rs ; serde::de::f",
                 "Library de#serde::de::f",
             ),
             (
