@@ -26,6 +26,7 @@ pub mod grouping;
 pub mod title;
 
 pub mod issue;
+pub mod release;
 
 pub mod facets;
 pub mod histogram;

@@ -16,7 +16,7 @@ mod learned;
 mod plan;
 mod statements;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use engine::grouping::templates::FreeText;
@@ -26,6 +26,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::releases::{self, Named};
 
 /// One event, normalised and grouped, ready to store.
 #[derive(Debug, Clone)]
@@ -192,6 +193,7 @@ impl Writer {
     pub async fn write(&self, batch: &Batch) -> Result<Written, StoreError> {
         let mut connection = self.pool.acquire().await?;
         for _ in 1..TRIES_MAX {
+            self.meet_releases(&mut connection, batch).await?;
             match self.try_write(&mut connection, batch).await? {
                 Attempt::Done(written) => return Ok(written),
                 Attempt::Raced(what) => tracing::debug!(what, "another writer got in between, trying again"),
@@ -234,7 +236,10 @@ impl Writer {
                 return Ok(Attempt::Raced(raced));
             }
             let due = self.due_names(&plan);
-            counters::touch_names(tx, &due).await?;
+            if !counters::touch_names(tx, &due).await? {
+                self.forget_releases();
+                return Ok(Attempt::Raced("deleted release"));
+            }
             self.remember(due);
             counters::count_issue_events(tx, &plan).await?;
             counters::count_project_events(tx, &plan).await?;
@@ -246,6 +251,44 @@ impl Writer {
         Ok(Attempt::Done(written))
     }
 
+    /// Brings releases to life that this process has not seen yet, before the events that name them and apart from
+    /// them: that may change issues, which a batch locks in an order of its own. Once per release and process.
+    async fn meet_releases(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {
+        let unknown = self.unknown_releases(batch);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<Named> = unknown
+            .iter()
+            .map(|due| Named { project_id: due.name.project_id, version: due.name.name.clone(), at: due.seen_at })
+            .collect();
+        let mut tx = connection.begin().await?;
+        releases::ensure_all(&mut tx, &named).await?;
+        tx.commit().await?;
+        self.remember(unknown);
+        Ok(())
+    }
+
+    /// Releases of a batch that are not remembered, each with its first event.
+    fn unknown_releases(&self, batch: &Batch) -> Vec<counters::DueName> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unknown: BTreeMap<counters::Name, OffsetDateTime> = BTreeMap::new();
+        for event in &batch.events {
+            let Some(release) = &event.release else { continue };
+            let name = counters::Name::release(event.project_id, release);
+            if !names.contains_key(&name) {
+                let at = unknown.entry(name).or_insert(event.received_at);
+                *at = event.received_at.min(*at);
+            }
+        }
+        unknown.into_iter().map(|(name, seen_at)| counters::DueName { name, seen_at }).collect()
+    }
+
+    fn forget_releases(&self) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|name, _| name.kind != counters::NameKind::Release);
+    }
+
     fn due_names(&self, plan: &plan::Plan<'_>) -> Vec<counters::DueName> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         plan.names()
@@ -255,7 +298,7 @@ impl Writer {
     }
 
     /// Remembered before the commit: if that fails, `last_seen` of a name known to the database is
-    /// up to a minute older, and one that it does not know yet is written by the next due batch.
+    /// up to a minute older, and an environment that it does not know yet is written by the next due batch.
     fn remember(&self, due: Vec<counters::DueName>) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.len() + due.len() > NAMES_MAX {

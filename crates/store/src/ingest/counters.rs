@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::plan::{self, Plan};
 use super::{OutcomeCount, SpoolPosition};
-use crate::StoreError;
+use crate::{StoreError, releases};
 
 /// A release or environment of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,12 @@ pub(super) struct Name {
     pub(super) kind: NameKind,
     pub(super) project_id: ProjectId,
     pub(super) name: String,
+}
+
+impl Name {
+    pub(super) fn release(project_id: ProjectId, name: &str) -> Self {
+        Self { kind: NameKind::Release, project_id, name: name.to_owned() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,53 +37,74 @@ pub(super) struct DueName {
     pub(super) seen_at: OffsetDateTime,
 }
 
-/// Releases and environments: first and last seen.
-pub(super) async fn touch_names(tx: &mut PgConnection, due: &[DueName]) -> Result<(), StoreError> {
-    for kind in [NameKind::Release, NameKind::Environment] {
-        let mut projects = Vec::new();
-        let mut names = Vec::new();
-        let mut seen = Vec::new();
-        for due in due.iter().filter(|due| due.name.kind == kind) {
-            projects.push(due.name.project_id.get());
-            names.push(due.name.name.clone());
-            seen.push(due.seen_at);
-        }
-        if projects.is_empty() {
-            continue;
-        }
-        match kind {
-            NameKind::Release => {
-                sqlx::query!(
-                    "insert into releases (project_id, version, first_seen, last_seen)
-                 select project_id, name, seen, seen
-                 from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (project_id, name, seen)
-                 order by project_id, name
-                 on conflict (project_id, version)
-                 do update set last_seen = greatest(releases.last_seen, excluded.last_seen)",
-                    &projects,
-                    &names,
-                    &seen,
-                )
-                .execute(&mut *tx)
-                .await?
-            }
-            NameKind::Environment => {
-                sqlx::query!(
-                    "insert into environments (project_id, name, first_seen, last_seen)
-                 select project_id, name, seen, seen
-                 from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (project_id, name, seen)
-                 order by project_id, name
-                 on conflict (project_id, name)
-                 do update set last_seen = greatest(environments.last_seen, excluded.last_seen)",
-                    &projects,
-                    &names,
-                    &seen,
-                )
-                .execute(&mut *tx)
-                .await?
-            }
-        };
+/// Releases and environments: first and last seen. False when a release is not there (any more).
+pub(super) async fn touch_names(tx: &mut PgConnection, due: &[DueName]) -> Result<bool, StoreError> {
+    let of = |kind: NameKind| due.iter().filter(move |due| due.name.kind == kind).collect::<Vec<_>>();
+    let all_there = touch_releases(tx, &of(NameKind::Release)).await?;
+    touch_environments(tx, &of(NameKind::Environment)).await?;
+    Ok(all_there)
+}
+
+/// Writes what the names say as well: rows that are older than those columns get them so.
+async fn touch_releases(tx: &mut PgConnection, due: &[&DueName]) -> Result<bool, StoreError> {
+    if due.is_empty() {
+        return Ok(true);
     }
+    let projects: Vec<i64> = due.iter().map(|due| due.name.project_id.get()).collect();
+    let versions: Vec<&str> = due.iter().map(|due| due.name.name.as_str()).collect();
+    let seen: Vec<OffsetDateTime> = due.iter().map(|due| due.seen_at).collect();
+    let (packages, keys) = releases::columns(&versions);
+    // `due` is in key order, and `locked` locks in that order.
+    let done = sqlx::query!(
+        "with n as (
+             select *
+             from unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[])
+                 as n (project_id, version, package, sort_key, seen)
+         ), locked as materialized (
+             select n.*
+             from n
+             cross join lateral (
+                 select 1 as one
+                 from releases r
+                 where r.project_id = n.project_id and r.version = n.version
+                 for no key update
+             ) l
+         )
+         update releases r
+         set last_seen = greatest(r.last_seen, n.seen), package = n.package, sort_key = n.sort_key
+         from locked n
+         where r.project_id = n.project_id and r.version = n.version",
+        &projects,
+        &versions as &[&str],
+        &packages as &[&str],
+        &keys as &[Option<Vec<u8>>],
+        &seen,
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == due.len() as u64)
+}
+
+async fn touch_environments(tx: &mut PgConnection, due: &[&DueName]) -> Result<(), StoreError> {
+    if due.is_empty() {
+        return Ok(());
+    }
+    let projects: Vec<i64> = due.iter().map(|due| due.name.project_id.get()).collect();
+    let names: Vec<&str> = due.iter().map(|due| due.name.name.as_str()).collect();
+    let seen: Vec<OffsetDateTime> = due.iter().map(|due| due.seen_at).collect();
+    sqlx::query!(
+        "insert into environments (project_id, name, first_seen, last_seen)
+         select project_id, name, seen, seen
+         from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (project_id, name, seen)
+         order by project_id, name
+         on conflict (project_id, name)
+         do update set last_seen = greatest(environments.last_seen, excluded.last_seen)",
+        &projects,
+        &names as &[&str],
+        &seen,
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
