@@ -122,10 +122,14 @@ impl<'t> Cleaner<'t> {
                 self.wildcard();
                 at + 1
             }
+            b'?' if self.is_query(at) => self.path(at),
             b'/' if self.path_starts(at) => self.path(at),
-            b'\\' if next == Some(b'\\') && bytes.get(at + 2).is_some_and(|&b| is_atom(b)) => self.path(at),
-            b'~' if next == Some(b'/') => self.path(at),
-            b'+' if self.is_sign(at) => at + 1,
+            b'/' if self.wild_last() && values::rate(&self.text[at..]) > 0 => at + values::rate(&self.text[at..]),
+            b'\\' if next == Some(b'\\') && bytes.get(at + 2).is_some_and(|&b| is_atom(b) || b == b'?') => {
+                self.path(at)
+            }
+            b'~' if next == Some(b'/') || values::is_home(&self.text[at + 1..]) => self.path(at),
+            b'+' | b'~' | b'^' | b':' if self.is_sign(at) => at + 1,
             b'(' => self.parenthesis(at),
             _ if is_atom(byte) && !self.is_foreign(at) => self.atom(at),
             _ => self.other(at),
@@ -142,15 +146,17 @@ impl<'t> Cleaner<'t> {
         let text = &self.text[at..];
         let length = match byte {
             b'+' | b'(' => values::phone(text),
+            b'\\' => values::escaped_bytes(text),
             b':' => values::colons(text),
             _ if byte.is_ascii_alphanumeric() => {
                 let hex = byte.is_ascii_hexdigit();
                 dates::length(text)
-                    .or_else(|| hex.then(|| values::colons(text)).flatten())
+                    .or_else(|| hex.then(|| values::colons(text).or_else(|| values::hex_dump(text))).flatten())
                     .or_else(|| values::email(text))
                     .or_else(|| values::padded(text))
                     .or_else(|| values::scheme(text).map(|_| self.path_length(at)))
                     .or_else(|| values::relative_path(text))
+                    .or_else(|| values::image_of_container(text))
             }
             _ => None,
         }?;
@@ -213,8 +219,15 @@ impl<'t> Cleaner<'t> {
         let bytes = self.text.as_bytes();
         let open = bytes[at];
         let inside_word = open == b'\'' && at > 0 && bytes[at - 1].is_ascii_alphanumeric();
-        let close = if inside_word { None } else { self.closing_quote(at) };
-        let Some(close) = close else {
+        if inside_word {
+            self.punctuation("'");
+            return at + 1;
+        }
+        self.quote_opened(at)
+    }
+
+    fn quote_opened(&mut self, at: usize) -> usize {
+        let Some(close) = self.closing_quote(at) else {
             self.punctuation("'");
             return at + 1;
         };
@@ -231,7 +244,9 @@ impl<'t> Cleaner<'t> {
             self.out.push(' ');
             self.wildcard();
             self.out.push('\'');
-        } else if tokens::is_name(content) && !assigned && !self.in_values {
+        } else if (self.code_next && tokens::is_code_in_quotes(content))
+            || (tokens::is_name(content) && !assigned && !self.in_values)
+        {
             self.out.push('\'');
             self.name(content);
             self.out.push('\'');
@@ -252,9 +267,17 @@ impl<'t> Cleaner<'t> {
             // Ruby opens with a back quote and closes with an apostrophe.
             (byte == open && ends_word) || (open == b'`' && (byte == b'\'' || byte == b'`'))
         };
-        let found = (at + 1..reach).find(|&i| closes(i));
+        // A quote behind a backslash closes only if no other does: `C:\dir\` may stand in quotes.
+        let mut escaped = None;
+        let found = (at + 1..reach).find(|&i| {
+            let free = closes(i) && bytes[i - 1] != b'\\';
+            if !free && escaped.is_none() && closes(i) {
+                escaped = Some(i);
+            }
+            free
+        });
         self.budget -= found.unwrap_or(reach).saturating_sub(at + 1);
-        found
+        found.or(escaped)
     }
 
     fn path_starts(&self, at: usize) -> bool {
@@ -282,6 +305,7 @@ impl<'t> Cleaner<'t> {
     fn atom(&mut self, at: usize) -> usize {
         let rest = &self.text[at..];
         let length = rest.find(|c: char| !is_letter(c)).unwrap_or(rest.len());
+        let length = tokens::one_script(&rest[..length]);
         let atom = rest[..length].trim_end_matches(['.', '-']);
         if atom.is_empty() {
             let dots = &rest[..length];
@@ -296,29 +320,23 @@ impl<'t> Cleaner<'t> {
         if atom.len() == 1 && (rest.starts_with(":\\") || rest.starts_with(":/")) {
             return self.path(at);
         }
-        self.word(atom, rest);
-        // `1'234'567`
-        let bytes = rest.as_bytes();
-        let grouped = |at: usize| {
-            let digits = bytes.get(at + 1..at + 4).is_some_and(|digits| digits.iter().all(u8::is_ascii_digit));
-            bytes.get(at) == Some(&b'\'') && digits
-        };
-        let mut tail = 0;
-        while tokens::is_number(atom) && self.wild_last() && grouped(tail) {
-            tail += 4;
+        // Python marks kinds of strings in front of the quote: `b'…'`.
+        if matches!(atom, "b" | "u" | "f" | "r" | "rb" | "br") && rest.starts_with(['\'', '"']) {
+            return self.quote_opened(end);
         }
-        end + tail
+        self.word(atom, rest);
+        if tokens::is_number(atom) && self.wild_last() { end + values::grouped_digits(rest) } else { end }
     }
 
     fn word(&mut self, word: &'t str, rest: &str) {
-        if self.after_number && self.wild_end == Some(self.out.trim_end().len()) && tokens::is_unit(word) {
+        let counts = tokens::is_unit(word) || values::rate(rest) > 0;
+        if self.after_number && self.wild_end == Some(self.out.trim_end().len()) && counts {
             let end = self.out.trim_end().len();
             self.out.truncate(end);
             self.after_number = false;
             return;
         }
-        let digits = word.bytes().any(|b| b.is_ascii_digit());
-        if digits && !self.is_code(word, rest) && !tokens::is_word_with_digits(word) {
+        if tokens::has_digits(word) && !self.is_code(word, rest) && !tokens::is_word_with_digits(word) {
             self.wildcard();
             self.after_number = tokens::is_amount(word);
             return;
@@ -332,13 +350,16 @@ impl<'t> Cleaner<'t> {
         self.after_number = false;
         // `error number 5`, `status is 404`
         let passes = matches!(word, "number" | "no" | "is" | "of" | "was");
-        self.code_next = tokens::announces_code(word) || (self.code_next && passes);
+        // `Msg 2627, Level 14` is how SQL Server begins, `class file major version 61` a Java machine.
+        let announced = self.out == "Msg" || self.out.ends_with("major version") || tokens::announces_code(word);
+        self.code_next = announced || (self.code_next && passes);
         self.status_next = tokens::announces_status(word) || (self.status_next && passes);
     }
 
     /// A word without digits that varies all the same.
     fn is_value(&self, word: &str, rest: &str) -> bool {
         let assigned = self.out.ends_with('=') && !self.code_next;
+        let secret = assigned && tokens::names_secret(&self.out[..self.out.len() - 1]);
         let nothing = matches!(word, "null" | "None" | "nil" | "NULL" | "undefined");
         // `EUR 12.50`, `sha256:e3b0…`
         let number_behind = rest.len() > 1 && rest.starts_with(' ') && rest.as_bytes()[1].is_ascii_digit();
@@ -348,7 +369,7 @@ impl<'t> Cleaner<'t> {
         let identity = self.out.ends_with('@') && word.len() >= 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
         let host = !rest.starts_with('(') && values::is_host(word);
         let random = tokens::is_random(word) || tokens::is_hex(word);
-        random || host || (assigned && nothing) || currency || digest || identity
+        random || host || secret || (assigned && nothing) || currency || digest || identity
     }
 
     fn name(&mut self, name: &str) {
@@ -376,8 +397,17 @@ impl<'t> Cleaner<'t> {
             let protocol = word.len() <= 3 && self.out.ends_with("HTTP/");
             return (sqlstate && word.len() == 5) || protocol || tokens::is_code(word);
         }
+        // `warning C4996`, `Security check failed -34018`
+        let warned = self.out.ends_with("warning ") && tokens::is_lettered_code(word);
+        let negative =
+            self.out.ends_with(" failed ") && word.len() > 3 && word.starts_with('-') && tokens::is_code(word);
+        if warned || negative {
+            return true;
+        }
+        // `550 5.1.1 mailbox unavailable`
+        let reply = || self.out.is_empty() && values::is_enhanced_status(rest);
         let titled = || rest.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| c.is_ascii_uppercase()));
-        tokens::is_failed_status(word) && (self.status_next || titled())
+        tokens::is_failed_status(word) && (self.status_next || titled() || reply())
     }
 }
 

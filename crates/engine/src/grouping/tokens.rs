@@ -22,12 +22,15 @@ const WORDS_WITH_DIGITS: &[&str] = &[
     "big5",
     "blake2b",
     "blake3",
+    "cp1250",
+    "cp1251",
     "cp1252",
     "cp437",
     "crc32",
     "e2e",
     "ec2",
     "ed25519",
+    "ed448",
     "es256",
     "es5",
     "es6",
@@ -68,6 +71,8 @@ const WORDS_WITH_DIGITS: &[&str] = &[
     "junit5",
     "k3s",
     "k8s",
+    "koi8-r",
+    "koi8-u",
     "l10n",
     "latin-1",
     "latin1",
@@ -82,13 +87,21 @@ const WORDS_WITH_DIGITS: &[&str] = &[
     "oauth1",
     "oauth2",
     "oauth2.0",
+    "p224",
     "p256",
     "p2p",
+    "p384",
+    "p521",
     "ppc64le",
+    "prime256v1",
     "riscv64",
     "rs256",
     "s3",
     "s390x",
+    "secp256k1",
+    "secp256r1",
+    "secp384r1",
+    "secp521r1",
     "sha1",
     "sha224",
     "sha256",
@@ -138,8 +151,10 @@ const WORDS_WITH_DIGITS: &[&str] = &[
     "win32",
     "win64",
     "windows-1250",
+    "windows-1251",
     "windows-1252",
     "x25519",
+    "x448",
     "x509",
     "x64",
     "x86",
@@ -147,22 +162,45 @@ const WORDS_WITH_DIGITS: &[&str] = &[
     "x86_64",
 ];
 
-/// Words behind which a short number is a code, not a count.
+/// Words behind which a short number is a code, not a count, without what joins their parts.
 const CODE_WORDS: &[&str] = &[
     "alert",
+    "closecode",
     "code",
     "errcode",
     "errno",
     "error",
+    "errorcode",
     "exit",
+    "exitcode",
+    "exitstatus",
+    "exitvalue",
+    "faultcode",
+    "grpccode",
+    "grpcstatus",
     "hresult",
     "http",
+    "httpcode",
+    "httpstatus",
+    "lasterror",
+    "nativeerror",
+    "ntstatus",
+    "osstatus",
     "rc",
+    "rcode",
+    "reasoncode",
+    "responsecode",
+    "responsestatus",
+    "resultcode",
+    "retcode",
+    "returncode",
     "signal",
+    "sqlcode",
     "sqlstate",
     "status",
     "statuscode",
-    "status_code",
+    "vendorcode",
+    "win32error",
     "winerror",
 ];
 
@@ -170,8 +208,26 @@ const CODE_WORDS: &[&str] = &[
 const STATUS_WORDS: &[&str] = &["answered", "got", "received", "reply", "response", "returned", "said", "smtp"];
 
 /// Letters that compilers and databases put in front of their numbers.
-const CODE_PREFIXES: &[&str] =
-    &["AADSTS", "CS", "ERR", "LNK", "MC", "MSB", "NETSDK", "NU", "ORA-", "PGRST", "PLS-", "SP2-", "TNS-", "TS"];
+const CODE_PREFIXES: &[&str] = &[
+    "AADSTS", "AMQ", "ARJUNA", "CS", "DPI-", "DPY-", "ERR", "HHH", "ISPN", "JBAS", "LNK", "MC", "MSB", "NETSDK", "NG0",
+    "NU", "ORA-", "PGRST", "PLS-", "SP2-", "TNS-", "TS", "WFLYCTL", "WFLYEJB", "WFLYJCA", "WFLYSRV",
+];
+
+/// Parts of names of ciphers and curves: numbers beside them are part of the name.
+const ALGORITHMS: &[&str] =
+    &["aes", "aria", "camellia", "chacha20", "ecdsa", "ed25519", "hmac", "poly1305", "sha", "sha2", "sha3", "x25519"];
+
+/// Sizes of keys and digests.
+const KEY_BITS: &[&str] = &["128", "192", "224", "256", "384", "512"];
+
+/// Names whose value nobody should read.
+const SECRETS: &[&str] = &["accesskey", "apikey", "passwd", "password", "pwd", "secret", "token"];
+
+/// What digital clocks add in capitals: `10:11:12 CEST`.
+const ZONES: &[&str] = &[
+    "AEST", "BST", "CDT", "CEST", "CET", "CST", "EDT", "EEST", "EET", "EST", "IST", "JST", "MDT", "MSK", "MST", "PDT",
+    "PST", "WET",
+];
 
 const HTTP_METHODS: &[&str] = &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
@@ -239,14 +295,57 @@ fn is_one_of(word: &str, list: &[&str]) -> bool {
     word.len() <= 16 && list.iter().any(|candidate| candidate.eq_ignore_ascii_case(word))
 }
 
-/// `base64`, `utf-8`: digits that do not vary.
+/// `base64`, `utf-8`, `aes-256-gcm`: digits that do not vary.
 pub(super) fn is_word_with_digits(word: &str) -> bool {
-    is_one_of(word, WORDS_WITH_DIGITS)
+    is_one_of(word, WORDS_WITH_DIGITS) || is_algorithm(word)
 }
 
-/// `status`, `errno`: the number behind is a code.
+fn is_algorithm(word: &str) -> bool {
+    let parts = || word.split(['-', '_']);
+    let known =
+        |part: &str| is_one_of(part, WORDS_WITH_DIGITS) || is_one_of(part, ALGORITHMS) || KEY_BITS.contains(&part);
+    word.len() <= 48
+        && word.contains(['-', '_'])
+        && parts().all(|part| !has_digits(part) || known(part))
+        && parts().any(|part| is_one_of(part, ALGORITHMS))
+}
+
+/// `status`, `errno`, `exit_code`, `response.statusCode`: the number behind is a code.
 pub(super) fn announces_code(word: &str) -> bool {
-    is_one_of(word, CODE_WORDS)
+    let tail = word.rsplit('.').next().unwrap_or(word);
+    is_joined(tail, CODE_WORDS)
+}
+
+/// Whether `word` is one of `list`, whatever joins its parts.
+fn is_joined(word: &str, list: &[&str]) -> bool {
+    let letters = || word.bytes().filter(|b| !b"_-".contains(b)).map(|b| b.to_ascii_lowercase());
+    word.len() <= 20 && list.iter().any(|candidate| candidate.bytes().eq(letters()))
+}
+
+/// Whether what stands in front of an equals sign names a secret.
+pub(super) fn names_secret(before: &str) -> bool {
+    let name = before.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    is_joined(name, SECRETS)
+}
+
+/// Digits of this or another script.
+pub(super) fn has_digits(word: &str) -> bool {
+    word.bytes().any(|b| b.is_ascii_digit()) || (!word.is_ascii() && word.chars().any(is_foreign_digit))
+}
+
+fn is_foreign_digit(c: char) -> bool {
+    matches!(c, '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' | '\u{966}'..='\u{96f}' | '\u{ff10}'..='\u{ff19}')
+}
+
+/// How long `word` is up to where letters of a script that does without spaces begin or end.
+pub(super) fn one_script(word: &str) -> usize {
+    if word.is_ascii() {
+        return word.len();
+    }
+    let unspaced =
+        |c: char| matches!(c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..) && !is_foreign_digit(c);
+    let first = word.chars().next().is_some_and(unspaced);
+    word.find(|c: char| unspaced(c) != first).unwrap_or(word.len())
 }
 
 /// `reply`, `response`: a number behind is a code if it looks like a status.
@@ -272,13 +371,23 @@ pub(super) fn is_hresult(word: &str) -> bool {
     digits.len() == 8 && result && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// `CS0103`, `C4996`, `IL2026`: letters and at least three digits.
+pub(super) fn is_lettered_code(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase()).trim_start_matches('-');
+    word.len() <= 8 && digits.len() < word.len() && digits.len() >= 3 && is_number(digits)
+}
+
+/// `'23505'`, `'42P01'` behind a word that announces a code.
+pub(super) fn is_code_in_quotes(text: &str) -> bool {
+    let sqlstate = text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    is_code(text) || (sqlstate && has_digits(text))
+}
+
 /// Behind a word that announces one: `-5`, `1001`, `CS0103`, `E0382`, `0x1f`.
 pub(super) fn is_code(word: &str) -> bool {
     let word = word.trim_start_matches('-');
-    let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase()).trim_start_matches('-');
-    let lettered = digits.len() < word.len() && is_number(digits) && digits.len() >= 3;
     let hex = word.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-    (word.len() <= 5 && is_number(word)) || (word.len() <= 8 && lettered) || (word.len() <= 10 && hex)
+    (word.len() <= 5 && is_number(word)) || is_lettered_code(word) || (word.len() <= 10 && hex)
 }
 
 /// `GET`, `POST`.
@@ -294,7 +403,7 @@ pub(super) fn is_hex(word: &str) -> bool {
 
 /// `ms`, `bytes`: belongs to the number in front.
 pub(super) fn is_unit(word: &str) -> bool {
-    is_one_of(word, UNITS)
+    is_one_of(word, UNITS) || ZONES.contains(&word)
 }
 
 /// Digits with what separates them, a sign, an exponent: something that can be counted.
@@ -320,11 +429,70 @@ pub(super) fn is_name(text: &str) -> bool {
     known || (!text.is_empty() && text.len() <= 128 && text.bytes().all(plain) && !is_random(text))
 }
 
-/// A long run of mixed case without joints: base64, base62 and other random text without digits.
+/// A long run of mixed case: base64, base62 and other random text without digits. Names join words
+/// of three letters and more, but for acronyms (`NSURLSessionTaskDelegate`).
 pub(super) fn is_random(word: &str) -> bool {
-    word.len() >= 20 && word.bytes().all(|b| b.is_ascii_alphanumeric()) && case_changes(word) * 4 >= word.len()
+    let made_of = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+    if word.len() < 20 || !word.bytes().all(made_of) {
+        return false;
+    }
+    let (mut humps, mut short) = (0, 0);
+    let mut count = |letters: usize| {
+        humps += usize::from(letters > 0);
+        short += usize::from(letters == 1 || letters == 2);
+    };
+    for part in word.split(['_', '-']) {
+        let mut rest = part.as_bytes();
+        while !rest.is_empty() {
+            let capitals = rest.iter().take_while(|b| b.is_ascii_uppercase()).count();
+            let small = rest[capitals..].iter().take_while(|b| !b.is_ascii_uppercase()).count();
+            // The last capital of several begins the next word, if one follows.
+            if capitals > 1 && small > 0 {
+                count(capitals - 1);
+                count(1 + small);
+            } else {
+                count(capitals + small);
+            }
+            rest = &rest[capitals + small..];
+        }
+    }
+    humps >= 5 && short * 5 >= humps * 3
 }
 
-fn case_changes(word: &str) -> usize {
-    word.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase()).count()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_text_is_told_from_joined_words() {
+        for word in ["FyGmzXQbYpCKtVdWhs_ZA", "aBcDeFgHiJkLmNoPqRsT", "QkRmdkXpLcZnTxNbQVtYhWZd"] {
+            assert!(is_random(word), "{word}");
+        }
+        for word in [
+            "NullPointerException",
+            "FileNotFoundException",
+            "NSURLSessionTaskDelegate",
+            "XMLHttpRequestEventTarget",
+            "ERR_TOO_MANY_REDIRECTS",
+            "getElementsByTagNameNS",
+            "certificate_verify_failed",
+            "isOnHoldByUserOrAdmin",
+            "well-known-configuration-file",
+        ] {
+            assert!(!is_random(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn codes_are_announced_by_many_names() {
+        for word in ["status", "exit_code", "ExitCode", "grpc-status", "response.statusCode", "errno", "HTTP_STATUS"] {
+            assert!(announces_code(word), "{word}");
+        }
+        for word in ["postalCode", "zipcode", "promo_code", "codec", "statuses", ""] {
+            assert!(!announces_code(word), "{word}");
+        }
+        assert!(is_word_with_digits("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256") && is_word_with_digits("aes-256-gcm"));
+        assert!(!is_word_with_digits("sha-3f78685") && !is_word_with_digits("aes-17"));
+        assert!(names_secret("login user=ann Api_Key") || names_secret("login user=ann apikey"));
+    }
 }

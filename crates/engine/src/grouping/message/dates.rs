@@ -33,8 +33,108 @@ pub(super) fn length(text: &str) -> Option<usize> {
     if text.starts_with("datetime.date") || text.starts_with("datetime.time") {
         return reader.constructor();
     }
-    reader.date()
+    reader.date().or_else(|| foreign(text))
 }
+
+/// The length of a date in full in another language: `18. Januar 2024`, `18 de enero de 2024`, `2024年1月18日`.
+fn foreign(text: &str) -> Option<usize> {
+    let text = super::head(text, DATE_BYTES_MAX);
+    let mut rest = text;
+    if number(&mut rest, 4) {
+        let whole = ["年", "月", "日"].iter().enumerate().all(|(at, mark)| {
+            let counted = at == 0 || number(&mut rest, 2) || number(&mut rest, 1);
+            rest.strip_prefix(mark).is_some_and(|behind| {
+                rest = behind;
+                counted
+            })
+        });
+        return whole.then_some(text.len() - rest.len());
+    }
+    if !number(&mut rest, 2) && !number(&mut rest, 1) {
+        return None;
+    }
+    let of = |rest: &mut &str| *rest = rest.strip_prefix(" de ").or_else(|| rest.strip_prefix(' ')).unwrap_or(rest);
+    rest = rest.strip_prefix('.').unwrap_or(rest);
+    of(&mut rest);
+    let name = rest.bytes().take(16).position(|b| b == b' ' || b == b'.').filter(|&end| end >= 3)?;
+    let month = &rest[..name];
+    rest = &rest[name..];
+    of(&mut rest);
+    let written = |known: &&&str| known.chars().eq(month.chars().flat_map(char::to_lowercase));
+    (number(&mut rest, 4) && FOREIGN_MONTHS.iter().any(|known| written(&known))).then_some(text.len() - rest.len())
+}
+
+/// Takes a number of exactly so many digits.
+fn number(rest: &mut &str, digits: usize) -> bool {
+    let count = rest.bytes().take(digits + 1).take_while(u8::is_ascii_digit).count();
+    if count == digits {
+        *rest = &rest[digits..];
+    }
+    count == digits
+}
+
+/// German, French, Spanish, Italian, Portuguese and Dutch, but for those written as in English.
+const FOREIGN_MONTHS: &[&str] = &[
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "janeiro",
+    "fevereiro",
+    "março",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+    "januari",
+    "februari",
+    "maart",
+    "mei",
+    "augustus",
+    "august",
+    "april",
+    "september",
+    "november",
+];
 
 struct Reader<'t> {
     bytes: &'t [u8],

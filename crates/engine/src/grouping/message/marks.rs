@@ -25,11 +25,28 @@ impl Cleaner<'_> {
                 return start + length + close;
             }
         }
+        let digit_next = self.text.as_bytes().get(start).is_some_and(u8::is_ascii_digit);
+        if matches!(c, '±' | '−' | '≈' | '≤' | '≥') && digit_next {
+            return start;
+        }
         if c == ')' {
-            self.in_values = false;
+            self.in_values &= self.text[start..].trim_start_matches([',', ' ']).starts_with('(');
         }
         self.punctuation(&self.text[at..start]);
+        if c == ')' {
+            self.fold_rows();
+        }
         start
+    }
+
+    /// `(1, 2), (3, 4)`: as many rows as there are.
+    fn fold_rows(&mut self) {
+        for again in ["(*), (*)", "(*),(*)"] {
+            if self.out.ends_with(again) {
+                self.out.truncate(self.out.len() - again.len() + "(*)".len());
+                self.wild_end = Some(self.out.len() - 1);
+            }
+        }
     }
 
     /// `(404)` is a status, `values ('ann')` a row.
@@ -44,15 +61,24 @@ impl Cleaner<'_> {
         if let Some(length) = self.size_again(rest) {
             return at + 1 + length;
         }
+        // A pointer to nothing, as C and Objective-C print it.
+        if let Some(nothing) = ["nil)", "null)"].iter().find(|nothing| rest.starts_with(**nothing)) {
+            self.wildcard();
+            return at + 1 + nothing.len();
+        }
         let status = rest.get(..3).is_some_and(tokens::is_failed_status) && rest.as_bytes().get(3) == Some(&b')');
         // `(2006, 'MySQL server has gone away')` is how a driver of Python prints an error.
         let digits = rest.bytes().take(6).take_while(u8::is_ascii_digit).count();
         let quote = [", '", ", \""].iter().any(|quote| rest[digits..].starts_with(quote));
         let tuple = self.out.is_empty() && digits > 0 && quote;
+        // `(#190) Access refused`
+        let numbered = self.out.is_empty() && rest.starts_with('#');
         let before = self.out.trim_end().as_bytes();
-        self.in_values |= before.len() >= 6 && before[before.len() - 6..].eq_ignore_ascii_case(b"values");
+        let behind =
+            |word: &[u8]| before.len() >= word.len() && before[before.len() - word.len()..].eq_ignore_ascii_case(word);
+        self.in_values |= behind(b"values") || (behind(b" in") && rest.starts_with(['\'', '"']));
         self.punctuation("(");
-        self.code_next |= tuple || status;
+        self.code_next |= tuple || status || numbered;
         at + 1
     }
 
@@ -107,10 +133,19 @@ impl Cleaner<'_> {
         opens && bytes.get(at + 1).is_none_or(|b| b" ,)".contains(b))
     }
 
-    /// A plus in front of a number.
+    /// A plus or another sign in front of a number; a colon in front of a port.
     pub(super) fn is_sign(&self, at: usize) -> bool {
         let bytes = self.text.as_bytes();
-        bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && (at == 0 || b" =(,:".contains(&bytes[at - 1]))
+        let before: &[u8] = if bytes[at] == b':' { b" " } else { b" =(,:" };
+        bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && (at == 0 || before.contains(&bytes[at - 1]))
+    }
+
+    /// `?page=2&sort=name`
+    pub(super) fn is_query(&self, at: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let name =
+            bytes[at + 1..].iter().take(32).take_while(|b| b.is_ascii_alphanumeric() || b"_-.[]".contains(b)).count();
+        (at == 0 || bytes[at - 1] == b' ') && name > 0 && bytes.get(at + 1 + name) == Some(&b'=')
     }
 
     /// `{…}` is a placeholder or an object; `[…]` is a list if it looks like one.
@@ -121,7 +156,11 @@ impl Cleaner<'_> {
         let value = match (open, end) {
             // Cut off in the middle of a value: the rest belongs to it.
             (_, None) => self.budget > 0 && content.contains(['"', ':', ',']),
+            (b'{', Some(_)) if self.is_of_error(content) => false,
             (b'{', Some(_)) => true,
+            // Go prints maps so, but names their types alike: `map[string]int`.
+            _ if self.out.ends_with("map") && content.contains(':') => true,
+            _ if content == "::" => true,
             _ if content.is_empty() || content.contains(['"', '\'', ',']) => true,
             _ => {
                 let whole = Some(content.len());
@@ -138,15 +177,38 @@ impl Cleaner<'_> {
         end.map_or(self.text.len(), |end| end + 1)
     }
 
+    /// `Os { code: 2, kind: NotFound, … }`, `ParseIntError { kind: InvalidDigit }`: what went wrong
+    /// stands in the braces.
+    fn is_of_error(&self, content: &str) -> bool {
+        let name = self.out.trim_end().rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let error =
+            matches!(name, "Os" | "Custom") || ["Error", "Exception", "Failure"].iter().any(|end| name.ends_with(end));
+        error
+            && ["kind: ", "code: ", "code=", "errno: ", "status: "]
+                .iter()
+                .any(|field| head(content, QUOTED_BYTES_MAX).contains(field))
+    }
+
     fn closing_bracket(&mut self, at: usize) -> Option<usize> {
+        // Brackets inside of strings do not count; where quotes do not pair, they do.
+        self.closing_bracket_past(at, Some(b'"')).or_else(|| self.closing_bracket_past(at, None))
+    }
+
+    fn closing_bracket_past(&mut self, at: usize, quote: Option<u8>) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let open = bytes[at];
         let close = if open == b'[' { b']' } else { b'}' };
         let reach = bytes.len().min(at + self.budget);
-        let mut depth = 0usize;
+        let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
         let found = (at..reach).find(|&i| {
-            depth += usize::from(bytes[i] == open);
-            depth -= usize::from(bytes[i] == close);
+            if quoted && !escaped && bytes[i] == b'\\' {
+                escaped = true;
+                return false;
+            }
+            quoted ^= quote == Some(bytes[i]) && !escaped;
+            escaped = false;
+            depth += usize::from(bytes[i] == open && !quoted);
+            depth -= usize::from(bytes[i] == close && !quoted);
             depth == 0
         });
         self.budget -= found.unwrap_or(reach).saturating_sub(at);

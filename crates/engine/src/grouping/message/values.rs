@@ -43,6 +43,9 @@ pub(super) fn scheme(text: &str) -> Option<usize> {
     if rest.starts_with("//") || (&text[..first] == "urn" && rest.starts_with(|c: char| c.is_ascii_alphabetic())) {
         return Some(first);
     }
+    if &text[..first] == "arn" && rest.starts_with("aws") {
+        return Some(first);
+    }
     let encoded =
         &text[..first] == "data" && ["image/", "text/", "application/"].iter().any(|kind| rest.starts_with(kind));
     if encoded {
@@ -96,7 +99,92 @@ pub(super) fn padded(text: &str) -> Option<usize> {
         bytes.iter().take(ENCODED_BYTES_MAX).take_while(|b| b.is_ascii_alphanumeric() || b"+/_-".contains(b)).count();
     let padding = bytes[run..].iter().take(2).take_while(|&&b| b == b'=').count();
     let ends = bytes.get(run + padding).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'=');
-    (run >= 14 && padding > 0 && (run + padding) % 4 == 0 && ends).then_some(run + padding)
+    let whole = (run + padding) % 4 == 0 && (run >= 14 || (run >= 6 && padding == 2));
+    // Part of a longer text, or not quite what it says: still nothing that a person wrote.
+    let mixed = || {
+        let has = |kind: fn(&u8) -> bool| bytes[..run].iter().any(kind);
+        run >= 24 && has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
+    };
+    (padding > 0 && ends && (whole || mixed())).then_some(run + padding)
+}
+
+/// The length of four and more bytes in hexadecimal: `de ad be ef`.
+pub(super) fn hex_dump(text: &str) -> Option<usize> {
+    let mut length = 0;
+    let groups = text.as_bytes()[..text.len().min(ENCODED_BYTES_MAX)].chunks(3).take_while(|group| {
+        let pair = group.len() >= 2 && group[..2].iter().all(u8::is_ascii_hexdigit);
+        pair && group.get(2).is_none_or(|b| !b.is_ascii_alphanumeric())
+    });
+    let mut count = 0;
+    for group in groups {
+        (count, length) = (count + 1, length + group.len());
+        if group.get(2) != Some(&b' ') {
+            length -= group.len() - 2;
+            break;
+        }
+    }
+    (count >= 4).then(|| text[..length].trim_end().len())
+}
+
+/// The length of `\xde\xad`.
+pub(super) fn escaped_bytes(text: &str) -> Option<usize> {
+    let escaped =
+        |group: &&[u8]| matches!(group, [b'\\', b'x', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let count = text.as_bytes()[..text.len().min(ENCODED_BYTES_MAX)].chunks(4).take_while(escaped).count();
+    (count > 0).then_some(count * 4)
+}
+
+/// The length of `'234'567.89` behind the digits that it goes on from.
+pub(super) fn grouped_digits(text: &str) -> usize {
+    let digits = |from: usize| text.as_bytes()[from..].iter().take(4).take_while(|b| b.is_ascii_digit()).count();
+    let mut length = 0;
+    while let Some(mark) = ["'", "’"].iter().find(|mark| text[length..].starts_with(**mark))
+        && digits(length + mark.len()) == 3
+    {
+        length += mark.len() + 3;
+    }
+    if length > 0 && text[length..].starts_with(['.', ',']) && digits(length + 1) > 0 {
+        length += 1 + digits(length + 1);
+    }
+    length
+}
+
+/// The length of `/s` behind what is counted, `/tcp` behind a port.
+pub(super) fn rate(text: &str) -> usize {
+    const RATES: &[&str] = &["/day", "/h", "/hour", "/min", "/minute", "/s", "/sec", "/second", "/tcp", "/udp"];
+    let length = text.bytes().skip(1).take(8).take_while(u8::is_ascii_alphabetic).count() + 1;
+    let ends = text.as_bytes().get(length).is_none_or(|b| !b.is_ascii_alphanumeric() && !b"/_-".contains(b));
+    if ends && text.get(..length).is_some_and(|rate| RATES.contains(&rate)) { length } else { 0 }
+}
+
+/// `ann/inbox` behind a tilde.
+pub(super) fn is_home(text: &str) -> bool {
+    let name = text.bytes().take(32).take_while(|b| b.is_ascii_alphanumeric() || b"_-".contains(b)).count();
+    name > 0 && text.as_bytes()[name..].first() == Some(&b'/') && text.as_bytes()[0].is_ascii_alphabetic()
+}
+
+/// ` 5.1.1` behind the reply of a mail server.
+pub(super) fn is_enhanced_status(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    matches!(bytes, [b' ' | b'-', b'4' | b'5', b'.', a, b'.', b, ..] if a.is_ascii_digit() && b.is_ascii_digit())
+}
+
+/// The length of `registry.example.com/shop/web:1.4.2`, also with a digest.
+pub(super) fn image_of_container(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let host =
+        bytes.iter().take(LOOK_BYTES_MAX).take_while(|b| b.is_ascii_alphanumeric() || b"._-".contains(b)).count();
+    let port = bytes[host..].iter().take(6).take_while(|b| b.is_ascii_digit() || **b == b':').count();
+    if bytes.get(host + port) != Some(&b'/') {
+        return None;
+    }
+    let run = bytes.iter().take(256).take_while(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(b)).count();
+    let image = text[..run].trim_end_matches(['.', ':', '-']);
+    let (name, tag) = image.split_once("@sha256:").or_else(|| image.rsplit_once(':'))?;
+    let plain =
+        name.contains('/') && !name.contains("//") && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b'@');
+    let tagged = !tag.contains('/') && (tag == "latest" || tag.bytes().any(|b| b.is_ascii_digit()));
+    (plain && tagged).then_some(image.len())
 }
 
 /// The length of `src/app/main.rs`: a path without a root that names a file.
@@ -104,6 +192,11 @@ pub(super) fn relative_path(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let run = bytes.iter().take(256).take_while(|b| b.is_ascii_alphanumeric() || b"._-/\\@+".contains(b)).count();
     let path = &text[..run];
+    const HIVES: &[&str] =
+        &["HKCR", "HKCU", "HKEY_CLASSES_ROOT", "HKEY_CURRENT_USER", "HKEY_LOCAL_MACHINE", "HKEY_USERS", "HKLM"];
+    if path.split_once('\\').is_some_and(|(hive, _)| HIVES.contains(&hive)) {
+        return Some(run);
+    }
     let file = path.rsplit_once(['/', '\\'])?.1;
     let suffix = file.rsplit_once('.')?.1;
     FILE_SUFFIXES.contains(&suffix).then(|| {
