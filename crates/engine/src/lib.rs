@@ -25,6 +25,7 @@ pub mod payload;
 pub mod grouping;
 pub mod title;
 
+pub mod escalation;
 pub mod issue;
 pub mod release;
 
