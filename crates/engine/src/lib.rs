@@ -28,6 +28,7 @@ pub mod title;
 pub mod escalation;
 pub mod issue;
 pub mod release;
+pub mod verdict;
 
 pub mod facets;
 pub mod histogram;
