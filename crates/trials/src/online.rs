@@ -100,6 +100,21 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What the engine's keys of an event are made of, one line for each key.
+#[must_use]
+#[allow(clippy::expect_used, reason = "the events are made by this crate")]
+pub fn explained(event: &str) -> String {
+    let event = Event::from_json(event).expect("an event");
+    let explanation = serde_json::to_value(grouping::explain(&event, Rules::builtin())).unwrap_or_default();
+    let mut lines = String::new();
+    for key in explanation["keys"].as_array().into_iter().flatten() {
+        let parts = key["parts"].as_array().into_iter().flatten();
+        let parts: Vec<&str> = parts.filter_map(|part| part["value"].as_str()).collect();
+        lines.push_str(&format!("    {}: {}\n", key["variant"].as_str().unwrap_or_default(), parts.join(" | ")));
+    }
+    lines
+}
+
 /// Frame as type, function and file or module, without its line.
 fn top_frame(event: &str) -> Vec<Key> {
     let event: Value = serde_json::from_str(event).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::mutate::{Difficulty, Label, Pair};
-use crate::online::{Judge, joins};
+use crate::online::{Judge, explained, joins};
 use crate::report::Platform;
 
 /// A wrong merge hides a bug, a wrong split only shows it twice.
@@ -196,9 +196,7 @@ pub fn failing(pairs: &[Pair], limit: usize) -> String {
         let Pair { platform, label, difficulty, id, name, base, a, b } = pair;
         let _ = writeln!(list, "{} {label:?} {difficulty:?} {id} {name}: {base}", platform.name());
         for (mark, event) in [("a", a), ("b", b)] {
-            let keys: Vec<String> = Judge::Engine.keys(event).into_iter().map(|key| key.text).collect();
-            let _ = writeln!(list, "  {mark} {}", keys.join(", "));
-            let _ = writeln!(list, "  {mark} {event}");
+            let _ = write!(list, "  {mark}\n{}", explained(event));
         }
     }
     list

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::bases::{self, Bases};
 use crate::mutate;
-use crate::online::{Issues, Judge, Key};
+use crate::online::{Issues, Judge, Key, explained};
 use crate::random::Random;
 use crate::render;
 use crate::report::{Platform, Report};
@@ -192,13 +192,18 @@ pub fn mistakes(events: &[Event], seed: u64) -> Vec<String> {
     let mut issues = Issues::default();
     let mut of_bug: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
     let mut of_issue: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
+    let mut openers: BTreeMap<usize, &str> = BTreeMap::new();
     for event in events {
         let issue = issues.place(&Judge::Engine.keys(&event.text));
         *of_bug.entry(event.bug).or_default().entry(issue).or_default() += 1;
         *of_issue.entry(issue).or_default().entry(event.bug).or_default() += 1;
+        openers.entry(issue).or_insert(&event.text);
     }
     let split = of_bug.iter().filter(|(_, issues)| issues.len() > 1);
-    let split = split.map(|(bug, issues)| format!("split  {}: {:?}", names[*bug], issues.values()));
+    let split = split.map(|(bug, issues)| {
+        let opened = issues.keys().map(|issue| format!("\n  {issue}\n{}", explained(openers[issue])));
+        format!("split  {}: {:?}{}", names[*bug], issues.values(), opened.collect::<String>())
+    });
     let merged = of_issue.values().filter(|bugs| bugs.len() > 1).map(|bugs| {
         let bugs: Vec<String> = bugs.iter().map(|(bug, count)| format!("{} ({count})", names[*bug])).collect();
         format!("merged {}", bugs.join(", "))

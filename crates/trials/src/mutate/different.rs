@@ -56,7 +56,7 @@ fn kind(report: &mut Report, aid: &mut Aid<'_>) -> bool {
 /// Operating systems have other names for one crash: that is no other type.
 fn crash_name(kind: &str) -> &str {
     match kind {
-        "SIGSEGV" | "EXC_BAD_ACCESS" | "EXCEPTION_ACCESS_VIOLATION_READ" => "memory",
+        "SIGSEGV" | "SIGBUS" | "EXC_BAD_ACCESS" | "EXCEPTION_ACCESS_VIOLATION_READ" => "memory",
         other => other,
     }
 }
