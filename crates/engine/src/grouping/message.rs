@@ -385,7 +385,7 @@ impl<'t> Cleaner<'t> {
     /// Numbers that say which error it is: behind `status`, `errno` and the like, or an HTTP status
     /// in front of its text (`404 Not Found`).
     fn is_code(&self, word: &str, rest: &str) -> bool {
-        if tokens::is_named_code(word) || tokens::is_hresult(word) {
+        if tokens::is_named_code(word) || (tokens::is_hresult(word) && !self.is_addressed()) {
             return true;
         }
         if self.in_record && rest.bytes().take(64).any(|b| b.is_ascii_digit()) {
@@ -406,9 +406,26 @@ impl<'t> Cleaner<'t> {
         }
         // `550 5.1.1 mailbox unavailable`
         let reply = || self.out.is_empty() && values::is_enhanced_status(rest);
-        let titled = || rest.strip_prefix(' ').is_some_and(|text| text.starts_with(|c: char| c.is_ascii_uppercase()));
+        let titled = || rest.strip_prefix(' ').is_some_and(is_status_text);
         tokens::is_failed_status(word) && (self.status_next || titled() || reply())
     }
+
+    /// What is said before names a thing in memory, and no code.
+    fn is_addressed(&self) -> bool {
+        ["#", "instance ", "address ", "pointer ", "object ", "handle ", "@", " at "]
+            .iter()
+            .any(|word| self.out.ends_with(word))
+    }
+}
+
+/// `Not Found` behind a status, and not `MiB` behind a size.
+fn is_status_text(text: &str) -> bool {
+    const UNITS: &[&str] = &[
+        "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib", "hz", "khz", "mhz", "ghz", "kbit", "mbit", "gbit", "kbps",
+        "mbps", "gbps", "byte", "bytes", "wh", "kwh",
+    ];
+    let word = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    text.starts_with(|c: char| c.is_ascii_uppercase()) && !UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
 }
 
 fn singular(word: &str) -> &str {
