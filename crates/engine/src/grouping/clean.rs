@@ -146,8 +146,8 @@ fn never(_: &Frame<'_>, _: &str) -> bool {
     false
 }
 
-/// The cleaner of a platform's name.
-pub(super) fn cleaner(platform: &str) -> &'static Cleaner {
+/// How a frame is read on a platform.
+pub(super) fn cleaner(platform: &str, frame: &Frame<'_>) -> &'static Cleaner {
     match platform {
         "python" => &PYTHON,
         "javascript" => &JAVASCRIPT,
@@ -160,6 +160,28 @@ pub(super) fn cleaner(platform: &str) -> &'static Cleaner {
         "native" | "c" | "cocoa" | "objc" | "rust" | "swift" => &NATIVE,
         "dart" | "flutter" => &DART,
         "elixir" | "erlang" => &ELIXIR,
+        _ => cleaner_of_file(frame),
+    }
+}
+
+/// The cleaner of a frame whose platform says nothing, as that of Dart's older SDKs: its file tells.
+fn cleaner_of_file(frame: &Frame<'_>) -> &'static Cleaner {
+    let path = path(frame);
+    if starts_with_any(path, &["package:", "dart:"]) {
+        return &DART;
+    }
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "py" => &PYTHON,
+        "js" | "jsx" | "mjs" | "cjs" | "ts" | "tsx" | "vue" | "svelte" => &JAVASCRIPT,
+        "java" | "kt" | "scala" | "clj" | "groovy" => &JAVA,
+        "php" => &PHP,
+        "rb" | "erb" => &RUBY,
+        "go" => &GO,
+        "cs" | "fs" | "vb" => &DOTNET,
+        "c" | "cc" | "cpp" | "cxx" | "m" | "mm" | "rs" | "swift" => &NATIVE,
+        "dart" => &DART,
+        "ex" | "exs" | "erl" => &ELIXIR,
         _ => &OTHER,
     }
 }

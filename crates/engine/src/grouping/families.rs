@@ -103,41 +103,105 @@ pub(super) fn is_obfuscated(ty: &str, platform: &str) -> bool {
             && ty.split('.').all(|part| part.len() <= 3))
 }
 
-/// Functions whose whole purpose is to raise, check or log: their caller is where the bug is.
-const HELPER_PREFIXES: &[&str] = &[
+/// What a function on top of a stack does for its callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Helper {
+    /// It raises, whatever was wrong: its name says nothing, and the next release may call it otherwise.
+    Raises,
+    /// It looks at something and then raises: what it looks at is part of the bug.
+    Checks,
+}
+
+/// Words that begin the names of functions which only raise.
+const RAISING_WORDS: &[&str] = &[
     "abort",
-    "assert",
     "bail",
-    "check",
+    "bug",
     "crash",
     "die",
-    "ensure",
+    "err",
     "error",
-    "expect",
+    "exit",
     "fail",
     "fatal",
+    "halt",
+    "must",
+    "oops",
+    "panic",
+    "quit",
+    "raise",
+    "refuse",
+    "reject",
+    "terminate",
+    "throw",
+    "unreachable",
+    "unwrap",
+];
+
+/// Words that begin the names of functions which check or log first.
+const CHECKING_WORDS: &[&str] = &[
+    "assert",
+    "assume",
+    "check",
+    "enforce",
+    "ensure",
+    "expect",
     "guard",
     "handle",
     "invariant",
     "log",
-    "must",
-    "panic",
-    "raise",
-    "reject",
+    "precondition",
     "report",
     "require",
-    "throw",
-    "unwrap",
     "verify",
+    "warn",
 ];
 
-/// A helper on top of the stack proves little: look at its caller too.
-pub(super) fn is_helper(function: &str) -> bool {
-    let name = function.rsplit(['.', ':', '>', '#']).next().unwrap_or(function).trim_start_matches('_');
-    HELPER_PREFIXES.iter().any(|prefix| {
-        let Some((head, tail)) = name.split_at_checked(prefix.len()) else { return false };
-        // `logAndThrow`, `log_error`, `log`, but not `login` or `checkout`.
-        head.eq_ignore_ascii_case(prefix) && tail.chars().next().is_none_or(|c| !c.is_ascii_lowercase())
+/// Words that end the names of functions which raise, behind one that logs or makes: `logAndThrow`,
+/// `checkErr`, `newError`.
+const ENDINGS: &[&str] = &["abort", "die", "err", "error", "exception", "fail", "panic", "raise", "throw"];
+const MAKING_WORDS: &[&str] = &["build", "create", "make", "new", "or"];
+
+/// Names that say it in two words.
+const TWO_WORDS: &[&str] = &["giveup", "bugon", "blowup"];
+
+/// A helper on top of the stack proves little: its caller is where the bug is.
+pub(super) fn helper(function: &str) -> Option<Helper> {
+    let name = function.split('(').next().unwrap_or(function).trim_end_matches(']');
+    let name = name.rsplit(['.', ':', '>', '#', ' ', '\\', '/', '$']).find(|part| !part.is_empty()).unwrap_or(name);
+    let name = super::message::head(name, HELPER_BYTES_MAX);
+    let mut words = words(name);
+    let first = words.next()?;
+    let last = words.last().unwrap_or_default();
+    let is = |word: &str, list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(word));
+    let joined = || name.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase());
+    let raises = is(first, RAISING_WORDS)
+        || (is(last, ENDINGS) && (is(first, CHECKING_WORDS) || is(first, MAKING_WORDS)))
+        || TWO_WORDS.iter().any(|known| joined().eq(known.bytes()));
+    match raises {
+        true => Some(Helper::Raises),
+        false => is(first, CHECKING_WORDS).then_some(Helper::Checks),
+    }
+}
+
+/// No helper has a longer name.
+const HELPER_BYTES_MAX: usize = 64;
+
+/// `logAndThrow`, `log_and_throw` and `HTTPError` as words.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).flat_map(|part| {
+        let mut rest = part;
+        std::iter::from_fn(move || {
+            let bytes = rest.as_bytes();
+            let starts = |at: usize| {
+                bytes[at].is_ascii_uppercase()
+                    && (!bytes[at - 1].is_ascii_uppercase() || bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase))
+            };
+            let end = (1..bytes.len()).find(|at| starts(*at)).unwrap_or(bytes.len());
+            let (word, behind) = rest.split_at(end);
+            rest = behind;
+            (!word.is_empty()).then_some(word)
+        })
     })
 }
 
@@ -190,14 +254,30 @@ mod tests {
 
     #[test]
     fn helpers_are_told_from_ordinary_functions() {
-        for helper in
-            ["fail", "assertThat", "log_error", "Guard::check", "throwIfNull", "raise", "_fail", "logAndThrow"]
-        {
-            assert!(is_helper(helper), "{helper}");
-        }
-        for other in ["checkout", "login", "failover", "total", "logger", "expectation", ""] {
-            assert!(!is_helper(other), "{other}");
-        }
+        let of = |names: &[&str], expected: Option<Helper>| {
+            names.iter().for_each(|name| assert_eq!(helper(name), expected, "{name}"));
+        };
+        of(
+            &["fail", "throwIfNull", "raise", "_fail", "logAndThrow", "give_up", "checkError", "orThrow", "new_error"],
+            Some(Helper::Raises),
+        );
+        of(&["Assert.fail", "raiseLogged", "shop::must", "HTTP::fail!", "-[Guard failWith:]"], Some(Helper::Raises));
+        of(&["assertThat", "log_error_code", "Guard::check", "requireUser", "handleClick"], Some(Helper::Checks));
+        of(
+            &[
+                "checkout",
+                "login",
+                "failover",
+                "total",
+                "logger",
+                "expectation",
+                "parse_error",
+                "loadOr",
+                "handler",
+                "",
+            ],
+            None,
+        );
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) fn reason(variant: &str) -> Cow<'static, str> {
         "v1:line" => "the statement instead of the message: a reworded message stays in its issue",
         "v1:wording" => "the message without its middle: one other word there stays in its issue",
         "v1:shape" => "without names that a build chooses: the next build stays in this issue",
+        "v1:typed" => "without what a system words in its language: another language stays in this issue",
+        "v1:anchor" => "type, message and the nearest name or file that a minifier kept",
         "v1:recursion" => "functions that called each other in turn: where it stopped is chance",
         "v1:site" => "type, message and where it was raised: other callers join",
         "v1:renamed" => "the statement, its file and its caller: a renamed function stays in its issue",
@@ -89,15 +91,80 @@ fn write_exceptions(exceptions: &[CleanException<'_>], out: &mut impl Recorder) 
         exceptions.iter().for_each(|x| exception(x, ours, Detail::Wording, out));
         out.end();
     }
-    if exceptions.iter().any(|x| x.stack.as_ref().is_some_and(|stack| stack.unresolved)) && tells_enough(exceptions) {
+    let unresolved = exceptions.iter().any(|x| x.stack.as_ref().is_some_and(|stack| stack.unresolved));
+    if unresolved && tells_enough(exceptions) {
         out.begin("v1:shape", true);
         exceptions.iter().for_each(|x| exception(x, ours, Detail::Shape, out));
         out.end();
     }
+    write_typed(exceptions, ours, out);
     write_recursion(exceptions, out);
     // Which members a group has counts, so no single one of them links.
     if !exceptions.iter().any(|x| x.in_group) {
         write_site(exceptions, out);
+        write_anchor(exceptions, out);
+        write_unwrapped(exceptions, out);
+    }
+}
+
+/// The key of an exception whose message a runtime, a system or a database words, in its language: what
+/// stands in every language counts in place of the message.
+fn write_typed(exceptions: &[CleanException<'_>], ours: bool, out: &mut impl Recorder) {
+    let Some(x) = exceptions.first().filter(|x| ours && x.worded_elsewhere.is_some()) else { return };
+    // Where a minifier chose the names, a place or a name has to tell besides the type.
+    if x.app_stack().is_none_or(|stack| stack.unresolved && anchor(stack).is_none()) {
+        return;
+    }
+    out.begin("v1:typed", true);
+    exceptions.iter().for_each(|x| exception(x, ours, Detail::Typed, out));
+    out.end();
+}
+
+/// Frames from the newest on in which a name is looked for, when the newest has none.
+const ANCHOR_FRAMES: usize = 3;
+
+/// Where a minified stack ends: the chunk, if there are several, and the nearest name that a minifier
+/// had to keep.
+fn anchor<'s>(stack: &'s Stack<'_>) -> Option<(&'s str, &'s str)> {
+    let top = stack.top()?;
+    let named = |frame: &&CleanFrame<'_>| !frame.volatile && !frame.function.is_empty();
+    let name = stack.frames.iter().rev().take(ANCHOR_FRAMES).find(named).map(|frame| &*frame.function);
+    // One bundle for everything, or chunks that are only numbered, say nothing.
+    let tells = !top.place.is_empty() && stack.frames.iter().any(|frame| frame.place != top.place);
+    let place = if tells { &*top.place } else { "" };
+    (tells || name.is_some()).then_some((place, name.unwrap_or_default()))
+}
+
+/// A stack without names has other frames of libraries in it each time, which look like ours.
+fn write_anchor(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    let Some((x, stack)) = exceptions.iter().rev().find_map(|x| Some((x, x.app_stack()?))) else { return };
+    let minified = stack.unresolved && stack.top().is_some_and(|top| top.volatile && !top.function.starts_with('+'));
+    let Some((place, name)) = anchor(stack).filter(|_| minified && tells(x)) else { return };
+    out.begin("v1:anchor", true);
+    site_head(x, &x.template, exceptions.first().filter(|root| !std::ptr::eq(*root, x)), out);
+    out.part("place", place);
+    out.part("function", name);
+    out.end();
+}
+
+/// A message with enough letters to tell one bug from another.
+fn tells(x: &CleanException<'_>) -> bool {
+    x.template.bytes().filter(u8::is_ascii_alphabetic).count() >= TELLING_LETTERS
+}
+
+/// Wrappers that are looked through.
+const WRAPPERS_MAX: usize = 3;
+
+/// An exception that was reported before somebody wrapped it is the same bug. Only looked up: two wrappers
+/// of one cause stay two issues, unless the cause was reported by itself.
+fn write_unwrapped(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    for wrappers in 1..exceptions.len().min(WRAPPERS_MAX + 1) {
+        let inner = &exceptions[..exceptions.len() - wrappers];
+        if inner.last().is_some_and(|x| x.app_stack().is_some()) {
+            out.begin("v1:app", false);
+            inner.iter().for_each(|x| exception(x, true, Detail::Exact, out));
+            out.end();
+        }
     }
 }
 
@@ -106,15 +173,12 @@ fn write_stack(stack: &Stack<'_>, out: &mut impl Recorder) {
     out.begin(stack_variant(stack), true);
     frames(&stack.frames, Detail::Exact, out);
     out.end();
-    let Some(top) = stack.top().filter(|top| stack.basis == Basis::App && !top.volatile && !top.function.is_empty())
-    else {
+    let named = |top: &CleanFrame<'_>| stack.basis == Basis::App && !top.volatile && !top.function.is_empty();
+    if !stack.top().is_some_and(named) {
         return;
-    };
-    out.begin("v1:site", true);
-    frame_site(top, false, out);
-    if let Some(caller) = stack.caller().filter(|_| families::is_helper(&top.function)) {
-        frames(std::slice::from_ref(caller), Detail::Exact, out);
     }
+    out.begin("v1:site", true);
+    site_frames(stack, out);
     out.end();
 }
 
@@ -145,6 +209,8 @@ enum Detail {
     Wording,
     /// Names that a build chooses are left out.
     Shape,
+    /// So is what a system words in its language.
+    Typed,
 }
 
 fn exception(x: &CleanException<'_>, ours: bool, detail: Detail, out: &mut impl Recorder) {
@@ -153,6 +219,7 @@ fn exception(x: &CleanException<'_>, ours: bool, detail: Detail, out: &mut impl 
     let instead = match detail {
         Detail::Line => line_of(x).map(|line| ("line", line)),
         Detail::Wording => wording_of(x).map(|wording| ("wording", wording)),
+        Detail::Typed => x.worded_elsewhere.clone().map(|rest| ("said in any language", rest)),
         Detail::Exact | Detail::Shape => None,
     };
     match instead {
@@ -178,7 +245,10 @@ fn line_of(x: &CleanException<'_>) -> Option<String> {
     let stack = x.app_stack().filter(|stack| stack.raised_here && needs_message(x))?;
     let top = stack.top()?;
     let line = top.line.filter(|line| says_which_statement(line))?;
-    let caller = stack.caller().filter(|_| passes_on(line) || families::is_helper(&top.function));
+    let caller = match families::helper(&top.function) {
+        Some(_) => stack.raised_for().first().filter(|place| !std::ptr::eq(*place, top)),
+        None => stack.caller().filter(|_| passes_on(line)),
+    };
     let caller = match caller {
         Some(caller) => normal_line(caller.line.filter(|line| says_which_statement(line))?, None),
         None => String::new(),
@@ -189,7 +259,7 @@ fn line_of(x: &CleanException<'_>) -> Option<String> {
 
 /// What of a template says which error it is: numbers that were kept, and words in capitals or behind
 /// `code` or `status`.
-fn codes(template: &str) -> String {
+pub(super) fn codes(template: &str) -> String {
     let mut codes = Vec::new();
     let mut announced = false;
     for word in template.split([' ', ':', '=', ',', '(', ')', '[', ']']).filter(|word| !word.is_empty()) {
@@ -225,7 +295,7 @@ const WORDING_WORDS_MIN: usize = 6;
 fn wording_of(x: &CleanException<'_>) -> Option<String> {
     let stack = x.app_stack().filter(|stack| stack.raised_here && !stack.unresolved && needs_message(x))?;
     let top = stack.top()?;
-    if top.line.is_some() || families::is_helper(&top.function) {
+    if top.line.is_some() || families::helper(&top.function).is_some() {
         return None;
     }
     let words = || x.template.split(' ');
@@ -239,7 +309,7 @@ fn wording_of(x: &CleanException<'_>) -> Option<String> {
 
 fn frames(frames: &[CleanFrame<'_>], detail: Detail, out: &mut impl Recorder) {
     for frame in frames {
-        let hidden = detail == Detail::Shape && frame.volatile;
+        let hidden = matches!(detail, Detail::Shape | Detail::Typed) && frame.volatile;
         out.part("place", if hidden && clean::is_obfuscated_place(&frame.place) { "" } else { &frame.place });
         out.part("function", if hidden { "" } else { &frame.function });
     }
@@ -249,13 +319,13 @@ fn frames(frames: &[CleanFrame<'_>], detail: Detail, out: &mut impl Recorder) {
 fn write_recursion(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     let Some(x) = exceptions.last() else { return };
     let Some(turn) = x.app_stack().and_then(Stack::turn) else { return };
-    // Without names, one turn is next to nothing.
-    if turn.iter().any(|frame| frame.volatile || frame.function.is_empty()) {
+    // Without names one turn is next to nothing, and one short name that a minifier gives to many.
+    let nameless = |frame: &&CleanFrame<'_>| frame.function.is_empty() || (frame.volatile && turn.len() == 1);
+    if turn.iter().any(nameless) {
         return;
     }
     out.begin("v1:recursion", true);
-    out.part("type", &x.ty);
-    out.part("message", &x.template);
+    site_head(x, &x.template, exceptions.first().filter(|root| !std::ptr::eq(*root, x)), out);
     turn.iter().for_each(|frame| frames(std::slice::from_ref(*frame), Detail::Exact, out));
     out.end();
 }
@@ -276,9 +346,12 @@ fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     if !nameless || top.context.is_some_and(|_| !top.volatile) {
         out.begin("v1:site", true);
         head(&x.template, out);
-        frame_site(top, nameless, out);
-        if let Some(caller) = stack.caller().filter(|_| families::is_helper(&top.function)) {
-            frames(std::slice::from_ref(caller), Detail::Exact, out);
+        match (nameless, top.context) {
+            (true, Some(line)) => {
+                out.part("place", &top.place);
+                out.part("line", &normal_line(line, None));
+            }
+            _ => site_frames(stack, out),
         }
         if let Some(entry) = stack.frames.first().filter(|_| families::is_exhaustion(&x.ty, &x.value)) {
             frames(std::slice::from_ref(entry), Detail::Exact, out);
@@ -320,12 +393,15 @@ fn site_head(x: &CleanException<'_>, template: &str, root: Option<&CleanExceptio
     }
 }
 
-fn frame_site(top: &CleanFrame<'_>, nameless: bool, out: &mut impl Recorder) {
-    out.part("place", &top.place);
-    if let (true, Some(line)) = (nameless, top.context) {
-        out.part("line", &normal_line(line, None));
-    } else {
-        out.part("function", &top.function);
+/// Where it was raised: the function that did, or that had it done by helpers. What a helper checks
+/// counts; one that only raises is called otherwise in the next release.
+fn site_frames(stack: &Stack<'_>, out: &mut impl Recorder) {
+    let newest = stack.raised_for();
+    for (at, frame) in newest.iter().enumerate() {
+        let only_raises = at > 0 && families::helper(&frame.function) == Some(families::Helper::Raises);
+        if !only_raises {
+            frames(std::slice::from_ref(frame), Detail::Exact, out);
+        }
     }
 }
 

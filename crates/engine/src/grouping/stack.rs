@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::clean::{self, Cleaner, Role};
+use super::families;
 use super::images::Images;
 use super::message;
 use super::rules::Rules;
@@ -15,6 +16,8 @@ use crate::limits;
 
 /// Longest cycle of calls that is recognised: `a` calls `b` calls `c` calls `d` calls `a`.
 const CYCLE_FRAMES_MAX: usize = 4;
+/// Helpers on top of each other that are looked through: assertions call assertions.
+const HELPERS_MAX: usize = 8;
 /// A source line that is longer was not written by a person.
 const CONTEXT_BYTES_MAX: usize = 160;
 /// A shorter one (`}`, `super`, `pass`) stands in every file.
@@ -112,6 +115,16 @@ impl<'e> Stack<'e> {
         self.frames.last()
     }
 
+    /// The newest frames, up to the first that does more than raise for others: that one is the place.
+    /// Where nobody but helpers stands, the top and its caller.
+    pub(super) fn raised_for(&self) -> &[CleanFrame<'e>] {
+        let helpers =
+            self.frames.iter().rev().take(HELPERS_MAX).take_while(|frame| families::helper(&frame.function).is_some());
+        let helpers = helpers.count();
+        let count = if helpers < self.frames.len().min(HELPERS_MAX) { helpers + 1 } else { 2 };
+        &self.frames[self.frames.len().saturating_sub(count)..]
+    }
+
     /// The one that called it.
     pub(super) fn caller(&self) -> Option<&CleanFrame<'e>> {
         self.frames.iter().rev().nth(1)
@@ -141,7 +154,7 @@ pub(super) fn roles(stack: &Stacktrace<'_>, platform: &str, images: &Images) -> 
 }
 
 fn cleaner(frame: &Frame<'_>, platform: &str) -> &'static Cleaner {
-    clean::cleaner(frame.platform.trimmed().unwrap_or(platform))
+    clean::cleaner(frame.platform.trimmed().unwrap_or(platform), frame)
 }
 
 /// Whose frame each is. On top of the one that raises only handlers stand: of signals, of panics.

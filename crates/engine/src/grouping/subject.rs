@@ -33,6 +33,8 @@ pub(super) struct CleanException<'e> {
     pub(super) value: Cow<'e, str>,
     /// Its message as a template.
     pub(super) template: String,
+    /// What of its message stands in every language, where a runtime, a system or a database words it.
+    pub(super) worded_elsewhere: Option<String>,
     /// Programs throw this type for unrelated reasons.
     pub(super) generic: bool,
     /// One of several in no order.
@@ -73,25 +75,18 @@ impl<'e> CleanException<'e> {
     fn of(exception: &'e Exception<'_>, platform: &str, context: (&Images<'e>, &Rules)) -> Self {
         let value = exception.value.trimmed().unwrap_or_default();
         let ty = class(exception.ty.trimmed().unwrap_or_default(), platform);
+        let value = uncut(without_type(value, &ty));
         let value = match platform {
             "javascript" | "node" => wordings::canonical(value),
             "csharp" | "fsharp" | "dotnet" => wordings::in_english(&ty, value),
             _ => Cow::Borrowed(value),
         };
-        let value = match value {
-            // A handler of last resort repeats the type.
-            Cow::Borrowed(value)
-                if !ty.is_empty() && value.starts_with(&*ty) && value[ty.len()..].starts_with(": ") =>
-            {
-                Cow::Borrowed(uncut(value[ty.len() + 1..].trim_start()))
-            }
-            Cow::Borrowed(value) => Cow::Borrowed(uncut(value)),
-            Cow::Owned(value) => Cow::Owned(uncut(&value).to_owned()),
-        };
         let generic = families::is_generic_type(&ty);
         let stack = exception.stacktrace.as_ref();
         let stack = stack.and_then(|stack| Stack::of(stack, Some(exception), platform, context));
-        Self { ty, template: message::template(&value), value, generic, in_group: false, stack }
+        let template = message::template(&value);
+        let worded_elsewhere = wordings::in_any_language(&ty, &value, &template);
+        Self { ty, template, value, worded_elsewhere, generic, in_group: false, stack }
     }
 
     /// A group that carries several: its message only counts them.
@@ -107,6 +102,15 @@ impl<'e> CleanException<'e> {
     /// Frames of our own code.
     pub(super) fn app_stack(&self) -> Option<&Stack<'e>> {
         self.stack.as_ref().filter(|stack| stack.basis == Basis::App)
+    }
+}
+
+/// A handler of last resort repeats the type, and some say that nobody handled it.
+fn without_type<'v>(value: &'v str, ty: &str) -> &'v str {
+    let said = value.strip_prefix("Uncaught ").unwrap_or(value);
+    match said.strip_prefix(ty).and_then(|rest| rest.strip_prefix(": ")) {
+        Some(rest) if !ty.is_empty() => rest.trim_start(),
+        _ => value,
     }
 }
 

@@ -45,6 +45,100 @@ pub(super) fn in_english<'v>(ty: &str, value: &'v str) -> Cow<'v, str> {
     }
 }
 
+/// What of a message stands in every language: the code of a system's error, the name of what a database
+/// complains about. `None` for exceptions that programs word themselves.
+pub(super) fn in_any_language(ty: &str, value: &str, template: &str) -> Option<String> {
+    /// What the DOM throws: WebKit has one sentence for each, the others say more.
+    const DOM: &[&str] = &[
+        "AbortError",
+        "DataCloneError",
+        "EncodingError",
+        "HierarchyRequestError",
+        "IndexSizeError",
+        "InvalidAccessError",
+        "InvalidCharacterError",
+        "InvalidModificationError",
+        "InvalidNodeTypeError",
+        "InvalidStateError",
+        "NoModificationAllowedError",
+        "NotAllowedError",
+        "NotFoundError",
+        "NotReadableError",
+        "NotSupportedError",
+        "QuotaExceededError",
+        "SecurityError",
+        "WrongDocumentError",
+    ];
+    const COCOA: &[&str] = &["DecodingError", "EncodingError", "CocoaError", "NSCocoaErrorDomain", "NSURLErrorDomain"];
+    /// Databases name the constraint, table or column, in quotes of the language.
+    const DATABASES: &[&str] = &[
+        "PSQLException",
+        "PostgresException",
+        "PSQLError",
+        "IntegrityError",
+        "UniqueViolation",
+        "ForeignKeyViolation",
+        "NotNullViolation",
+        "CheckViolation",
+        "UndefinedTable",
+        "UndefinedColumn",
+        "DataError",
+        "ConstraintViolationException",
+        "DataIntegrityViolationException",
+        "UniqueConstraintViolationException",
+        "PDOException",
+        "PG::UniqueViolation",
+        "StatementInvalid",
+        "RecordNotUnique",
+        "DbUpdateException",
+        "SqlException",
+        "SQLException",
+        "PgError",
+        "DatabaseError",
+    ];
+    let class = ty.rsplit(['.', ':', '\\']).next().unwrap_or(ty);
+    if (DOM.contains(&ty) && is_of_the_dom(value)) || COCOA.contains(&class) {
+        return Some(super::recipe::codes(template));
+    }
+    if DATABASES.contains(&class) {
+        return named(value).map(str::to_owned);
+    }
+    // `[Errno 2] No such file or directory`, `[WinError 5] Access is denied`
+    let (number, _) = value.strip_prefix('[')?.split_once(']')?;
+    let (kind, code) = number.split_once(' ')?;
+    (matches!(kind, "Errno" | "WinError") && code.bytes().all(|b| b.is_ascii_digit())).then(|| number.to_owned())
+}
+
+/// `Failed to execute 'x' on 'Y': …`, `Y.x: …`, or the one sentence that WebKit has for a type.
+fn is_of_the_dom(value: &str) -> bool {
+    const WEBKIT: &[&str] = &[
+        "The index is not in the allowed range",
+        "The object ",
+        "The operation ",
+        "The quota has been exceeded",
+        "The request is not allowed by the user agent",
+        "The string ",
+    ];
+    let method = |head: &str| {
+        head.starts_with(|c: char| c.is_ascii_uppercase())
+            && head.contains('.')
+            && head.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+    };
+    value.starts_with("Failed to ")
+        || WEBKIT.iter().any(|sentence| value.starts_with(sentence))
+        || value.split_once(": ").is_some_and(|(head, _)| method(head))
+}
+
+/// The first name in quotes: `"uk_email"`, `»uk_email«`, `« uk_email »`.
+fn named(value: &str) -> Option<&str> {
+    let text = super::message::head(value, 512);
+    let open = text.find(['"', '»', '«', '“', '„', '`'])?;
+    let rest = text[open..].trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
+    let end = rest.find(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).unwrap_or(rest.len());
+    let name = &rest[..end];
+    name.bytes().any(|b| b.is_ascii_alphabetic()).then_some(name)
+}
+
 /// Letters or small words that English does not have.
 fn is_foreign(text: &str) -> bool {
     const WORDS: &[&str] = &[
@@ -241,5 +335,20 @@ mod tests {
                 assert_eq!(canonical(wording), expected, "{wording}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_system_words_is_left_out() {
+        let check = |ty: &str, value: &str, expected: Option<&str>| {
+            assert_eq!(in_any_language(ty, value, value).as_deref(), expected, "{ty}: {value}");
+        };
+        check("NotFoundError", "The object can not be found here.", Some(""));
+        check("NotFoundError", "Node.removeChild: The node to be removed is not a child of this node", Some(""));
+        check("NotFoundError", "no such customer", None);
+        check("FileNotFoundError", "[Errno 2] Datei oder Verzeichnis nicht gefunden: 'a'", Some("Errno 2"));
+        check("psycopg2.errors.UniqueViolation", "doppelter Schlüsselwert verletzt »uk_email«", Some("uk_email"));
+        check("PSQLException", "ERROR: duplicate key value violates \"uk_email\"", Some("uk_email"));
+        check("PSQLException", "This connection has been closed.", None);
+        check("ValueError", "[a] b", None);
     }
 }

@@ -10,7 +10,7 @@ fn check(platform: &str, table: &[(&str, &str)]) {
         let json = format!(r#"{{"stacktrace":{{"frames":[{frame}]}}}}"#);
         let event = Event::from_json(&json).unwrap();
         let frame = &event.stacktrace.as_ref().unwrap().frames[0];
-        let cleaner = cleaner(platform);
+        let cleaner = cleaner(platform, frame);
         let (role, _) = ruling(cleaner, frame);
         let got = format!("{role:?} {}#{}", (cleaner.place)(frame), (cleaner.function)(frame));
         assert_eq!(got, *expected, "{platform}: {json}");
@@ -220,6 +220,19 @@ fn native() {
             (r#"{"function":"_ZN3foo3barEv"}"#, "App #foo::bar"),
             (r#"{"function":"memcpy@@GLIBC_2.14","package":"/usr/lib/libc.so.6"}"#, "Library #memcpy"),
             (r#"{"function":"-[Cart load:]"}"#, "App #-[Cart load:]"),
+        ],
+    );
+}
+
+#[test]
+fn a_platform_that_says_nothing_is_read_by_its_files() {
+    check(
+        "other",
+        &[
+            (r#"{"abs_path":"dart:core","filename":"core","function":"List.[]"}"#, "Library core#List.[]"),
+            (r#"{"abs_path":"package:shop/cart/cart.dart","function":"Cart.total.<fn>"}"#, "App cart/cart#Cart.total"),
+            (r#"{"abs_path":"/srv/app/shop/cart.py","module":"shop.cart","function":"total"}"#, "App shop.cart#total"),
+            (r#"{"filename":"cart.pl","function":"total"}"#, "App cart#total"),
         ],
     );
 }

@@ -370,7 +370,7 @@ fn short_function<'e>(frame: &'e Frame<'_>, platform: &str) -> Option<std::borro
     if family::of(platform) != family::NATIVE {
         return None;
     }
-    let short = (clean::cleaner(platform).function)(frame);
+    let short = (clean::cleaner(platform, frame).function)(frame);
     (!short.is_empty() && Some(&*short) != frame.function.trimmed()).then_some(short)
 }
 

@@ -14,7 +14,7 @@ fn check(platform: &str, table: &[(&str, &str)]) {
         let json = json.to_string();
         let event = Event::from_json(&json).unwrap();
         let frame = &event.stacktrace.as_ref().unwrap().frames[0];
-        let cleaner = cleaner(platform);
+        let cleaner = cleaner(platform, frame);
         let (role, _) = ruling(cleaner, frame);
         let got = format!("{role:?} {}#{}", (cleaner.place)(frame), (cleaner.function)(frame));
         if got != *expected {
