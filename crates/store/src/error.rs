@@ -33,6 +33,14 @@ pub enum StoreError {
     /// A named constraint refused the change; the text is for the person who asked for it.
     #[error("{0}")]
     Conflict(String),
+    /// Something of ours broke while it worked on what was read.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+/// Runs work that takes longer than a thread should be held that serves requests.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Broken(error.to_string()))
 }
 
 impl StoreError {

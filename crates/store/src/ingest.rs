@@ -12,7 +12,7 @@
 
 mod counters;
 mod issues;
-mod learned;
+pub(crate) mod learned;
 mod plan;
 mod statements;
 

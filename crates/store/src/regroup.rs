@@ -15,7 +15,9 @@
 
 mod begin;
 mod facts;
+mod messages;
 mod moves;
+mod place;
 mod plan;
 mod replay;
 mod restore;

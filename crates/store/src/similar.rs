@@ -12,6 +12,7 @@ use sqlx::PgPool;
 
 use crate::StoreError;
 use crate::issues::{self, Issue};
+use crate::rules;
 
 /// Issues of the same project, type and platform that are compared, the newest: some 10 ms.
 const CANDIDATES: i64 = 50;
@@ -26,8 +27,9 @@ pub async fn find(
     score_min: f64,
     rows: usize,
 ) -> Result<Vec<(Issue, Likeness)>, StoreError> {
-    let Some(own) = own(pool, issue).await? else { return Ok(Vec::new()) };
-    let rules = Rules::builtin();
+    let rules = rules::compiled(pool, issue.project_id).await?;
+    let rules = rules::or_builtin(&rules);
+    let Some(own) = own(pool, issue, rules).await? else { return Ok(Vec::new()) };
     let mut found: Vec<(IssueId, Likeness)> = Vec::new();
     for candidate in candidates(pool, issue).await? {
         let Some(signature) = read(candidate.codec, &candidate.payload, rules) else { continue };
@@ -44,9 +46,9 @@ pub async fn find(
     Ok(found.into_iter().filter_map(|(id, likeness)| Some((take(id)?, likeness))).collect())
 }
 
-async fn own(pool: &PgPool, issue: &Issue) -> Result<Option<Signature>, StoreError> {
+async fn own(pool: &PgPool, issue: &Issue, rules: &Rules) -> Result<Option<Signature>, StoreError> {
     let newest = crate::events::latest(pool, issue.project_id, issue.id).await?;
-    Ok(newest.and_then(|newest| read(newest.codec, &newest.payload, Rules::builtin())))
+    Ok(newest.and_then(|newest| read(newest.codec, &newest.payload, rules)))
 }
 
 /// None for a payload that this version cannot read.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::event::Event;
+use engine::grouping::{self, Rules, templates};
 use engine::ids::{EventId, IssueId, ProjectId, RegroupingId};
 use sqlx::{AssertSqlSafe, PgPool};
 use store::StoreError;
@@ -103,31 +104,35 @@ impl Shop {
         }
     }
 
-    /// Stores events with the keys that the engine gives them; returns the strongest key of each text.
+    /// An event that is only this message, with the keys that the engine gives it.
+    pub fn message(&self, text: &str, rules: &Rules) -> NewEvent {
+        let json = serde_json::json!({ "message": text }).to_string();
+        let sent = Event::from_json(&json).unwrap();
+        let free = templates::free_text(&sent, rules);
+        let key = |key: &grouping::Key| NewKey {
+            hash: key.hash,
+            variant: key.variant,
+            explanation: "{}".into(),
+            owns: key.owns,
+            text: free.clone().filter(|free| free.key == key.hash),
+        };
+        let keys = grouping::group(&sent, rules).keys.iter().map(key).collect();
+        let (ty, value) = (String::new(), text.to_owned());
+        NewEvent { ty, value, payload: json.into_bytes(), keys, ..self.event(&[0]) }
+    }
+
+    /// Stores events that are only messages; returns the strongest key of each text.
     pub async fn store_messages(&self, texts: &[&str], each: usize) -> Vec<[u8; 16]> {
         let mut strongest = Vec::new();
         for text in texts {
-            let json = format!(r#"{{"message":"{text}"}}"#);
-            let keys =
-                engine::grouping::group(&Event::from_json(&json).unwrap(), engine::grouping::Rules::builtin()).keys;
-            strongest.push(keys[0].hash);
             for _ in 0..each {
-                let mut event = self.event(&[0]);
-                event.payload = json.clone().into_bytes();
-                (event.ty, event.value) = (String::new(), (*text).to_owned());
-                event.keys = keys
-                    .iter()
-                    .map(|key| NewKey {
-                        hash: key.hash,
-                        variant: key.variant,
-                        explanation: "{}".into(),
-                        owns: key.owns,
-                        text: None,
-                    })
-                    .collect();
+                let mut event = self.message(text, Rules::builtin());
+                event.keys.iter_mut().for_each(|key| key.text = None);
+                strongest.push(event.keys[0].hash);
                 self.writer.write(&Batch { events: vec![event], ..Batch::default() }).await.unwrap();
             }
         }
+        strongest.dedup();
         strongest
     }
 
@@ -216,6 +221,11 @@ impl Shop {
             "select e.event_id, e.issue_id, h.issue_id as owner from events e
              left join issue_hashes h on h.project_id = e.project_id and h.hash = e.hash
              where h.issue_id is distinct from e.issue_id",
+        )
+        .await;
+        assert_no_rows(
+            &self.pool,
+            "select e.event_id, i.id from events e join issues i on i.id = e.issue_id where i.status = 'merged'",
         )
         .await;
     }

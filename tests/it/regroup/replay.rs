@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use engine::grouping::Rules;
 use engine::ids::IssueId;
 use sqlx::AssertSqlSafe;
+use store::ingest::Batch;
 use store::regroup::{self, Kind};
 use store::rules::{self, NewRules};
 
@@ -12,7 +14,7 @@ use crate::support::Database;
 
 const RULES: &str = "message:\"*basket*\" -> basket\nmessage:\"cold cache*\" -> cold\n";
 
-async fn save(shop: &Shop, fingerprint_rules: &str) {
+pub async fn save(shop: &Shop, fingerprint_rules: &str) {
     let new = NewRules {
         project_id: shop.project_id,
         fingerprint_rules,
@@ -98,6 +100,49 @@ async fn an_issue_falls_apart_by_a_rule_and_keeps_its_number_for_the_larger_part
     shop.check().await;
     assert_eq!(places(&shop).await, [(one.get(), 15)].into());
     assert_eq!(store::issues::get(&database.pool, *new).await.unwrap().unwrap().id, one);
+}
+
+#[tokio::test]
+async fn messages_whose_words_vary_are_held_against_what_was_learned() {
+    let database = Database::create().await;
+    let shop = Shop::open(&database.pool).await;
+    let rule = "message:\"*gate*\" -> gate\n";
+    let (ruled, bare) = (Rules::compile(rule, "").unwrap().0, Rules::compile("", "").unwrap().0);
+    save(&shop, rule).await;
+    let who = ["root", "ann", "bob", "carol", "dave", "erin"];
+    let opened = |who: &str| format!("session opened for user {who} by the gate");
+    for text in who.map(opened).iter().map(String::as_str).chain(["the gate is stuck"]) {
+        let events = (0..3).map(|_| shop.message(text, &ruled)).collect();
+        shop.writer.write(&Batch { events, ..Batch::default() }).await.unwrap();
+    }
+    assert_eq!(places(&shop).await.into_values().collect::<Vec<_>>(), [21], "the rule makes them one");
+
+    save(&shop, "").await;
+    let begun = regroup::regroup(&database.pool, shop.project_id, &asked()).await.unwrap();
+    let done = shop.finish(begun.id).await;
+    shop.check().await;
+    assert_eq!(done.issues.len(), 1);
+    assert_eq!(
+        places(&shop).await.into_values().collect::<Vec<_>>(),
+        [18, 3],
+        "the users are one, the gate is another"
+    );
+    let joined = "select count(*) from issue_hashes where explanation #>> '{joined,template}' = 'session opened for user ** by the gate'";
+    assert_eq!(shop.number(joined).await, 5, "all but the founder say what they joined");
+
+    // As if they had arrived so: the next one fits, and nothing is left to do.
+    let next = shop.message(&opened("frank"), &bare);
+    shop.writer.write(&Batch { events: vec![next], ..Batch::default() }).await.unwrap();
+    assert_eq!(places(&shop).await.into_values().collect::<Vec<_>>(), [19, 3]);
+    let again = regroup::regroup(&database.pool, shop.project_id, &asked()).await.unwrap();
+    assert_eq!(shop.finish(again.id).await.moved, 0);
+    shop.undo(again.id).await;
+    shop.undo(begun.id).await;
+    shop.check().await;
+    assert_eq!(
+        shop.number("select count(*) from events e join issues i on i.id = e.issue_id where i.number = 1").await,
+        22
+    );
 }
 
 #[tokio::test]

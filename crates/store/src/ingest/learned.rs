@@ -1,7 +1,7 @@
 //! Messages whose words vary: which of a batch join an issue that another message founded.
 //!
 //! Owns the table `message_templates` and the one place where it is read and written: for events none
-//! of whose keys has an owner, inside the batch's transaction. Writers of a project take turns here
+//! of whose keys has an owner, inside the batch's transaction, and when a project is grouped again. Writers of a project take turns here
 //! (an advisory lock until they commit), so two of them cannot found one template twice; a batch in
 //! which every key is known never comes here. What fits what is decided in
 //! `engine::grouping::templates`, one message after the other in the order of the batch.
@@ -25,22 +25,37 @@ type Bucket = (ProjectId, [u8; 16]);
 
 /// What the messages of a batch turned out to be.
 #[derive(Debug, Default)]
-pub(super) struct Learned(HashMap<(ProjectId, [u8; 16]), Alias>);
+pub(crate) struct Learned(HashMap<(ProjectId, [u8; 16]), Alias>);
 
 /// A message that joins the issue of another.
 #[derive(Debug)]
-pub(super) struct Alias {
+pub(crate) struct Alias {
     /// Its own key, with the reason.
-    pub(super) own: NewKey,
+    pub(crate) own: NewKey,
     /// The key of the message that founded the template.
-    pub(super) founder: NewKey,
+    pub(crate) founder: NewKey,
 }
 
 impl Learned {
     /// The alias that a key of an event becomes, if the message fits a template.
     pub(super) fn alias(&self, event: &NewEvent) -> Option<&Alias> {
-        event.keys.iter().find_map(|key| self.0.get(&(event.project_id, key.hash)))
+        event.keys.iter().find_map(|key| self.of_key(event.project_id, key.hash))
     }
+
+    /// The alias that a key becomes, if its message fits a template.
+    pub(crate) fn of_key(&self, project_id: ProjectId, key: [u8; 16]) -> Option<&Alias> {
+        self.0.get(&(project_id, key))
+    }
+}
+
+/// A message none of whose keys has an owner.
+pub(crate) struct Unplaced<'a> {
+    pub(crate) project_id: ProjectId,
+    /// The key that is made of the text.
+    pub(crate) key: &'a NewKey,
+    pub(crate) text: &'a FreeText,
+    /// When it arrived.
+    pub(crate) at: OffsetDateTime,
 }
 
 /// Holds messages without an owner against the templates of their projects, and founds new ones.
@@ -50,36 +65,41 @@ pub(super) async fn learn(
     events: &[&NewEvent],
     owners: &mut Owners,
 ) -> Result<Learned, StoreError> {
-    let wanted = without_owner(events, owners);
+    let learned = place(tx, &without_owner(events, owners)).await?;
+    let founders: HashSet<_> = learned.0.iter().map(|((id, _), alias)| (id.get(), alias.founder.hash)).collect();
+    owners.extend(statements::owners_of(tx, founders).await?);
+    Ok(learned)
+}
+
+/// Holds messages against the templates of their projects, one after the other, and founds new ones.
+pub(crate) async fn place(tx: &mut PgConnection, wanted: &[Unplaced<'_>]) -> Result<Learned, StoreError> {
     if wanted.is_empty() {
         return Ok(Learned::default());
     }
-    lock(tx, &wanted).await?;
-    let mut known = candidates(tx, &wanted).await?;
+    lock(tx, wanted).await?;
+    let mut known = candidates(tx, wanted).await?;
     let mut learned = Learned::default();
     let mut changed: BTreeMap<(ProjectId, [u8; 16]), Row> = BTreeMap::new();
-    for (event, key, text) in wanted {
-        let bucket = known.entry((event.project_id, text.bucket)).or_default();
+    for Unplaced { project_id, key, text, at } in wanted {
+        let bucket = known.entry((*project_id, text.bucket)).or_default();
         let candidates = bucket.iter().take(templates::CANDIDATES_MAX);
         let template = match templates::place(text, candidates) {
             Placed::Join(join) => {
                 let mut template = bucket.remove(join.candidate);
                 template.template.clone_from(&join.template);
                 if template.founder != key.hash {
-                    learned.0.insert((event.project_id, key.hash), alias(key, template.founder, &join));
+                    learned.0.insert((*project_id, key.hash), alias(key, template.founder, &join));
                 }
                 template
             }
             Placed::Found => Template { founder: key.hash, template: text.template.clone() },
         };
-        let row = Row { bucket: text.bucket, template: template.template.clone(), met_at: event.received_at };
-        changed.insert((event.project_id, template.founder), row);
+        let row = Row { bucket: text.bucket, template: template.template.clone(), met_at: *at };
+        changed.insert((*project_id, template.founder), row);
         // Those met last are tried first.
         bucket.insert(0, template);
     }
     save(tx, &changed).await?;
-    let founders: HashSet<_> = learned.0.iter().map(|((id, _), alias)| (id.get(), alias.founder.hash)).collect();
-    owners.extend(statements::owners_of(tx, founders).await?);
     Ok(learned)
 }
 
@@ -100,7 +120,7 @@ fn alias(key: &NewKey, founder: [u8; 16], join: &Join) -> Alias {
 }
 
 /// Each message of the batch that would open an issue, once.
-fn without_owner<'a>(events: &[&'a NewEvent], owners: &Owners) -> Vec<(&'a NewEvent, &'a NewKey, &'a FreeText)> {
+fn without_owner<'a>(events: &[&'a NewEvent], owners: &Owners) -> Vec<Unplaced<'a>> {
     let mut seen = HashSet::new();
     let mut wanted = Vec::new();
     for event in events.iter().copied() {
@@ -109,15 +129,15 @@ fn without_owner<'a>(events: &[&'a NewEvent], owners: &Owners) -> Vec<(&'a NewEv
         }
         for key in &event.keys {
             if let Some(text) = key.text.as_ref().filter(|_| seen.insert((event.project_id, key.hash))) {
-                wanted.push((event, key, text));
+                wanted.push(Unplaced { project_id: event.project_id, key, text, at: event.received_at });
             }
         }
     }
     wanted
 }
 
-async fn lock(tx: &mut PgConnection, wanted: &[(&NewEvent, &NewKey, &FreeText)]) -> Result<(), StoreError> {
-    let projects: BTreeSet<i64> = wanted.iter().map(|(event, ..)| event.project_id.get()).collect();
+async fn lock(tx: &mut PgConnection, wanted: &[Unplaced<'_>]) -> Result<(), StoreError> {
+    let projects: BTreeSet<i64> = wanted.iter().map(|one| one.project_id.get()).collect();
     let projects: Vec<i64> = projects.into_iter().collect();
     // In the order of the projects, which is the same for every writer. Only a later statement sees what the
     // one who held the lock has committed.
@@ -135,10 +155,9 @@ async fn lock(tx: &mut PgConnection, wanted: &[(&NewEvent, &NewKey, &FreeText)])
 /// The templates that the messages may fit, those met last first.
 async fn candidates(
     tx: &mut PgConnection,
-    wanted: &[(&NewEvent, &NewKey, &FreeText)],
+    wanted: &[Unplaced<'_>],
 ) -> Result<HashMap<Bucket, Vec<Template>>, StoreError> {
-    let buckets: BTreeSet<(i64, [u8; 16])> =
-        wanted.iter().map(|(event, _, text)| (event.project_id.get(), text.bucket)).collect();
+    let buckets: BTreeSet<(i64, [u8; 16])> = wanted.iter().map(|one| (one.project_id.get(), one.text.bucket)).collect();
     let (projects, hashes): (Vec<i64>, Vec<Vec<u8>>) =
         buckets.into_iter().map(|(id, bucket)| (id, bucket.to_vec())).unzip();
     let limit = i64::try_from(templates::CANDIDATES_MAX).unwrap_or(i64::MAX);

@@ -14,8 +14,25 @@ pub(super) struct Move {
     pub(super) event_id: EventId,
     pub(super) from: IssueId,
     pub(super) to: IssueId,
-    /// Its key from now on, where that changes.
-    pub(super) hash: Option<Vec<u8>>,
+    pub(super) key: Key,
+}
+
+/// The key of a moved event from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The one that it has.
+    Same,
+    /// Another one; none for an event that came without.
+    Other(Option<Vec<u8>>),
+}
+
+impl Key {
+    fn hash(&self) -> Option<&[u8]> {
+        match self {
+            Self::Same => None,
+            Self::Other(hash) => hash.as_deref(),
+        }
+    }
 }
 
 /// Whether the issue that an event leaves forgets its user. It remembers where a merge may be undone; otherwise
@@ -68,12 +85,14 @@ async fn place(
     let ids: Vec<uuid::Uuid> = moves.iter().map(|one| one.event_id.0).collect();
     let from: Vec<i64> = moves.iter().map(|one| one.from.get()).collect();
     let to: Vec<i64> = moves.iter().map(|one| one.to.get()).collect();
-    let hashes: Vec<Option<&[u8]>> = moves.iter().map(|one| one.hash.as_deref()).collect();
+    let hashes: Vec<Option<&[u8]>> = moves.iter().map(|one| one.key.hash()).collect();
+    let kept: Vec<bool> = moves.iter().map(|one| one.key == Key::Same).collect();
     Ok(sqlx::query_as!(
         Moved,
         r#"update events e
-         set issue_id = n.target, hash = coalesce(n.hash, e.hash)
-         from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bytea[]) as n (event_id, source, target, hash)
+         set issue_id = n.target, hash = case when n.kept then e.hash else n.hash end
+         from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bytea[], $7::boolean[])
+             as n (event_id, source, target, hash, kept)
          where e.project_id = $1 and e.day = $2 and e.event_id = n.event_id and e.issue_id = n.source
          returning n.source as "from!", n.target as "to!", e.received_at, e.user_key"#,
         project_id.get(),
@@ -82,6 +101,7 @@ async fn place(
         &from,
         &to,
         &hashes as &[Option<&[u8]>],
+        &kept,
     )
     .fetch_all(tx)
     .await?)

@@ -4,21 +4,25 @@
 //! Events are read and grouped before the gate is closed, so that ingest does not wait for that.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use engine::event::Event;
 use engine::grouping::lineage::LINEAGE;
-use engine::grouping::{self, Rules};
-use engine::ids::{IssueId, ProjectId, RegroupingId};
+use engine::grouping::{self, Rules, templates};
+use engine::ids::{EventId, IssueId, ProjectId, RegroupingId};
 use engine::payload;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use super::begin::{New, begun, insert};
-use super::moves::{self, Leaving, Move};
+use super::moves::{self, Key, Leaving, Move};
 use super::step::{self, Held, Stepped};
 use super::walk::{self, Place, Walked};
-use super::{Asked, Kind, Regrouping, close_gate};
-use crate::{StoreError, lifecycle, rules};
+use super::{Asked, Kind, Regrouping, close_gate, messages, place, restore};
+use crate::error::blocking;
+use crate::rules::or_builtin;
+use crate::{StoreError, lifecycle};
 
 /// Begins to group the stored events of a project again, by its rules of now.
 ///
@@ -55,58 +59,62 @@ pub(super) struct Read {
     from: Place,
     batch: Vec<Walked>,
     keys: Vec<Vec<grouping::Key>>,
-    /// Explanations of the first event of each bunch that was not known.
-    new: HashMap<(IssueId, [u8; 16]), Value>,
+    /// The first event of each bunch that the plan does not know.
+    new: HashMap<Bunch, First>,
+}
+
+/// Events of one issue with the same strongest key.
+type Bunch = (IssueId, [u8; 16]);
+
+/// What the plan keeps of the first event of a bunch.
+struct First {
+    keys: Value,
+    free_text: Option<Value>,
+    at: OffsetDateTime,
 }
 
 /// Reads and groups the events of the next step of a regrouping; none for other changes and phases.
-pub(super) async fn read_ahead(pool: &PgPool, id: RegroupingId) -> Result<Option<Read>, StoreError> {
+pub(super) async fn read_ahead(
+    pool: &PgPool,
+    id: RegroupingId,
+    rules: &Option<Arc<Rules>>,
+) -> Result<Option<Read>, StoreError> {
     let Some(held) = step::hold(pool, id).await? else { return Ok(None) };
     let plans = held.phase == "plan";
     if held.kind != Kind::Regroup || !(plans || held.phase == "move") {
         return Ok(None);
     }
-    let rules = project_rules(pool, held.project_id).await?;
-    let batch = walk::of_project(pool, held.project_id, held.place, true).await?;
-    let texts: Vec<Option<String>> = batch.iter().map(text).collect();
-    let mut keys = Vec::with_capacity(batch.len());
-    for text in &texts {
-        keys.push(keys_of(text.as_deref(), &rules));
-    }
-    let mut new = HashMap::new();
+    let mut batch = walk::of_project(pool, held.project_id, held.place, true).await?;
+    let packed: Vec<(EventId, i16, Vec<u8>)> =
+        batch.iter_mut().map(|event| (event.event_id, event.codec, event.payload.take().unwrap_or_default())).collect();
+    // Unpacking and grouping a batch takes some 30 ms: not on a thread that serves requests.
+    let (grouped, rules) = (rules.clone(), rules.clone());
+    let (texts, keys) = blocking(move || {
+        let texts: Vec<_> = packed.iter().map(|(id, codec, payload)| text(*id, *codec, payload)).collect();
+        let keys: Vec<_> = texts.iter().map(|text| keys_of(text.as_deref(), or_builtin(&grouped))).collect();
+        (texts, keys)
+    })
+    .await?;
+    let mut new = Vec::new();
     if plans {
-        let known = known_bunches(pool, &held, &batch, &keys).await?;
-        for ((event, text), keys) in batch.iter().zip(&texts).zip(&keys) {
-            let Some(strongest) = strongest(keys) else { continue };
-            let bunch = (event.issue_id, strongest);
-            if !known.contains(&bunch) && !new.contains_key(&bunch) {
-                new.insert(bunch, explained(text.as_deref(), keys, &rules));
+        let mut known = known_bunches(pool, &held, &batch, &keys).await?;
+        for ((event, text), keys) in batch.iter().zip(texts).zip(&keys) {
+            let Some(bunch) = strongest(keys).map(|strongest| (event.issue_id, strongest)) else { continue };
+            if let Some(text) = text.filter(|_| known.insert(bunch)) {
+                new.push((bunch, text, keys.clone(), event.received_at));
             }
         }
     }
+    let first = move |(bunch, text, keys, at): (Bunch, String, Vec<grouping::Key>, _)| {
+        (bunch, first(&text, &keys, or_builtin(&rules), at))
+    };
+    let new = blocking(move || new.into_iter().map(first).collect()).await?;
     Ok(Some(Read { from: held.place, batch, keys, new }))
 }
 
-/// The rules of a project. Texts that this version cannot read count as none: whoever saves rules has compiled
-/// them, so these come from a newer version.
-async fn project_rules(pool: &PgPool, project_id: ProjectId) -> Result<Rules, StoreError> {
-    let saved = rules::load(pool, project_id).await?;
-    let compiled = Rules::compile(&saved.fingerprint_rules, &saved.stack_rules).or_else(|problems| {
-        tracing::warn!(%project_id, %problems, "the rules of the project cannot be read");
-        Rules::compile("", "")
-    });
-    let compiled = compiled.map_err(|problems| StoreError::Corrupt {
-        table: "project_rules",
-        column: "stack_rules",
-        row: project_id.to_string(),
-        found: problems.to_string(),
-    })?;
-    Ok(compiled.0)
-}
-
-fn text(event: &Walked) -> Option<String> {
-    let text = payload::decode(event.codec, event.payload.as_deref()?);
-    text.inspect_err(|error| tracing::warn!(event_id = %event.event_id, %error, "a stored event cannot be read")).ok()
+fn text(event_id: EventId, codec: i16, payload: &[u8]) -> Option<String> {
+    let text = payload::decode(codec, payload);
+    text.inspect_err(|error| tracing::warn!(%event_id, %error, "a stored event cannot be read")).ok()
 }
 
 /// None of an event that cannot be read: it stays where it is. With the keys of older versions of the algorithm,
@@ -123,9 +131,10 @@ fn strongest(keys: &[grouping::Key]) -> Option<[u8; 16]> {
     keys.iter().find(|key| key.owns).map(|key| key.hash)
 }
 
-fn explained(text: Option<&str>, keys: &[grouping::Key], rules: &Rules) -> Value {
-    let event = text.and_then(|text| Event::from_json(text).ok());
-    let explanation = event.map(|event| grouping::explain(&event, rules));
+fn first(text: &str, keys: &[grouping::Key], rules: &Rules, at: OffsetDateTime) -> First {
+    let event = Event::from_json(text).ok();
+    let explanation = event.as_ref().map(|event| grouping::explain(event, rules));
+    let free_text = event.and_then(|event| templates::free_text(&event, rules)).map(|text| messages::to_json(&text));
     let keys = keys.iter().map(|key| {
         let explanation = explanation.as_ref().map(|explanation| explanation.of_key(key.hash));
         json!({
@@ -135,7 +144,7 @@ fn explained(text: Option<&str>, keys: &[grouping::Key], rules: &Rules) -> Value
             "explanation": explanation.unwrap_or_else(|| json!({})),
         })
     });
-    keys.collect()
+    First { keys: keys.collect(), free_text, at }
 }
 
 /// Which bunches of a batch the plan has already.
@@ -194,14 +203,16 @@ pub(super) async fn note(tx: &mut PgConnection, held: &Held, read: Option<Read>)
     let issues: Vec<i64> = counts.keys().map(|(id, _)| *id).collect();
     let hashes: Vec<Vec<u8>> = counts.keys().map(|(_, hash)| hash.to_vec()).collect();
     let events: Vec<i64> = counts.values().copied().collect();
-    let keys: Vec<String> = counts
-        .keys()
-        .map(|(id, hash)| read.new.get(&(IssueId(*id), *hash)).map_or_else(|| "[]".to_owned(), Value::to_string))
-        .collect();
+    let firsts = || counts.keys().map(|(id, hash)| read.new.get(&(IssueId(*id), *hash)));
+    let keys: Vec<String> =
+        firsts().map(|first| first.map_or_else(|| "[]".to_owned(), |first| first.keys.to_string())).collect();
+    let texts: Vec<Option<String>> = firsts().map(|first| Some(first?.free_text.as_ref()?.to_string())).collect();
+    let at: Vec<Option<OffsetDateTime>> = firsts().map(|first| Some(first?.at)).collect();
     sqlx::query!(
-        "insert into regrouping_targets as t (project_id, regrouping_id, issue_id, hash, events, keys)
-         select $1, $2, issue_id, hash, events, keys::jsonb
-         from unnest($3::bigint[], $4::bytea[], $5::bigint[], $6::text[]) as n (issue_id, hash, events, keys)
+        "insert into regrouping_targets as t (project_id, regrouping_id, issue_id, hash, events, keys, free_text, first_at)
+         select $1, $2, issue_id, hash, events, keys::jsonb, free_text::jsonb, first_at
+         from unnest($3::bigint[], $4::bytea[], $5::bigint[], $6::text[], $7::text[], $8::timestamptz[])
+             as n (issue_id, hash, events, keys, free_text, first_at)
          on conflict (project_id, regrouping_id, issue_id, hash)
          do update set events = t.events + excluded.events",
         held.project_id.get(),
@@ -210,6 +221,8 @@ pub(super) async fn note(tx: &mut PgConnection, held: &Held, read: Option<Read>)
         &hashes,
         &events,
         &keys,
+        &texts as &[Option<String>],
+        &at as &[Option<OffsetDateTime>],
     )
     .execute(&mut *tx)
     .await?;
@@ -217,7 +230,7 @@ pub(super) async fn note(tx: &mut PgConnection, held: &Held, read: Option<Read>)
 }
 
 /// Moves the events of a batch to where the plan says, with their keys of now, and remembers where they were. Events
-/// that the plan does not know arrived since, and were placed by the rules of now.
+/// that the plan does not know cannot be read, or arrived while it was made: they go along with the key that they have.
 pub(super) async fn move_events(tx: &mut PgConnection, held: &Held, read: Option<Read>) -> Result<Stepped, StoreError> {
     let Some(read) = read.filter(|read| read.from == held.place) else { return Ok(Stepped::default()) };
     let strongest: Vec<Option<[u8; 16]>> = read.keys.iter().map(|keys| strongest(keys)).collect();
@@ -226,24 +239,32 @@ pub(super) async fn move_events(tx: &mut PgConnection, held: &Held, read: Option
     let targets = targets_of(&mut *tx, held, pairs).await?;
     let mut moves = Vec::new();
     let mut journal: BTreeMap<(IssueId, IssueId), Vec<&Walked>> = BTreeMap::new();
-    for (event, hash) in read.batch.iter().zip(strongest) {
-        let Some(hash) = hash else { continue };
-        let Some(to) = targets.get(&(event.issue_id, hash)).copied().flatten() else { continue };
-        if to == event.issue_id && event.hash.as_deref() == Some(hash.as_slice()) {
-            continue;
-        }
+    let planned: Vec<Option<([u8; 16], IssueId)>> = read
+        .batch
+        .iter()
+        .zip(strongest)
+        .map(|(event, hash)| Some((hash?, targets.get(&(event.issue_id, hash?)).copied().flatten()?)))
+        .collect();
+    let unplanned = read.batch.iter().zip(&planned).filter(|(_, planned)| planned.is_none());
+    let unplanned = unplanned.map(|(event, _)| (event.issue_id, event.hash.clone())).collect();
+    let places = place::of(tx, held.project_id, unplanned).await?;
+    for (event, planned) in read.batch.iter().zip(planned) {
+        let (to, key) = match planned {
+            Some((hash, to)) if event.hash.as_deref() == Some(hash.as_slice()) => (Some(to), Key::Same),
+            Some((hash, to)) => (Some(to), Key::Other(Some(hash.to_vec()))),
+            None => (places.get(&(event.issue_id, event.hash.clone())).copied(), Key::Same),
+        };
+        let Some(to) = to.filter(|to| *to != event.issue_id || key != Key::Same) else { continue };
         journal.entry((event.issue_id, to)).or_default().push(event);
         let (day, event_id, from) = (event.day, event.event_id, event.issue_id);
-        moves.push(Move { day, event_id, from, to, hash: Some(hash.to_vec()) });
+        moves.push(Move { day, event_id, from, to, key });
     }
     for ((from, to), events) in journal {
         remember(tx, held, from, to, &events).await?;
     }
     let moved = moves::apply(tx, held.project_id, &moves, Leaving::Forgotten).await?;
-    let mut stepped = step::next(tx, held, &read.batch, moved).await?;
-    let touched: std::collections::BTreeSet<IssueId> = moves.iter().map(|one| one.to).collect();
-    stepped.touched = touched.into_iter().map(|id| (held.project_id, id)).collect();
-    Ok(stepped)
+    let touched = restore::touch(tx, held, &moves).await?;
+    Ok(Stepped { touched, ..step::next(tx, held, &read.batch, moved).await? })
 }
 
 /// Writes down where some events were.

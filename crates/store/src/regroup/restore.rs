@@ -1,14 +1,17 @@
 //! Undoing a regrouping: its journal is read backwards. And the last steps, which both share.
 
-use engine::ids::{EventId, IssueId, RegroupingId};
+use std::collections::BTreeSet;
+
+use engine::ids::{EventId, IssueId, ProjectId, RegroupingId};
 use serde_json::Value;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
+use uuid::Uuid;
 
 use super::begin::{self, New, conflict};
-use super::moves::{self, Leaving, Move};
+use super::moves::{self, Key, Leaving, Move};
 use super::step::{self, Held, Stepped};
-use super::{Asked, Kind, Regrouping, facts};
+use super::{Asked, Kind, Regrouping, facts, place, walk};
 use crate::StoreError;
 
 /// Rows of the journal that one step reads; each names the events of one batch that went the same way.
@@ -70,8 +73,24 @@ pub(super) async fn begin(
         project_id.get(),
         known.id.get(),
     )
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
+    let keyless = sqlx::query_scalar!(
+        r#"select exists (
+             select 1
+             from regrouping_issues r
+             join issues i on i.project_id = $1 and i.id = r.issue_id and i.status <> 'merged'
+             where r.project_id = $1 and r.regrouping_id = $2 and not r.made
+                 and not exists (select 1 from issue_hashes h where h.project_id = $1 and h.issue_id = i.id)
+         ) as "keyless!""#,
+        project_id.get(),
+        known.id.get(),
+    )
+    .fetch_one(tx)
+    .await?;
+    if keyless {
+        return Err(conflict("Issues of this regrouping were merged or split since: undo that first"));
+    }
     Ok(id)
 }
 
@@ -114,11 +133,22 @@ async fn give_back_unstored(tx: &mut PgConnection, known: &Regrouping) -> Result
     Ok(())
 }
 
-/// Moves the events of the next rows of the journal back to where they were, with the keys that they had. Those that
-/// another change moved on since stay.
+/// A row of the journal.
+struct Row {
+    seq: i64,
+    from_issue: i64,
+    to_issue: i64,
+    days: Vec<Date>,
+    event_ids: Vec<Uuid>,
+    from_hashes: Vec<Option<Vec<u8>>>,
+}
+
+/// Moves the events of the next rows of the journal back to where they were, with the keys that they had: to the
+/// issue that owns such a key now, should that be another one since. Events that another change moved on stay.
 pub(super) async fn move_back(tx: &mut PgConnection, held: &Held) -> Result<Stepped, StoreError> {
     let Some(undone) = held.undoes else { return step::next(tx, held, &[], 0).await };
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"select seq, from_issue, to_issue, days, event_ids, from_hashes as "from_hashes: Vec<Option<Vec<u8>>>"
          from regrouping_events
          where project_id = $1 and regrouping_id = $2 and seq < $3
@@ -132,11 +162,15 @@ pub(super) async fn move_back(tx: &mut PgConnection, held: &Held) -> Result<Step
     .fetch_all(&mut *tx)
     .await?;
     let Some(last) = rows.last().map(|row| row.seq) else { return step::next(tx, held, &[], 0).await };
+    let was =
+        |row: &Row| row.from_hashes.iter().map(|hash| (IssueId(row.from_issue), hash.clone())).collect::<Vec<_>>();
+    let places = place::of(tx, held.project_id, rows.iter().flat_map(was).collect()).await?;
     let mut moves = Vec::new();
     for row in rows {
-        let (from, to) = (IssueId(row.to_issue), IssueId(row.from_issue));
+        let (from, was) = (IssueId(row.to_issue), IssueId(row.from_issue));
         for ((day, event_id), hash) in row.days.into_iter().zip(row.event_ids).zip(row.from_hashes) {
-            moves.push(Move { day, event_id: EventId(event_id), from, to, hash });
+            let to = places.get(&(was, hash.clone())).copied().unwrap_or(was);
+            moves.push(Move { day, event_id: EventId(event_id), from, to, key: Key::Other(hash) });
         }
     }
     let moved = moves::apply(tx, held.project_id, &moves, Leaving::Forgotten).await?;
@@ -150,10 +184,49 @@ pub(super) async fn move_back(tx: &mut PgConnection, held: &Held) -> Result<Step
         walked,
         moved,
     )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Stepped { is_done: false, touched: touch(tx, held, &moves).await? })
+}
+
+/// Events that arrived while the regrouping stood came to where the keys led then. Those whose key is another issue's
+/// again go there.
+pub(super) async fn follow_keys(tx: &mut PgConnection, held: &Held) -> Result<Stepped, StoreError> {
+    let batch = walk::of_project(&mut *tx, held.project_id, held.place, false).await?;
+    let keyed = batch.iter().filter(|event| event.hash.is_some());
+    let was = keyed.clone().map(|event| (event.issue_id, event.hash.clone())).collect();
+    let places = place::of(tx, held.project_id, was).await?;
+    let go = keyed.filter_map(|event| {
+        let to = *places.get(&(event.issue_id, event.hash.clone()))?;
+        let (day, event_id, from) = (event.day, event.event_id, event.issue_id);
+        (to != from).then_some(Move { day, event_id, from, to, key: Key::Same })
+    });
+    let moves: Vec<Move> = go.collect();
+    let moved = moves::apply(tx, held.project_id, &moves, Leaving::Forgotten).await?;
+    let touched = touch(tx, held, &moves).await?;
+    Ok(Stepped { touched, ..step::next(tx, held, &batch, moved).await? })
+}
+
+/// Notes the issues whose events moved, for the last steps; returns them for the live view.
+pub(super) async fn touch(
+    tx: &mut PgConnection,
+    held: &Held,
+    moves: &[Move],
+) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
+    let issues: BTreeSet<i64> = moves.iter().flat_map(|one| [one.from.get(), one.to.get()]).collect();
+    let issues: Vec<i64> = issues.into_iter().collect();
+    sqlx::query!(
+        "insert into regrouping_touched (project_id, regrouping_id, issue_id)
+         select $1, $2, issue_id
+         from unnest($3::bigint[]) as n (issue_id)
+         on conflict do nothing",
+        held.project_id.get(),
+        held.id.get(),
+        &issues,
+    )
     .execute(tx)
     .await?;
-    let touched: std::collections::BTreeSet<IssueId> = moves.iter().map(|one| one.to).collect();
-    Ok(Stepped { is_done: false, touched: touched.into_iter().map(|id| (held.project_id, id)).collect() })
+    Ok(issues.into_iter().map(|id| (held.project_id, IssueId(id))).collect())
 }
 
 /// Corrects what the next issues say of themselves; ends the change when none is left.
@@ -162,9 +235,9 @@ pub(super) async fn finish(tx: &mut PgConnection, held: &Held, at: OffsetDateTim
     let ids = sqlx::query!(
         r#"select i.id, i.events, i.merged_into, r.made as "made?"
          from (
-             select issue_id as id from regrouping_targets where project_id = $1 and regrouping_id = $2 and issue_id <> target
+             select issue_id as id from regrouping_touched where project_id = $1 and regrouping_id = $5
              union
-             select target from regrouping_targets where project_id = $1 and regrouping_id = $2 and issue_id <> target
+             select issue_id from regrouping_issues where project_id = $1 and regrouping_id = $2
          ) n
          join issues i on i.project_id = $1 and i.id = n.id
          left join regrouping_issues r on r.project_id = $1 and r.regrouping_id = $2 and r.issue_id = n.id
@@ -175,10 +248,12 @@ pub(super) async fn finish(tx: &mut PgConnection, held: &Held, at: OffsetDateTim
         root.get(),
         held.source.map_or(0, IssueId::get),
         ISSUES,
+        held.id.get(),
     )
     .fetch_all(&mut *tx)
     .await?;
     let Some(last) = ids.last().map(|row| row.id) else {
+        forget_touched(tx, held).await?;
         step::end(tx, held.id, at).await?;
         return Ok(Stepped { is_done: true, touched: Vec::new() });
     };
@@ -203,6 +278,17 @@ pub(super) async fn finish(tx: &mut PgConnection, held: &Held, at: OffsetDateTim
     }
     sqlx::query!("update regroupings set source = $2 where id = $1", held.id.get(), last).execute(tx).await?;
     Ok(Stepped { is_done: false, touched })
+}
+
+async fn forget_touched(tx: &mut PgConnection, held: &Held) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from regrouping_touched where project_id = $1 and regrouping_id = $2",
+        held.project_id.get(),
+        held.id.get(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// An issue that the regrouping made and that has no event any more: its number leads to where its events went, and

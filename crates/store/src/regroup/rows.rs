@@ -58,23 +58,33 @@ impl TryFrom<Row> for Regrouping {
     }
 }
 
+/// A query of changes: what follows its `from`, where `r` is the change, and its arguments.
+macro_rules! select {
+    ($from:literal, $($argument:expr),*) => {
+        sqlx::query_as!(
+            Row,
+            r#"select r.id, r.project_id, r.kind, r.issue_id, r.state, r.undoes, r.user_id, r.reason, r.walked, r.total,
+                r.moved, r.error, r.created_at, r.finished_at,
+                array(
+                    select i.issue_id
+                    from regrouping_issues i
+                    where i.project_id = r.project_id and i.regrouping_id = r.id
+                    order by i.issue_id
+                    limit 1000
+                ) as "issues!"
+            "# + $from,
+            $($argument),*
+        )
+    };
+}
+
 /// One change.
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
 pub async fn get(executor: impl PgExecutor<'_>, id: RegroupingId) -> Result<Option<Regrouping>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select r.id, r.project_id, r.kind, r.issue_id, r.state, r.undoes, r.user_id, r.reason, r.walked, r.total,
-            r.moved, r.error, r.created_at, r.finished_at,
-            array(
-                select i.issue_id
-                from regrouping_issues i
-                where i.project_id = r.project_id and i.regrouping_id = r.id
-                order by i.issue_id
-                limit 1000
-            ) as "issues!"
-        from regroupings r
+    let row = select!(
+        r#"from regroupings r
         where r.id = $1"#,
         id.get()
     )
@@ -89,18 +99,8 @@ pub async fn get(executor: impl PgExecutor<'_>, id: RegroupingId) -> Result<Opti
 /// When the database fails or a row cannot be read.
 pub async fn list(pool: &PgPool, project_id: ProjectId, rows: usize) -> Result<Vec<Regrouping>, StoreError> {
     let rows = i64::try_from(rows.min(crate::page::PAGE_ROWS_MAX)).unwrap_or(1);
-    let found = sqlx::query_as!(
-        Row,
-        r#"select r.id, r.project_id, r.kind, r.issue_id, r.state, r.undoes, r.user_id, r.reason, r.walked, r.total,
-            r.moved, r.error, r.created_at, r.finished_at,
-            array(
-                select i.issue_id
-                from regrouping_issues i
-                where i.project_id = r.project_id and i.regrouping_id = r.id
-                order by i.issue_id
-                limit 1000
-            ) as "issues!"
-        from regroupings r
+    let found = select!(
+        r#"from regroupings r
         where r.project_id = $1
         order by r.id desc
         limit $2"#,
@@ -123,18 +123,8 @@ pub async fn of_issue(
     rows: usize,
 ) -> Result<Vec<Regrouping>, StoreError> {
     let rows = i64::try_from(rows.min(crate::page::PAGE_ROWS_MAX)).unwrap_or(1);
-    let found = sqlx::query_as!(
-        Row,
-        r#"select r.id, r.project_id, r.kind, r.issue_id, r.state, r.undoes, r.user_id, r.reason, r.walked, r.total,
-            r.moved, r.error, r.created_at, r.finished_at,
-            array(
-                select i.issue_id
-                from regrouping_issues i
-                where i.project_id = r.project_id and i.regrouping_id = r.id
-                order by i.issue_id
-                limit 1000
-            ) as "issues!"
-        from (
+    let found = select!(
+        r#"from (
             (
                 select id from regroupings
                 where project_id = $1 and issue_id = $2

@@ -10,11 +10,12 @@ use time::OffsetDateTime;
 
 use super::plan::{self, Bunch, Hash, Plan, Target};
 use super::step::{Held, Stepped};
-use super::{Asked, facts, split};
+use super::{Asked, facts, messages, split};
 use crate::{StoreError, lifecycle};
 
 /// Makes the plan and lets it take hold, in one transaction.
 pub(super) async fn settle(tx: &mut PgConnection, held: &Held, at: OffsetDateTime) -> Result<Stepped, StoreError> {
+    messages::learn(tx, held).await?;
     let bunches = bunches(tx, held).await?;
     let owners = owners(tx, held).await?;
     let plan = plan::plan(&bunches, &owners);

@@ -6,15 +6,17 @@
 use std::collections::{BTreeSet, HashMap};
 
 use engine::event::Event;
+use engine::grouping::{self, Rules};
 use engine::ids::{IssueId, ProjectId, RegroupingId, UserId};
-use engine::{grouping, payload};
+use engine::payload;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
-use super::moves::{self, Leaving, Move};
+use super::moves::{self, Key, Leaving, Move};
 use super::walk::{self, BATCH, Place, Walked};
 use super::{Kind, close_gate, facts, replay, restore, settle, split, undo};
+use crate::rules::{self, or_builtin};
 use crate::{StoreError, lifecycle};
 
 /// What a step did.
@@ -47,12 +49,13 @@ pub(super) struct Held {
 /// When the database fails; nothing of the step is done then.
 pub async fn step(pool: &PgPool, id: RegroupingId, at: OffsetDateTime) -> Result<Stepped, StoreError> {
     let project_id = sqlx::query_scalar!("select project_id from regroupings where id = $1", id.get());
-    let Some(project_id) = project_id.fetch_optional(pool).await? else {
+    let Some(project_id) = project_id.fetch_optional(pool).await?.map(ProjectId) else {
         return Ok(Stepped { is_done: true, ..Stepped::default() });
     };
-    let read = replay::read_ahead(pool, id).await?;
+    let rules = rules::compiled(pool, project_id).await?;
+    let read = replay::read_ahead(pool, id, &rules).await?;
     let mut tx = pool.begin().await?;
-    close_gate(&mut tx, ProjectId(project_id)).await?;
+    close_gate(&mut tx, project_id).await?;
     let Some(held) = hold(&mut *tx, id).await? else {
         return Ok(Stepped { is_done: true, ..Stepped::default() });
     };
@@ -61,9 +64,10 @@ pub async fn step(pool: &PgPool, id: RegroupingId, at: OffsetDateTime) -> Result
         (Kind::Regroup, "settle") => settle::settle(&mut tx, &held, at).await?,
         (Kind::Regroup, "move") => replay::move_events(&mut tx, &held, read).await?,
         (Kind::Restore, "move") => restore::move_back(&mut tx, &held).await?,
+        (Kind::Restore, "settle") => restore::follow_keys(&mut tx, &held).await?,
         (Kind::Regroup | Kind::Restore, "users") => replay::remember_users(&mut tx, &held).await?,
         (Kind::Regroup | Kind::Restore, _) => restore::finish(&mut tx, &held, at).await?,
-        (_, "move") => walk_and_move(&mut tx, &held).await?,
+        (_, "move") => walk_and_move(&mut tx, &held, or_builtin(&rules)).await?,
         (_, "users") => walk_and_remember(&mut tx, &held).await?,
         _ => finish(&mut tx, &held, at).await?,
     };
@@ -113,10 +117,11 @@ fn place(day: Option<Date>, received_at: Option<OffsetDateTime>, event_id: Optio
 }
 
 /// Moves the events of the next batch that belong elsewhere.
-async fn walk_and_move(tx: &mut PgConnection, held: &Held) -> Result<Stepped, StoreError> {
+async fn walk_and_move(tx: &mut PgConnection, held: &Held, rules: &Rules) -> Result<Stepped, StoreError> {
     let Some(source) = held.source else { return next(tx, held, &[], 0).await };
     let batch = walk::of_issue(tx, held.project_id, source, held.place).await?;
-    let moves = targets(tx, held, source, &batch).await?;
+    let computed: Vec<Option<Vec<u8>>> = batch.iter().map(|event| key_of(event, rules)).collect();
+    let moves = targets(tx, held, source, &batch, computed).await?;
     let leaving = if held.kind == Kind::Merge { Leaving::Remembered } else { Leaving::Forgotten };
     let moved = moves::apply(tx, held.project_id, &moves, leaving).await?;
     let mut stepped = next(tx, held, &batch, moved).await?;
@@ -136,8 +141,8 @@ async fn targets(
     held: &Held,
     source: IssueId,
     batch: &[Walked],
+    computed: Vec<Option<Vec<u8>>>,
 ) -> Result<Vec<Move>, StoreError> {
-    let computed: Vec<Option<Vec<u8>>> = batch.iter().map(key_of).collect();
     let hashes: BTreeSet<&[u8]> = computed.iter().flatten().map(Vec::as_slice).collect();
     let hashes: Vec<&[u8]> = hashes.into_iter().collect();
     let rows = sqlx::query!(
@@ -166,18 +171,18 @@ async fn targets(
         };
         let Some(to) = to.filter(|to| *to != source) else { continue };
         // An older row gets its key now, so that undoing finds it.
-        let hash = match (&event.hash, key) {
-            (Some(_), _) => None,
-            (None, Some(_)) => computed,
-            (None, None) => any_key(tx, held, source).await?,
+        let key = match (&event.hash, key) {
+            (Some(_), _) => Key::Same,
+            (None, Some(_)) => Key::Other(computed),
+            (None, None) => Key::Other(any_key(tx, held, source).await?),
         };
-        moves.push(Move { day: event.day, event_id: event.event_id, from: source, to, hash });
+        moves.push(Move { day: event.day, event_id: event.event_id, from: source, to, key });
     }
     Ok(moves)
 }
 
 /// The key of an event: as stored, else computed from what was sent.
-pub(super) fn key_of(event: &Walked) -> Option<Vec<u8>> {
+fn key_of(event: &Walked, rules: &Rules) -> Option<Vec<u8>> {
     if event.hash.is_some() {
         return event.hash.clone();
     }
@@ -186,7 +191,7 @@ pub(super) fn key_of(event: &Walked) -> Option<Vec<u8>> {
         text.inspect_err(|error| tracing::warn!(event_id = %event.event_id, %error, "a stored event cannot be read"));
     let event = text.ok()?;
     let event = Event::from_json(&event).ok()?;
-    grouping::group(&event, grouping::Rules::builtin()).keys.iter().find(|key| key.owns).map(|key| key.hash.to_vec())
+    grouping::group(&event, rules).keys.iter().find(|key| key.owns).map(|key| key.hash.to_vec())
 }
 
 /// Some key that the issue brought along: for an older row whose key of today is not the issue's.
@@ -259,7 +264,8 @@ fn after(held: &Held) -> (&'static str, Option<IssueId>) {
             Some(next) => ("move", Some(*next)),
             None => ("finish", None),
         },
-        (Kind::Regroup, "plan") => ("settle", None),
+        (Kind::Regroup, "plan") | (Kind::Restore, "move") => ("settle", None),
+        (Kind::Restore, "settle") => ("users", None),
         (_, "move") => ("users", held.issue_id),
         _ => ("finish", None),
     }

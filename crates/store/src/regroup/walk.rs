@@ -38,6 +38,33 @@ pub(super) struct Walked {
     pub(super) payload: Option<Vec<u8>>,
 }
 
+/// Its columns, as both walks read them.
+struct Row {
+    issue_id: i64,
+    day: Date,
+    event_id: Uuid,
+    received_at: OffsetDateTime,
+    hash: Option<Vec<u8>>,
+    user_key: Option<String>,
+    codec: i16,
+    payload: Option<Vec<u8>>,
+}
+
+impl From<Row> for Walked {
+    fn from(row: Row) -> Self {
+        Self {
+            issue_id: IssueId(row.issue_id),
+            day: row.day,
+            event_id: EventId(row.event_id),
+            received_at: row.received_at,
+            hash: row.hash,
+            user_key: row.user_key,
+            codec: row.codec,
+            payload: row.payload,
+        }
+    }
+}
+
 impl Walked {
     pub(super) const fn place(&self) -> Place {
         Place { day: self.day, received_at: self.received_at, event_id: self.event_id.0 }
@@ -52,8 +79,9 @@ pub(super) async fn of_issue(
     issue_id: IssueId,
     place: Place,
 ) -> Result<Vec<Walked>, StoreError> {
-    let rows = sqlx::query!(
-        "select day, event_id, received_at, hash, user_key, codec,
+    let rows = sqlx::query_as!(
+        Row,
+        "select issue_id, day, event_id, received_at, hash, user_key, codec,
              case when hash is null then payload end as payload
          from events
          where project_id = $1 and issue_id = $2 and day >= $3
@@ -69,19 +97,7 @@ pub(super) async fn of_issue(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Walked {
-            issue_id,
-            day: row.day,
-            event_id: EventId(row.event_id),
-            received_at: row.received_at,
-            hash: row.hash,
-            user_key: row.user_key,
-            codec: row.codec,
-            payload: row.payload,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Walked::from).collect())
 }
 
 /// The next events of a project behind `place`, by the index events_by_project.
@@ -91,7 +107,8 @@ pub(super) async fn of_project(
     place: Place,
     with_payload: bool,
 ) -> Result<Vec<Walked>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         "select issue_id, day, event_id, received_at, hash, user_key, codec,
              case when $6 then payload end as payload
          from events
@@ -107,17 +124,5 @@ pub(super) async fn of_project(
     )
     .fetch_all(executor)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Walked {
-            issue_id: IssueId(row.issue_id),
-            day: row.day,
-            event_id: EventId(row.event_id),
-            received_at: row.received_at,
-            hash: row.hash,
-            user_key: row.user_key,
-            codec: row.codec,
-            payload: row.payload,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Walked::from).collect())
 }
