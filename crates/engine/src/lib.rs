@@ -30,6 +30,9 @@ pub mod issue;
 pub mod release;
 pub mod verdict;
 
+pub mod commit;
+pub mod deploy;
+
 pub mod facets;
 pub mod histogram;
 

@@ -124,3 +124,23 @@ pub const RULE_LINE_CHARS_MAX: usize = 4096;
 pub const RULE_MATCHERS_MAX: usize = 32;
 /// Actions of one rule.
 pub const RULE_ACTIONS_MAX: usize = 16;
+
+/// Commits kept per release; older ones are left out. A release of more is the first one of a project,
+/// and its tail explains no new issue.
+pub const RELEASE_COMMITS_MAX: usize = 1000;
+/// Changed files kept per commit. A commit of more moves or formats everything, and points at nothing.
+pub const COMMIT_FILES_MAX: usize = 200;
+/// Changed files kept per release, counted from its newest commit.
+pub const RELEASE_FILES_MAX: usize = 20_000;
+/// Message of a commit; longer ones hold generated lists.
+pub const COMMIT_MESSAGE_CHARS_MAX: usize = 8192;
+/// Path of a changed file: twice what the longest trees in the wild need.
+pub const COMMIT_PATH_CHARS_MAX: usize = 512;
+/// Name of a repository (`owner/name`), or the URL of one.
+pub const REPOSITORY_CHARS_MAX: usize = 200;
+/// Hash of a commit: SHA-256 in hexadecimal digits.
+pub const COMMIT_ID_CHARS_MAX: usize = 64;
+/// Issues that one commit message may name: more are a list pasted into it.
+pub const FIXES_MAX: usize = 50;
+/// URL of a release or a deploy.
+pub const LINK_CHARS_MAX: usize = 2000;
