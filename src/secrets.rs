@@ -5,8 +5,10 @@
 //! random bits, which nobody can guess, and a lookup needs one fixed hash.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 /// What a secret opens; decides its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,26 @@ pub fn generate(kind: Kind) -> Secret {
     Secret { text, hash }
 }
 
+/// A token of the organization in the form that Sentry's tools read: it carries the URL and the organization,
+/// so that a build needs nothing else. `url` is this server's, without a slash at the end.
+#[must_use]
+pub fn organization_token(url: &str, organization: &str, now: OffsetDateTime) -> Secret {
+    let facts = json!({ "iat": now.unix_timestamp(), "url": url, "region_url": url, "org": organization });
+    // Padded base64 in front, unpadded behind, both of the standard alphabet: tools reject anything else.
+    let secret = STANDARD_NO_PAD.encode(rand::random::<[u8; 32]>());
+    let text = format!("sntrys_{}_{secret}", STANDARD.encode(facts.to_string()));
+    let hash = hash(&text);
+    Secret { text, hash }
+}
+
+/// A token in the form that Sentry's tools know as a person's: for those that look at the form.
+#[must_use]
+pub fn user_token() -> Secret {
+    let text = format!("sntryu_{}", hex::encode(rand::random::<[u8; 32]>()));
+    let hash = hash(&text);
+    Secret { text, hash }
+}
+
 /// The hash under which a secret is stored and looked up.
 #[must_use]
 pub fn hash(text: &str) -> [u8; 32] {
@@ -62,6 +84,19 @@ pub fn public_key() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_have_the_forms_that_tools_read() {
+        let token = organization_token("http://ff.example:9000", "acme", OffsetDateTime::UNIX_EPOCH);
+        let parts: Vec<&str> = token.text.split('_').collect();
+        assert_eq!((parts.len(), parts[0], parts[2].len()), (3, "sntrys", 43), "{}", token.text);
+        let facts: serde_json::Value = serde_json::from_slice(&STANDARD.decode(parts[1]).unwrap()).unwrap();
+        let url = "http://ff.example:9000";
+        assert_eq!(facts, json!({ "iat": 0, "url": url, "region_url": url, "org": "acme" }));
+        assert_eq!(token.hash, hash(&token.text));
+        let token = user_token();
+        assert_eq!(token.text.len(), "sntryu_".len() + 64);
+    }
 
     #[test]
     fn secrets_differ_and_carry_their_prefix() {

@@ -10,7 +10,8 @@ use super::Api;
 use super::error::ApiError;
 use crate::secrets;
 
-/// Longest token that is looked at. Ours have 47 characters; the hash of a megabyte is work for nothing.
+/// Longest token that is looked at. Ours have 47 characters, those that carry a URL some hundred; the hash of a
+/// megabyte is work for nothing.
 const TOKEN_BYTES_MAX: usize = 1024;
 
 /// Finds the token of a request and decides whether it may do what one of `scopes` allows. An empty list

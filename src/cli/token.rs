@@ -8,7 +8,7 @@ use store::people::tokens::{self, ApiToken, NewToken};
 use time::{Duration, OffsetDateTime};
 
 use super::output::Output;
-use super::with_database;
+use super::{public_url, with_database};
 use crate::config::Config;
 use crate::error::Failure;
 use crate::secrets::{self, Kind};
@@ -23,8 +23,15 @@ pub enum Command {
         name: String,
         /// What it may do (repeatable): org:read, org:ci, project:read, project:write,
         /// project:releases, event:read, event:write, event:admin
-        #[arg(long = "scope", required = true)]
+        #[arg(long = "scope", required_unless_present = "org_token")]
         scopes: Vec<Scope>,
+        /// A token for build machines (sntrys_…) that carries the organization and the URL of this server,
+        /// as sentry-cli reads them; with org:ci unless scopes are given
+        #[arg(long, conflicts_with = "user_token")]
+        org_token: bool,
+        /// A token that looks like a person's (sntryu_…), for tools that insist on that
+        #[arg(long)]
+        user_token: bool,
         /// Let it expire after so many days
         #[arg(long)]
         days: Option<u16>,
@@ -43,11 +50,18 @@ const LIST_MAX: i64 = 10_000;
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Create { name, mut scopes, days } => {
+        Command::Create { name, mut scopes, org_token, user_token, days } => {
+            if scopes.is_empty() {
+                scopes.push(Scope::OrgCi);
+            }
             scopes.sort_unstable();
             scopes.dedup();
-            let secret = secrets::generate(Kind::ApiToken);
             let now = OffsetDateTime::now_utc();
+            let secret = match (org_token, user_token) {
+                (true, _) => secrets::organization_token(&public_url(config), &config.org_slug, now),
+                (false, true) => secrets::user_token(),
+                (false, false) => secrets::generate(Kind::ApiToken),
+            };
             let expires_at = days.map(|days| now.saturating_add(Duration::days(days.into())));
             let new = NewToken { name: &name, hash: &secret.hash, scopes: &scopes, now, expires_at };
             let token = with_database(config, async |database| Ok(tokens::create(&database.pool, new).await?)).await?;
