@@ -11,9 +11,11 @@
 //! - one instance is one organization, with the id `1`.
 
 mod access;
+mod artifacts;
 mod bulk;
 mod call;
 mod cursor;
+mod deploys;
 mod error;
 mod events;
 mod issue;
@@ -22,6 +24,7 @@ mod openapi;
 mod organizations;
 mod projects;
 mod regroupings;
+mod releases;
 mod routes;
 mod rules;
 mod shape;

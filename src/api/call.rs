@@ -6,7 +6,9 @@ use bytes::{Bytes, BytesMut};
 use engine::ids::{EventId, IssueId, ProjectId, ShortId};
 use engine::limits::QUERY_CHARS_MAX;
 use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::issues::Issue;
 use store::people::ApiToken;
@@ -96,14 +98,40 @@ impl Call {
         }
     }
 
+    /// The body as what it should be; whatever else it holds is ignored.
+    pub(super) fn body_as<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body).map_err(|error| ApiError::BadRequest(format!("JSON parse error - {error}")))
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// True when there is no body.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// The project in the path, by slug or number.
     pub(super) async fn project(&self) -> Result<Project, ApiError> {
-        let text = self.path("project");
-        let found = match text.parse::<i64>() {
+        self.project_named(self.path("project")).await?.ok_or(ApiError::NotFound)
+    }
+
+    /// A project by slug or number.
+    pub(super) async fn project_named(&self, text: &str) -> Result<Option<Project>, ApiError> {
+        Ok(match text.parse::<i64>() {
             Ok(id) => store::projects::by_id(&self.api.pool, ProjectId(id)).await?,
             Err(_) => store::projects::by_slug(&self.api.pool, text).await?,
-        };
-        found.ok_or(ApiError::NotFound)
+        })
+    }
+
+    /// The name of the release in the path. What actix has left encoded (`%25`, `%2B`, `%2F`) is decoded here, and
+    /// so everything exactly once.
+    pub(super) fn version(&self) -> Result<String, ApiError> {
+        let text = percent_decode_str(self.path("version")).decode_utf8().map_err(|_| ApiError::NotFound)?;
+        // PostgreSQL refuses the zero character; no release has it in its name.
+        if text.contains('\0') { Err(ApiError::NotFound) } else { Ok(text.into_owned()) }
     }
 
     /// The issue in the path, by number or short id.

@@ -10,13 +10,14 @@ use engine::ids::EventId;
 use store::events::EventKey;
 use store::issues::IssueKey;
 use store::page::{Direction, Page, Paging};
+use store::releases::ReleaseKey;
 use time::OffsetDateTime;
 
 use super::call::Call;
 use super::error::ApiError;
 
 /// A place in a list that can be written into a cursor.
-pub(super) trait Key: Sized + Copy {
+pub(super) trait Key: Sized {
     /// The first two parts.
     fn write(self) -> String;
     /// Reads the first two parts back.
@@ -43,6 +44,20 @@ impl Key for EventKey {
         let micros: i64 = first.parse().ok()?;
         let received_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
         Some(Self { received_at, event_id: EventId::parse(second)? })
+    }
+}
+
+impl Key for ReleaseKey {
+    fn write(self) -> String {
+        // A version may hold anything, colons too.
+        format!("{}:{}", self.created_at.unix_timestamp_nanos() / 1000, hex::encode(self.version))
+    }
+
+    fn read(first: &str, second: &str) -> Option<Self> {
+        let micros: i64 = first.parse().ok()?;
+        let created_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
+        let version = String::from_utf8(hex::decode(second).ok()?).ok()?;
+        (!version.contains('\0')).then_some(Self { created_at, version })
     }
 }
 
@@ -80,6 +95,11 @@ pub(super) fn paging<K: Key>(call: &Call, rows_default: usize) -> Result<Paging<
     Ok(paging)
 }
 
+/// From where to read on, for lists that are only read forwards: a cursor that leads back starts over.
+pub(super) fn forwards<K: Clone>(paging: &Paging<K>) -> Option<K> {
+    paging.from.clone().filter(|_| paging.direction == Direction::Older)
+}
+
 fn read<K: Key>(cursor: &str) -> Option<(Option<K>, Direction)> {
     let mut parts = cursor.split(':');
     let (first, second, back) = (parts.next()?, parts.next()?, parts.next()?);
@@ -98,7 +118,7 @@ fn read<K: Key>(cursor: &str) -> Option<(Option<K>, Direction)> {
 }
 
 /// The `Link` header of a page; `key` tells the place of a row.
-pub(super) fn link<T, K: Key>(call: &Call, page: &Page<T, K>, key: impl Fn(&T) -> K) -> Option<HeaderValue> {
+pub(super) fn link<T, K: Key + Copy>(call: &Call, page: &Page<T, K>, key: impl Fn(&T) -> K) -> Option<HeaderValue> {
     let previous = page.newer.or_else(|| page.rows.first().map(&key));
     let next = page.older.or_else(|| page.rows.last().map(&key));
     link_of(call, (page.newer.is_some(), previous), (page.older.is_some(), next))

@@ -6,7 +6,6 @@
 mod schemas;
 
 use actix_web::HttpResponse;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::routes::{Body, Endpoint, endpoints};
@@ -21,24 +20,32 @@ const PARAMETERS: [(&str, &str); 18] = [
     ("id", "Number or short id of an issue, or a hash where hashes are meant; may be repeated."),
     ("per_page", "Rows of a page, 1 to 100. Also called limit."),
     ("project", "Number of a project; may be repeated. -1 is all."),
-    ("query", "A search, such as: is:unresolved release:shop@2.* timesSeen:>100 \"connection reset\"."),
+    (
+        "query",
+        "A search, such as: is:unresolved release:shop@2.* timesSeen:>100 \"connection reset\". Of releases: a part of the name.",
+    ),
     ("resolution", "Width of a point: 10s, 1m, 1h or 1d."),
     ("shortIdLookup", "1: a query that is a short id finds that issue whatever its status."),
     ("since", "Start of the range, seconds since 1970."),
     ("sort", "date: the last seen first."),
     ("start", "Start of the range, RFC 3339."),
     ("stat", "received: events that were stored."),
-    ("status", "Select by status: unresolved, resolved, ignored or muted."),
+    (
+        "status",
+        "Select by status: unresolved, resolved, ignored or muted. Of releases: open, archived, or empty for both.",
+    ),
     ("statsPeriod", "A period such as 24h or 14d, back from now."),
     ("until", "End of the range, seconds since 1970."),
 ];
 
 /// Parts of paths by name, with what they mean.
-const PATH_PARTS: [(&str, &str); 5] = [
+const PATH_PARTS: [(&str, &str); 7] = [
     ("org", "Slug of the organization, or 1."),
     ("project", "Slug or number of a project."),
     ("issue", "Number or short id (SHOP-1A) of an issue."),
     ("event", "Id of an event: 32 hexadecimal digits."),
+    ("version", "Name of a release, percent-encoded once; a plus sign stands for itself."),
+    ("deploy", "Number of a deploy."),
     ("regrouping", "Number of a change of the grouping."),
 ];
 
@@ -132,8 +139,12 @@ fn responses(endpoint: &Endpoint) -> Value {
         Body::One(name) => (reference(name), false),
         Body::List(name) => (json!({ "type": "array", "items": reference(name) }), false),
         Body::Page(name) => (json!({ "type": "array", "items": reference(name) }), true),
+        Body::Nothing => (Value::Null, false),
     };
-    let mut ok = json!({ "description": "Done.", "content": content(&schema) });
+    let mut ok = json!({ "description": "Done." });
+    if !schema.is_null() {
+        ok["content"] = content(&schema);
+    }
     if paged {
         ok["headers"] = json!({ "Link": {
             "description": "Cursors of the pages before and after, with results=\"true\" where there are more.",
@@ -142,27 +153,31 @@ fn responses(endpoint: &Endpoint) -> Value {
     }
     let error = |description: &str| json!({ "description": description, "content": content(&reference("Error")) });
     let mut responses = json!({
-        "200": ok,
         "400": error("The request makes no sense; detail says why."),
         "401": error("No token, or one that is not valid."),
         "403": error("The token has not the scope."),
         "404": error("No such thing."),
         "503": error("The database is away; try again."),
     });
-    if endpoint.answer == Body::One("Regrouping") && endpoint.method != Method::GET {
-        // It is asked for, and may go on in the background.
-        let mut accepted = responses["200"].take();
-        accepted["description"] = "Begun; done says how far it is.".into();
-        responses["202"] = accepted;
-        if let Some(responses) = responses.as_object_mut() {
-            responses.remove("200");
-        }
+    for status in endpoint.done {
+        ok["description"] = done(*status).into();
+        responses[status.to_string()] = ok.clone();
     }
     if endpoint.answer == Body::One("IssueUpdated") {
         responses["204"] = json!({ "description": "Nothing was selected." });
         responses["413"] = error("The body is too large.");
     }
     responses
+}
+
+const fn done(status: u16) -> &'static str {
+    match status {
+        201 => "Made.",
+        // It is asked for, and may go on in the background.
+        202 => "Begun; done says how far it is.",
+        208 => "It was there.",
+        _ => "Done.",
+    }
 }
 
 fn content(schema: &Value) -> Value {

@@ -32,6 +32,11 @@ pub(super) async fn repos(call: Call) -> Answer {
     json_page(json!([]), cursor::link_of(&call, none, none))
 }
 
+/// `GET /organizations/{org}/monitors/`: check-ins are taken and not kept, so there is none to list.
+pub(super) async fn monitors(call: Call) -> Answer {
+    repos(call).await
+}
+
 fn organization(call: &Call) -> Value {
     let slug = &call.api().org_slug;
     json!({

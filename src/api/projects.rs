@@ -4,7 +4,6 @@ use engine::grouping::rules::{BUILTIN_FINGERPRINT_RULES, BUILTIN_STACK_RULES, Pr
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use store::keys::Key;
-use store::page::Direction;
 use store::projects::Project;
 use store::rules::ProjectRules;
 
@@ -17,8 +16,8 @@ use super::shape::date;
 /// `GET /projects/` and `GET /organizations/{org}/projects/`: in the order of their ids.
 pub(super) async fn list(call: Call) -> Answer {
     let paging = cursor::paging::<i64>(&call, 100)?;
-    // A list that only grows at its end is read forwards; a cursor that leads back starts over.
-    let after = paging.from.filter(|_| paging.direction == Direction::Older);
+    // The list only grows at its end.
+    let after = cursor::forwards(&paging);
     let rows = i64::try_from(paging.rows).unwrap_or(100);
     let mut projects = store::projects::list(&call.api().pool, after.map(ProjectId), rows + 1).await?;
     let more = projects.len() > paging.rows;

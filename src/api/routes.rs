@@ -14,7 +14,9 @@ use engine::access::Scope::{self, EventRead, EventWrite, OrgCi, OrgRead, Project
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
-use super::{bulk, events, issue, issues, organizations, projects, regroupings, rules, stats};
+use super::{
+    artifacts, bulk, deploys, events, issue, issues, organizations, projects, regroupings, releases, rules, stats,
+};
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
 
@@ -37,12 +39,19 @@ pub struct Endpoint {
     pub answer: Body,
     /// What it takes.
     pub takes: Option<&'static str>,
+    /// With which status it says that it is done: the first, or another one as the summary tells.
+    pub done: &'static [u16],
     handler: Handler,
 }
 
 impl Endpoint {
     const fn taking(mut self, schema: &'static str) -> Self {
         self.takes = Some(schema);
+        self
+    }
+
+    const fn done(mut self, statuses: &'static [u16]) -> Self {
+        self.done = statuses;
         self
     }
 
@@ -61,6 +70,8 @@ pub enum Body {
     Page(&'static str),
     /// A whole list.
     List(&'static str),
+    /// No body.
+    Nothing,
 }
 
 /// Bodies of updates are a few hundred bytes; nobody needs more than this.
@@ -68,6 +79,12 @@ const UPDATE_BYTES_MAX: usize = 64 * 1024;
 
 /// Two texts of rules, each of whose bytes JSON may write as two.
 const RULES_BYTES_MAX: usize = 4 * engine::limits::RULES_BYTES_MAX;
+
+/// A release with its commits and the files that they changed; as much as any request may have.
+const RELEASE_BYTES_MAX: usize = engine::limits::WIRE_BYTES_MAX;
+
+/// Names and chunks of some thousand debug files.
+const OFFERS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const LIST: &[&str] = &["cursor", "per_page"];
 const SEARCH: &[&str] = &["query", "cursor", "per_page", "environment", "statsPeriod", "shortIdLookup", "sort"];
@@ -82,6 +99,7 @@ const SEARCH_ALL: &[&str] = &[
     "shortIdLookup",
     "sort",
 ];
+const RELEASES: &[&str] = &["query", "status", "cursor", "per_page"];
 const SELECT: &[&str] = &["id", "status", "query"];
 const SELECT_ALL: &[&str] = &["id", "status", "query", "project"];
 const STATS: &[&str] = &["statsPeriod", "start", "end", "groupBy", "project"];
@@ -99,6 +117,7 @@ macro_rules! endpoint {
             parameters: $parameters,
             answer: $answer,
             takes: None,
+            done: &[200],
             handler: |call| Box::pin($handler(call)),
         }
     };
@@ -109,6 +128,7 @@ macro_rules! endpoint {
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = of_organization();
     endpoints.extend(of_projects());
+    endpoints.extend(of_releases());
     endpoints.extend(of_issues());
     endpoints
 }
@@ -122,6 +142,9 @@ fn of_organization() -> Vec<Endpoint> {
         endpoint!(GET, "/organizations/{org}/", &[OrgRead, OrgCi], organizations::get, "The organization", &[], One("Organization")),
         endpoint!(GET, "/organizations/{org}/projects/", &[OrgRead, ProjectRead], projects::list, "Projects", LIST, Page("Project")),
         endpoint!(GET, "/organizations/{org}/repos/", &[OrgRead, OrgCi, ProjectReleases], organizations::repos, "Repositories: always none, so that clients send commits in full", LIST, Page("Repository")),
+        endpoint!(GET, "/organizations/{org}/monitors/", &[OrgRead, OrgCi, ProjectRead], organizations::monitors, "Monitors: always none, as check-ins are not kept", LIST, Page("Monitor")),
+        endpoint!(GET, "/organizations/{org}/chunk-upload/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::options, "How tools would upload source maps and debug files", &[], One("UploadOptions")),
+        endpoint!(POST, "/organizations/{org}/artifactbundle/assemble/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::assemble_bundle, "Offer an archive of source maps; it is noted and not kept", &[], One("Assembled")).taking("BundleOffer"),
         endpoint!(GET, "/organizations/{org}/issues/", &[EventRead], issues::list_all, "Issues of all projects, the last seen first", SEARCH_ALL, Page("Issue")),
         endpoint!(PUT, "/organizations/{org}/issues/", &[EventWrite], bulk::update_all, "Change many issues", SELECT_ALL, One("IssueUpdated")).taking("IssueUpdate"),
         endpoint!(GET, "/organizations/{org}/shortids/{issue}/", &[EventRead], issue::by_short_id, "The issue behind a short id", &[], One("ShortIdMatch")),
@@ -144,10 +167,12 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/events/", &[EventRead], events::list_project, "Events of a project, the newest first", LIST, Page("EventSummary")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/", &[EventRead], events::get_of_project, "An event", &[], One("Event")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/json/", &[EventRead], events::json, "An event as its SDK sent it", &[], One("Payload")),
+        endpoint!(POST, "/projects/{org}/{project}/files/difs/assemble/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::assemble_debug_files, "Offer debug files by their checksums; they are noted and not kept", &[], One("AssembledFiles")).taking("DebugFileOffers").up_to(OFFERS_BYTES_MAX),
+        endpoint!(POST, "/projects/{org}/{project}/files/dsyms/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::upload_debug_files, "Offer debug files in an archive; they are noted and not kept", &[], List("Assembled")).up_to(RELEASE_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/", &[EventRead], regroupings::list, "Merges, splits and regroupings of a project, the newest first", &[], List("Regrouping")),
-        endpoint!(POST, "/projects/{org}/{project}/regroupings/", &[EventWrite], regroupings::regroup, "Group the stored events of a project again, by its rules of now", &[], One("Regrouping")),
+        endpoint!(POST, "/projects/{org}/{project}/regroupings/", &[EventWrite], regroupings::regroup, "Group the stored events of a project again, by its rules of now", &[], One("Regrouping")).done(&[202]),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/{regrouping}/", &[EventRead], regroupings::get, "A change of the grouping, with its progress", &[], One("Regrouping")),
-        endpoint!(POST, "/projects/{org}/{project}/regroupings/{regrouping}/undo/", &[EventWrite], regroupings::undo, "Undo a merge, a split or a regrouping", &[], One("Regrouping")),
+        endpoint!(POST, "/projects/{org}/{project}/regroupings/{regrouping}/undo/", &[EventWrite], regroupings::undo, "Undo a merge, a split or a regrouping", &[], One("Regrouping")).done(&[202]),
     ]
 }
 
@@ -180,6 +205,47 @@ fn of_issues() -> Vec<Endpoint> {
     }
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method == Method::PUT) {
         endpoint.takes = Some("IssueUpdate");
+    }
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method == Method::DELETE) {
+        endpoint.done = &[202];
+    }
+    endpoints
+}
+
+/// Each below the organization, where it means all projects that have the release, and below one project.
+fn of_releases() -> Vec<Endpoint> {
+    use Body::{Nothing, One, Page};
+    macro_rules! both {
+        ($($method:ident $tail:literal, $scopes:expr, $handler:path, $summary:literal, $parameters:expr, $answer:expr, $done:expr;)*) => {
+            vec![$(
+                endpoint!($method, concat!("/organizations/{org}/releases/", $tail), $scopes, $handler, $summary, $parameters, $answer).done($done),
+                endpoint!($method, concat!("/projects/{org}/{project}/releases/", $tail), $scopes, $handler, $summary, $parameters, $answer).done($done),
+            )*]
+        };
+    }
+    const READ: &[Scope] = &[ProjectRead, ProjectReleases];
+    const WRITE: &[Scope] = &[ProjectReleases];
+    let mut endpoints = both! {
+        GET "", READ, releases::list, "Releases, the newest first", RELEASES, Page("Release"), &[200];
+        POST "", WRITE, releases::create, "Make a release (201), or tell more of one that is there (208)", &[], One("Release"), &[201, 208];
+        GET "{version}/", READ, releases::get, "A release", &[], One("Release"), &[200];
+        PUT "{version}/", WRITE, releases::update, "Finalize a release, archive it, replace its commits", &[], One("Release"), &[200];
+        DELETE "{version}/", WRITE, releases::delete, "Remove a release that no event names", &[], Nothing, &[204];
+        GET "{version}/commits/", READ, releases::list_commits, "Commits of a release, the newest first", LIST, Page("Commit"), &[200];
+        GET "{version}/previous-with-commits/", READ, releases::previous_with_commits, "The release before this one that has commits, or an empty object", &[], One("PreviousRelease"), &[200];
+        GET "{version}/deploys/", READ, deploys::list, "Deploys of a release, the newest first", LIST, Page("Deploy"), &[200];
+        POST "{version}/deploys/", WRITE, deploys::create, "Note a deploy (201), or find the same one (208)", &[], One("Deploy"), &[201, 208];
+        PUT "{version}/deploys/{deploy}/", WRITE, deploys::mark, "Say how a deploy fares", &[], One("Deploy"), &[200];
+    };
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method != Method::GET) {
+        endpoint.body_bytes_max = RELEASE_BYTES_MAX;
+        endpoint.takes = match (endpoint.method.as_str(), endpoint.path.contains("/deploys/")) {
+            ("POST", true) => Some("NewDeploy"),
+            ("PUT", true) => Some("DeployMark"),
+            ("POST", false) => Some("NewRelease"),
+            ("PUT", false) => Some("ReleaseUpdate"),
+            _ => None,
+        };
     }
     endpoints
 }

@@ -4,6 +4,7 @@ pub(super) mod entries;
 pub(super) mod event;
 pub(super) mod issue;
 mod regrouping;
+pub(super) mod release;
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};

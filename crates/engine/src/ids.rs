@@ -66,6 +66,8 @@ row_ids! {
     DestinationId;
     /// A change of the grouping: a merge, a split, a regrouping.
     RegroupingId;
+    /// A release that went to an environment.
+    DeployId;
     /// One notification to one destination.
     DeliveryId;
 }

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::event::Event;
-pub use fields::{Level, Note, NoteKind, Notes};
+pub use fields::{Level, Note, NoteKind, Notes, environment_fault, release_fault};
 pub use platform::platform;
 pub use tags::clean as tags_clean;
 pub use times::Clamped;

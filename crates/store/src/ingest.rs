@@ -264,6 +264,8 @@ impl Writer {
             .collect();
         let mut tx = connection.begin().await?;
         releases::ensure_all(&mut tx, &named).await?;
+        // A tool may have made it before; from now on, events have named it, too.
+        counters::touch_releases(&mut tx, &unknown.iter().collect::<Vec<_>>()).await?;
         tx.commit().await?;
         self.remember(unknown);
         Ok(())

@@ -4,7 +4,10 @@
 //! metadata in `.sqlx`. To add a table, add a migration and a module named after it.
 
 pub mod activity;
+pub mod artifacts;
+pub mod commits;
 pub mod counts;
+pub mod deploys;
 pub mod error;
 pub mod events;
 pub mod hashes;

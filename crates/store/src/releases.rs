@@ -2,11 +2,20 @@
 //!
 //! `ensure` is the one way in, for the first event that names a release as for every tool: it writes what the name says
 //! beside the name, and settles what waited for the release. `first_seen` is our clock and never changes.
+//!
+//! `record` reads releases with what belongs to them, `tell` writes what tools say. A release of several projects is one
+//! row in each of them, under the same version.
+
+mod record;
+mod tell;
 
 use engine::ids::ProjectId;
 use engine::release::{self, Name, Order};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
+
+pub use record::{COUNT_MAX, Head, LastDeploy, Release, ReleaseKey, ReleaseSearch, list, of_project, of_version};
+pub use tell::{Facts, Told, remove, tell};
 
 use crate::StoreError;
 

@@ -1,11 +1,15 @@
 //! The schemas of the API: what scripts may rely on. Objects may grow; nothing here goes away.
 
+mod releases;
+
 use serde_json::{Map, Value, json};
 
 /// All schemas by name.
 pub(super) fn all() -> Value {
     let mut schemas = Map::new();
-    for (name, schema) in basics().into_iter().chain(rules()).chain(issues()).chain(events()).chain(numbers()) {
+    for (name, schema) in
+        basics().into_iter().chain(rules()).chain(issues()).chain(events()).chain(numbers()).chain(releases::all())
+    {
         schemas.insert(name.to_owned(), schema);
     }
     Value::Object(schemas)
@@ -81,6 +85,7 @@ fn basics() -> Vec<(&'static str, Value)> {
                 ("links", any()),
             ]),
         ),
+        ("Monitor", object(&[("id", text()), ("slug", text()), ("name", text()), ("status", text())])),
         ("Repository", object(&[("id", text()), ("name", text())])),
         ("Project", object(&project_fields())),
         (
@@ -249,7 +254,6 @@ fn events() -> Vec<(&'static str, Value)> {
         ("culprit", text()),
         ("level", text()),
         ("platform", text()),
-        ("release", release()),
         ("environment", or_null("string")),
         ("location", or_null("string")),
         ("user", any()),
@@ -262,6 +266,7 @@ fn events() -> Vec<(&'static str, Value)> {
         ("metadata", any()),
         ("entries", list(object(&[("type", text()), ("data", any())]))),
         ("dist", or_null("string")),
+        ("release", release()),
         ("fingerprints", list(text())),
         ("contexts", any()),
         ("context", any()),

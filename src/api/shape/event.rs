@@ -5,7 +5,8 @@ use store::events::{Event, Neighbours, StoredEvent};
 
 use super::{date, entries, issue};
 
-/// An event as in lists, without its payload.
+/// An event as in lists, without its payload. Its release is among its tags only: `sentry-cli` 2 reads a field of that
+/// name as a text, where the whole event has an object.
 pub(in crate::api) fn summary(event: &Event) -> Value {
     json!({
         "id": event.event_id,
@@ -19,7 +20,6 @@ pub(in crate::api) fn summary(event: &Event) -> Value {
         "culprit": event.culprit,
         "level": event.level,
         "platform": event.platform,
-        "release": issue::release(event.release.as_deref()),
         "environment": event.environment,
         "location": null,
         "user": user_of_key(event.user_key.as_deref()),
@@ -39,6 +39,7 @@ pub(in crate::api) fn full(stored: &StoredEvent, shown: &Value, neighbours: &Nei
     shape["metadata"] = metadata(shown, event);
     shape["entries"] = entries;
     shape["user"] = user(shown, stored);
+    shape["release"] = issue::release(event.release.as_deref());
     shape["dist"] = json!(event.dist);
     shape["fingerprints"] = or(shown, "fingerprint", json!([]));
     shape["contexts"] = or(shown, "contexts", json!({}));

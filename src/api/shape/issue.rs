@@ -71,7 +71,7 @@ pub(in crate::api) fn release(version: Option<&str>) -> Value {
 }
 
 /// `shop@2.1` reads as `2.1` beside its project.
-fn short_version(version: &str) -> &str {
+pub(super) fn short_version(version: &str) -> &str {
     version.char_indices().skip(1).find(|(_, char)| *char == '@').map_or(version, |(at, _)| &version[at + 1..])
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firefinch::api::endpoints;
+use firefinch::api::{Endpoint, endpoints};
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -52,6 +52,37 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str, complaint
     }
 }
 
+/// A body that an endpoint takes.
+fn body_for(endpoint: &Endpoint) -> Value {
+    let commit = json!({
+        "id": "3fe7209f5f41d7ef6bc64fe2344e26914fd5c46b", "repository": "acme/shop", "author_name": "Dev",
+        "author_email": "dev@example.com", "timestamp": "2026-11-22T13:22:51Z", "message": "Fixes SHOP-1A\n",
+        "patch_set": [{"path": "a.txt", "type": "A"}],
+    });
+    let checksum = "0123456789012345678901234567890123456789";
+    match endpoint.takes {
+        Some("NewRelease") => json!({"version": "shop@2.2", "projects": ["shop"]}),
+        Some("ReleaseUpdate") => json!({"dateReleased": "2026-11-22T13:22:52.042590123Z", "commits": [commit]}),
+        Some("NewDeploy") => json!({"environment": "production"}),
+        Some("DeployMark") => json!({"state": "good", "reason": "Nothing new."}),
+        Some("BundleOffer") => json!({"checksum": checksum, "chunks": [], "projects": ["shop"]}),
+        Some("DebugFileOffers") => json!({checksum: {"name": "a.out", "chunks": []}}),
+        _ => json!({"status": "resolved"}),
+    }
+}
+
+/// What the endpoints need that change a release: one with a deploy, and two to remove.
+async fn make_releases(served: &Served) {
+    let post = async |path: &str, body: &Value| {
+        let request = served.http.request(reqwest::Method::POST, &format!("/api/0/projects/acme/shop/releases/{path}"));
+        assert_eq!(served.http.send(request.json(body)).await.status, 201);
+    };
+    for version in ["gone-organizations", "gone-projects"] {
+        post("", &json!({ "version": version })).await;
+    }
+    post("shop@2.1/deploys/", &json!({"environment": "qa"})).await;
+}
+
 #[tokio::test]
 async fn answers_fit_their_schemas() {
     let served = Served::start().await;
@@ -66,25 +97,37 @@ async fn answers_fit_their_schemas() {
     let schema = &document["components"]["schemas"]["IssueUpdated"];
     check(&document, schema, &merged, "merge", &mut complaints);
     served.database.project("cool").await;
+    make_releases(&served).await;
     let mut split = ["03", "04"].into_iter();
     for endpoint in endpoints() {
         let path = endpoint.path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
         let path = path.replace("{regrouping}", undoable["regrouping"]["id"].as_str().unwrap());
+        let version = if endpoint.method == "DELETE" {
+            format!("gone-{}", endpoint.path.split('/').nth(1).unwrap())
+        } else {
+            "shop@2.1".to_owned()
+        };
+        let path = path.replace("{version}", &version).replace("{deploy}", "1");
         let mut path = format!("/api/0{}", path.replace("{event}", &format!("{:032x}", 1)));
         if endpoint.method == "POST" && endpoint.path.ends_with("/regroupings/") {
             // Not the project whose merges are undone below.
             path = path.replace("/shop/", "/cool/");
         }
-        if endpoint.method == "DELETE" {
+        if endpoint.method == "DELETE" && endpoint.path.contains("/hashes/") {
             path.push_str(&format!("?id={}", split.next().unwrap().repeat(16)));
         }
         let request = served.http.request(endpoint.method.as_str().parse().unwrap(), &path);
-        let reply = served.http.send(request.json(&json!({"status": "resolved"}))).await;
+        let reply = served.http.send(request.json(&body_for(&endpoint))).await;
         let pointer = format!("/api/0{}", endpoint.path);
         let operation = &document["paths"][&pointer][endpoint.method.as_str().to_ascii_lowercase()];
         assert!(operation.is_object(), "{pointer} is not described");
         let schema = &operation["responses"][reply.status.to_string()]["content"]["application/json"]["schema"];
-        assert!(schema.is_object(), "{path}: {} is not described: {}", reply.status, reply.body);
+        assert!(endpoint.done.contains(&reply.status), "{path}: {}: {}", reply.status, reply.body);
+        if reply.status == 204 {
+            assert_eq!(reply.body, "");
+            continue;
+        }
+        assert!(schema.is_object(), "{path}: {} is not described", reply.status);
         check(&document, schema, &reply.json(), &path, &mut complaints);
         let pages = &operation["responses"]["200"]["headers"]["Link"];
         assert_eq!(pages.is_object(), reply.headers.contains_key("link"), "{path}");

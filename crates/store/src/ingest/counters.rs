@@ -45,8 +45,8 @@ pub(super) async fn touch_names(tx: &mut PgConnection, due: &[DueName]) -> Resul
     Ok(all_there)
 }
 
-/// Writes what the names say as well: rows that are older than those columns get them so.
-async fn touch_releases(tx: &mut PgConnection, due: &[&DueName]) -> Result<bool, StoreError> {
+/// In key order. Writes what the names say as well: rows that are older than those columns get them so.
+pub(super) async fn touch_releases(tx: &mut PgConnection, due: &[&DueName]) -> Result<bool, StoreError> {
     if due.is_empty() {
         return Ok(true);
     }
@@ -71,7 +71,8 @@ async fn touch_releases(tx: &mut PgConnection, due: &[&DueName]) -> Result<bool,
              ) l
          )
          update releases r
-         set last_seen = greatest(r.last_seen, n.seen), package = n.package, sort_key = n.sort_key
+         set last_seen = greatest(r.last_seen, n.seen), first_event_at = coalesce(r.first_event_at, n.seen),
+             package = n.package, sort_key = n.sort_key
          from locked n
          where r.project_id = n.project_id and r.version = n.version",
         &projects,

@@ -1,0 +1,141 @@
+//! Releases, under the organization (all projects that have the version) and under one project.
+//!
+//! Everything here may be sent again: `sentry-cli` repeats a body after a 502. A version is written in the path
+//! percent-encoded once; a literal `+` is a plus sign.
+
+mod body;
+mod commits;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use engine::ids::ProjectId;
+use serde_json::{Value, json};
+use store::releases::{self, Facts, Release, ReleaseKey, ReleaseSearch};
+
+use super::call::{Answer, Call, json as answer, json_page};
+use super::cursor;
+use super::error::ApiError;
+use super::issues::projects_wanted;
+use super::shape::release as shape;
+
+pub(super) use body::{ProjectName, moment, text as body_text};
+pub(super) use commits::{list as list_commits, previous_with_commits};
+
+const ROWS_DEFAULT: usize = 50;
+
+/// The release in the path, as every project that it is asked for has it.
+pub(super) struct Found {
+    /// Its name.
+    pub(super) version: String,
+    /// Never empty; in the order of the projects' ids.
+    pub(super) rows: Vec<Release>,
+}
+
+impl Found {
+    pub(super) async fn of(call: &Call) -> Result<Self, ApiError> {
+        let version = call.version()?;
+        let projects = scope(call).await?;
+        let rows = releases::of_version(&call.api().pool, &projects, std::slice::from_ref(&version)).await?;
+        if rows.is_empty() { Err(ApiError::NotFound) } else { Ok(Self { version, rows }) }
+    }
+
+    pub(super) fn projects(&self) -> Vec<ProjectId> {
+        self.rows.iter().map(|row| row.project_id).collect()
+    }
+}
+
+/// The project in the path, or none for the organization's path, which means all.
+async fn scope(call: &Call) -> Result<Vec<ProjectId>, ApiError> {
+    if call.path("project").is_empty() { Ok(Vec::new()) } else { Ok(vec![call.project().await?.id]) }
+}
+
+/// `GET …/releases/`
+pub(super) async fn list(call: Call) -> Answer {
+    let mut projects = scope(&call).await?;
+    if projects.is_empty() {
+        projects = projects_wanted(&call)?;
+    }
+    let archived = match call.query("status") {
+        None | Some("open") => Some(false),
+        Some("archived") => Some(true),
+        Some("") => None,
+        Some(_) => return Err(ApiError::bad_request("status is open, archived, or empty for both")),
+    };
+    let search = ReleaseSearch { projects: &projects, text: call.search_text()?.unwrap_or_default(), archived };
+    let paging = cursor::paging::<ReleaseKey>(&call, ROWS_DEFAULT)?;
+    let from = cursor::forwards(&paging);
+    let (keys, next) = releases::list(&call.api().pool, search, from.as_ref(), paging.rows).await?;
+    let versions: Vec<String> = keys.iter().map(|key| key.version.clone()).collect();
+    let rows = releases::of_version(&call.api().pool, &projects, &versions).await?;
+    let body: Vec<Value> = versions
+        .iter()
+        .map(|version| {
+            let rows: Vec<&Release> = rows.iter().filter(|row| row.version == *version).collect();
+            shape::release(&rows, &[])
+        })
+        .collect();
+    let link = cursor::link_of(&call, (from.is_some(), keys.into_iter().next()), (next.is_some(), next));
+    json_page(body, link)
+}
+
+/// `GET …/releases/{version}/`
+pub(super) async fn get(call: Call) -> Answer {
+    let found = Found::of(&call).await?;
+    answer(detail(&call, &found).await?)
+}
+
+/// `POST …/releases/`: 201 when it is new somewhere, 208 when it was there.
+pub(super) async fn create(call: Call) -> Answer {
+    let body = body::Create::read(&call)?;
+    let mut projects = scope(&call).await?;
+    for name in &body.projects {
+        projects.push(name.find(&call).await?);
+    }
+    if projects.is_empty() {
+        // That is how a release that is there is archived.
+        let rows = releases::of_version(&call.api().pool, &[], std::slice::from_ref(&body.version)).await?;
+        projects = rows.iter().map(|row| row.project_id).collect();
+        if projects.is_empty() {
+            return Err(ApiError::bad_request("projects names no project, and there is no such release"));
+        }
+    }
+    let told = tell(&call, &projects, &body.version, &body.facts).await?;
+    let rows = releases::of_version(&call.api().pool, &projects, std::slice::from_ref(&body.version)).await?;
+    let found = Found { version: body.version, rows };
+    let status = if told { StatusCode::CREATED } else { StatusCode::ALREADY_REPORTED };
+    Ok(HttpResponse::build(status).json(detail(&call, &found).await?))
+}
+
+/// `PUT …/releases/{version}/`: what it says replaces what was said before.
+pub(super) async fn update(call: Call) -> Answer {
+    let found = Found::of(&call).await?;
+    let facts = Facts { releases_again: true, ..body::update(&call)? };
+    tell(&call, &found.projects(), &found.version, &facts).await?;
+    answer(detail(&call, &Found::of(&call).await?).await?)
+}
+
+/// `DELETE …/releases/{version}/`
+pub(super) async fn delete(call: Call) -> Answer {
+    let found = Found::of(&call).await?;
+    releases::remove(&call.api().pool, &found.projects(), &found.version).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// True when the release is new somewhere.
+async fn tell(call: &Call, projects: &[ProjectId], version: &str, facts: &Facts) -> Result<bool, ApiError> {
+    let told = releases::tell(&call.api().pool, projects, version, facts, call.now).await?;
+    Ok(told.made > 0)
+}
+
+async fn detail(call: &Call, found: &Found) -> Result<Value, ApiError> {
+    let mut authors = Vec::new();
+    for row in &found.rows {
+        for author in store::commits::authors(&call.api().pool, row.project_id, &found.version).await? {
+            if !authors.contains(&author) {
+                authors.push(author);
+            }
+        }
+    }
+    let authors: Vec<Value> = authors.iter().map(|(name, email)| json!({ "name": name, "email": email })).collect();
+    Ok(shape::release(&found.rows.iter().collect::<Vec<_>>(), &authors))
+}
