@@ -2,7 +2,7 @@
 //!
 //! Owns the shape of that output, which scripts hold on to. Lines are answered one by one and in
 //! order, so a pipe never waits and memory does not grow with the input. A line that is no event is
-//! answered in its place; blank lines are skipped.
+//! answered in its place; blank lines are skipped. For people, the answers are paragraphs instead of JSON.
 //!
 //! Messages without a stack are learned from, in the order of the lines, as the server learns from
 //! them: per project, if the events name theirs.
@@ -12,6 +12,7 @@ use std::io::{BufRead, Read, Write};
 
 use anyhow::Context;
 use engine::event::Event;
+use engine::grouping::readable::readable;
 use engine::grouping::templates::{self, Join, Learner};
 use engine::grouping::{self, Explanation, Grouping, Rules};
 use engine::{json, limits, title};
@@ -37,6 +38,31 @@ struct Answer {
     /// With the explanation: the template that a new message fits, and the words that vary in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     joined: Option<serde_json::Value>,
+}
+
+/// What is said about each event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Say {
+    /// Its keys, as JSON.
+    Keys,
+    /// What the keys are made of as well.
+    Explanation,
+    /// The same, as text for people.
+    Text,
+}
+
+impl Answer {
+    fn text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut explanation = serde_json::to_value(&self.explanation)?;
+        if let Some(joined) = &self.joined {
+            explanation["joined"] = joined.clone();
+        }
+        let id = self.id.as_deref().unwrap_or("none");
+        let in_culprit = if self.culprit.is_empty() { String::new() } else { format!(", in {}", self.culprit) };
+        let head =
+            format!("{}\nEvent {id}{in_culprit}\n", self.title).replace(|c: char| c.is_control() && c != '\n', " ");
+        Ok(format!("{head}{}", readable(&explanation)).into_bytes())
+    }
 }
 
 /// Projects whose messages are learned from at once. Beyond it all is forgotten, which splits.
@@ -82,7 +108,7 @@ struct Refusal {
 ///
 /// # Errors
 /// When the input cannot be read or the output not be written.
-pub fn run(mut input: impl BufRead, mut output: impl Write, rules: &Rules, explain: bool) -> anyhow::Result<u64> {
+pub fn run(mut input: impl BufRead, mut output: impl Write, rules: &Rules, say: Say) -> anyhow::Result<u64> {
     let (mut line, mut refused, mut learners) = (Vec::new(), 0, Learners::default());
     for number in 1u64.. {
         line.clear();
@@ -102,14 +128,15 @@ pub fn run(mut input: impl BufRead, mut output: impl Write, rules: &Rules, expla
         let answer = if too_long {
             Err(format!("longer than {} bytes", limits::EVENT_BYTES_MAX))
         } else {
-            answer(line.trim_ascii(), rules, explain, &mut learners)
+            answer(line.trim_ascii(), rules, say != Say::Keys, &mut learners)
         };
-        let text = match answer {
+        refused += u64::from(answer.is_err());
+        let refusal = |error| Refusal { id: None, error: format!("line {number}: {error}") };
+        let text = match answer.map_err(refusal) {
+            Ok(answer) if say == Say::Text => answer.text(),
+            Err(refusal) if say == Say::Text => Ok(format!("{}\n", refusal.error).into_bytes()),
             Ok(answer) => serde_json::to_vec(&answer),
-            Err(error) => {
-                refused += 1;
-                serde_json::to_vec(&Refusal { id: None, error: format!("line {number}: {error}") })
-            }
+            Err(refusal) => serde_json::to_vec(&refusal),
         };
         let mut text = text.context("cannot write JSON")?;
         text.push(b'\n');
@@ -152,7 +179,8 @@ mod tests {
 
     fn answers(input: &str, explain: bool) -> (u64, Vec<serde_json::Value>) {
         let mut output = Vec::new();
-        let refused = run(input.as_bytes(), &mut output, Rules::builtin(), explain).unwrap();
+        let say = if explain { Say::Explanation } else { Say::Keys };
+        let refused = run(input.as_bytes(), &mut output, Rules::builtin(), say).unwrap();
         let lines = output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         (refused, lines.map(|line| serde_json::from_slice(line).unwrap()).collect())
     }

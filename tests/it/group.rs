@@ -98,6 +98,29 @@ fn a_line_that_is_no_event_is_answered_in_its_place() {
 }
 
 #[test]
+fn an_explanation_is_text_for_people_and_json_in_pipes() {
+    let recorded = corpus::load();
+    let events = recorded.requests.iter().filter(|request| request.row.is_error).filter_map(corpus::Request::event);
+    let mut lines: Vec<String> = events.map(|event| event.replace(['\n', '\r'], " ")).collect();
+    let count = lines.len();
+    lines.push("nope".to_owned());
+    let input = lines.join("\n").into_bytes();
+    let output = run(&["--explain=text"], input.clone());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let paragraphs: Vec<&str> = text.trim_end().split("\n\n").collect();
+    assert_eq!(paragraphs.len(), count + 1);
+    assert!(paragraphs[count].starts_with(&format!("line {}: ", count + 1)), "{}", paragraphs[count]);
+    for paragraph in &paragraphs[..count] {
+        assert_eq!(paragraph.lines().filter(|line| line.starts_with("Led by v1:")).count(), 1, "{paragraph}");
+        assert!(paragraph.lines().nth(1).unwrap().starts_with("Event "), "{paragraph}");
+    }
+    let (code, answers, _) = group(&["--explain"], input.clone());
+    assert_eq!((code, answers.len()), (Some(1), count + 1));
+    assert_eq!(answers, group(&["--explain=json"], input).1);
+    assert!(answers[0]["explanation"]["read"].is_array());
+}
+
+#[test]
 fn rules_in_files_apply() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {

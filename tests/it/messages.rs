@@ -63,6 +63,8 @@ async fn words_that_vary_lead_to_one_issue_from_two_servers_and_across_a_restart
     assert_eq!(hashes.len(), WHO.len(), "a key per word");
     let joined: Vec<&Value> =
         hashes.iter().map(|hash| &hash["explanation"]["joined"]).filter(|j| !j.is_null()).collect();
+    let told = |hash: &Value| hash["text"].as_str().unwrap().contains("fits a template that earlier messages taught");
+    assert_eq!(hashes.iter().filter(|hash| told(hash)).count(), joined.len());
     assert_eq!(joined.len(), WHO.len() - 1, "all but the founder say what they joined");
     for reason in joined {
         assert_eq!(reason["template"], "session opened for user ** by the gate");

@@ -30,8 +30,10 @@ mod fingerprint;
 mod images;
 pub mod lineage;
 mod message;
+mod notes;
 mod paths;
 pub mod preview;
+pub mod readable;
 mod recipe;
 mod record;
 pub mod rules;
@@ -88,5 +90,5 @@ pub fn explain(event: &Event<'_>, rules: &Rules) -> Explanation {
     let mut explaining = record::Explaining::default();
     let fingerprint = fingerprint::of(event, rules);
     recipe::write(event, rules, fingerprint.plan, &mut explaining);
-    explaining.finish(fingerprint.rule, subject::notes(event, rules))
+    explaining.finish(fingerprint.rule, notes::notes(event, rules))
 }

@@ -157,6 +157,7 @@ fn issues() -> Vec<(&'static str, Value)> {
                 ("id", text()),
                 ("variant", text()),
                 ("explanation", any()),
+                ("text", text()),
                 ("cameWith", or_null("string")),
                 ("dateCreated", date()),
             ]),

@@ -1,5 +1,6 @@
 //! Issues, their activity, hashes and tags as JSON.
 
+use engine::grouping::readable::readable;
 use engine::issue::State;
 use serde_json::{Map, Value, json};
 use store::activity::Activity;
@@ -148,6 +149,7 @@ pub(in crate::api) fn hash(hash: &IssueHash) -> Value {
         "id": hash.hash,
         "variant": hash.variant,
         "explanation": hash.explanation,
+        "text": readable(&hash.explanation),
         "cameWith": hash.came_with,
         "dateCreated": date(hash.created_at),
     })

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::grouping::readable::readable;
 use engine::grouping::similar;
 use engine::ids::{IssueId, RegroupingId};
 use serde_json::Value;
@@ -96,6 +97,8 @@ pub(super) struct WhyKeys {
     pub(super) first: Why,
     /// The names of the others.
     pub(super) others: Vec<String>,
+    /// All of it in full, as the command line shows it.
+    pub(super) text: String,
 }
 
 /// One grouping key.
@@ -117,27 +120,34 @@ pub(super) async fn why(web: &Web, issue: &Issue) -> Result<Vec<WhyKeys>, PageEr
 
 /// Keys by the event that brought them, in the order in which the events came.
 fn by_event(hashes: Vec<IssueHash>) -> Vec<WhyKeys> {
-    let mut found: Vec<(String, WhyKeys)> = Vec::new();
+    let mut found: Vec<(String, Vec<IssueHash>)> = Vec::new();
     for hash in hashes {
-        let came_with = hash.came_with.unwrap_or_else(|| hash.hash.clone());
+        let came_with = hash.came_with.clone().unwrap_or_else(|| hash.hash.clone());
         let is_strongest = came_with == hash.hash;
-        let known = found.iter_mut().find(|(known, _)| *known == came_with);
-        match known {
-            Some((_, keys)) => {
-                keys.hashes.push(hash.hash);
-                let mut name = hash.variant.clone();
-                if is_strongest {
-                    name = std::mem::replace(&mut keys.first, explained(hash.variant, &hash.explanation)).variant;
-                }
-                keys.others.push(name);
-            }
-            None => {
-                let first = explained(hash.variant, &hash.explanation);
-                found.push((came_with, WhyKeys { hashes: vec![hash.hash], first, others: Vec::new() }));
-            }
+        match found.iter_mut().find(|(known, _)| *known == came_with) {
+            Some((_, keys)) if is_strongest => keys.insert(0, hash),
+            Some((_, keys)) => keys.push(hash),
+            None => found.push((came_with, vec![hash])),
         }
     }
-    found.into_iter().map(|(_, keys)| keys).take(KEYS_MAX).collect()
+    found.into_iter().take(KEYS_MAX).filter_map(|(_, keys)| together(keys)).collect()
+}
+
+/// Keys of one event, the strongest first.
+fn together(keys: Vec<IssueHash>) -> Option<WhyKeys> {
+    let first = keys.first()?;
+    let mut explanation = first.explanation.clone();
+    if let Some(fields) = explanation.as_object_mut() {
+        fields.remove("key");
+        let explained = keys.iter().filter_map(|key| key.explanation.get("key")).filter(|key| !key.is_null());
+        fields.insert("keys".to_owned(), explained.cloned().collect());
+    }
+    Some(WhyKeys {
+        first: explained(first.variant.clone(), &first.explanation),
+        others: keys[1..].iter().map(|key| key.variant.clone()).collect(),
+        text: readable(&explanation),
+        hashes: keys.into_iter().map(|key| key.hash).collect(),
+    })
 }
 
 fn explained(variant: String, explanation: &Value) -> Why {

@@ -81,7 +81,7 @@ impl Recorder for Explaining {
 }
 
 impl Explaining {
-    pub(super) fn finish(self, rule: Option<super::rules::RuleNote>, notes: Vec<super::subject::Note>) -> Explanation {
+    pub(super) fn finish(self, rule: Option<super::rules::RuleNote>, notes: Vec<super::notes::Note>) -> Explanation {
         let keys = self.hashing.keys.iter().zip(self.parts);
         let keys = keys.map(|(key, parts)| KeyExplanation {
             hash: hex::encode(key.hash),
@@ -103,7 +103,7 @@ pub struct Explanation {
     rule: Option<super::rules::RuleNote>,
     keys: Vec<KeyExplanation>,
     /// What was read: exceptions, messages and stacks, with a reason per frame.
-    read: Vec<super::subject::Note>,
+    read: Vec<super::notes::Note>,
 }
 
 impl Explanation {

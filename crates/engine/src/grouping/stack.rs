@@ -91,7 +91,7 @@ impl<'e> Stack<'e> {
             unresolved |= clean.volatile;
             frames.push(clean);
         }
-        let recursion = fold(&mut frames);
+        let recursion = fold(&mut frames, |frame| frame.identity);
         let excess = bounds.excess(frames.len())?;
         frames.drain(..excess);
         let recursion = recursion
@@ -186,7 +186,7 @@ fn line<'e>(frame: &'e Frame<'_>) -> Option<&'e str> {
 
 /// Folds direct and mutual recursion: how deep it went says nothing. Returns the recursion that the
 /// stack ends in, if it does.
-fn fold(frames: &mut Vec<CleanFrame<'_>>) -> Option<Recursion> {
+fn fold<F>(frames: &mut Vec<F>, identity: impl Fn(&F) -> u64) -> Option<Recursion> {
     let mut kept = 0;
     let mut recursion = None;
     for at in 0..frames.len() {
@@ -194,7 +194,7 @@ fn fold(frames: &mut Vec<CleanFrame<'_>>) -> Option<Recursion> {
         kept += 1;
         let longest = CYCLE_FRAMES_MAX.min(kept / 2);
         for period in 1..=longest {
-            let same = (kept - period..kept).all(|i| frames[i].identity == frames[i - period].identity);
+            let same = (kept - period..kept).all(|i| identity(&frames[i]) == identity(&frames[i - period]));
             if same {
                 // The newest turn stays: its source lines are those that failed.
                 (kept - period..kept).for_each(|i| frames.swap(i, i - period));
@@ -208,7 +208,8 @@ fn fold(frames: &mut Vec<CleanFrame<'_>>) -> Option<Recursion> {
     // A last turn may not be complete; anything else on top means that the recursion ended.
     recursion.filter(|recursion| {
         let mut behind = recursion.start + recursion.period..kept;
-        behind.len() < recursion.period && behind.all(|i| frames[i].identity == frames[i - recursion.period].identity)
+        behind.len() < recursion.period
+            && behind.all(|i| identity(&frames[i]) == identity(&frames[i - recursion.period]))
     })
 }
 
@@ -231,13 +232,14 @@ pub(super) struct FrameNote {
     why: Cow<'static, str>,
 }
 
-/// Every frame of a stack with the reason why it contributes or not. Only for explanations.
+/// The newest frames of a stack with the reason why each contributes or not, and how many older ones there
+/// are. Only for explanations.
 pub(super) fn notes<'e>(
     stack: &'e Stacktrace<'_>,
     exception: Option<&Exception<'_>>,
     platform: &str,
     (images, rules): (&Images<'e>, &Rules),
-) -> Vec<FrameNote> {
+) -> (Vec<FrameNote>, usize) {
     let rulings = rulings(stack, platform, images);
     let mut roles: Vec<Role> = rulings.iter().map(|(role, _)| *role).collect();
     let (bounds, reasons) = rules.judge_and_tell(stack, exception, platform, &mut roles);
@@ -247,35 +249,45 @@ pub(super) fn notes<'e>(
         Role::Library => !ours,
         Role::Noise | Role::Raise => false,
     };
-    // Recursion is folded before frames are counted, which this does not repeat: near the bound, a frame
-    // of a recursion may be told to count.
-    let count = roles.iter().filter(|role| counts(**role)).count();
-    let mut excess = bounds.excess(count).unwrap_or(count);
-    let mut bounded: Vec<bool> = Vec::with_capacity(roles.len());
-    for role in &roles {
-        let beyond = excess > 0 && counts(*role);
-        excess -= usize::from(beyond);
-        bounded.push(beyond);
-    }
+    let cleaned: Vec<_> = stack.frames.iter().map(|frame| CleanFrame::of(frame, platform, images)).collect();
+    let identities = cleaned.iter().enumerate().filter(|(at, _)| counts(roles[*at]));
+    let mut kept: Vec<(usize, u64)> =
+        identities.filter_map(|(at, frame)| Some((at, frame.as_ref()?.identity))).collect();
+    fold(&mut kept, |(_, identity)| *identity);
+    let kept: Vec<usize> = kept.into_iter().map(|(at, _)| at).collect();
+    let bounded = &kept[..bounds.excess(kept.len()).unwrap_or(kept.len())];
     let note = |at: usize| {
-        let frame = &stack.frames[at];
-        let clean = CleanFrame::of(frame, platform, images);
-        let contributes = clean.is_some() && counts(roles[at]) && !bounded[at];
+        let (frame, clean) = (&stack.frames[at], cleaned[at].as_ref());
+        let folded = clean.is_some() && counts(roles[at]) && kept.binary_search(&at).is_err();
+        let beyond = bounded.binary_search(&at).is_ok();
         let why = match &reasons[at] {
-            _ if bounded[at] => Cow::Owned(bounds.reason(count)),
+            _ if clean.is_none() => Cow::Borrowed("has no name"),
+            _ if beyond => Cow::Owned(bounds.reason(kept.len())),
+            _ if folded => Cow::Borrowed("recursion: the same frames follow again, and count once"),
             Some(reason) => Cow::Owned(reason.clone()),
             None => Cow::Borrowed(rulings[at].1),
         };
         FrameNote {
-            sent: sent(frame, clean.as_ref()),
+            sent: sent(frame, clean),
             role: roles[at].name(),
-            place: clean.as_ref().map(|frame| shown(&frame.place)).unwrap_or_default(),
-            function: clean.as_ref().map(|frame| shown(&frame.function)).unwrap_or_default(),
-            contributes,
-            why: if clean.is_none() { Cow::Borrowed("has no name") } else { why },
+            place: clean.map(|frame| shown(&frame.place)).unwrap_or_default(),
+            function: clean.map(|frame| shown(&frame.function)).unwrap_or_default(),
+            contributes: !beyond && kept.binary_search(&at).is_ok(),
+            why,
         }
     };
-    (roles.len().saturating_sub(NOTES_MAX)..roles.len()).map(note).collect()
+    let older = roles.len().saturating_sub(NOTES_MAX);
+    ((older..roles.len()).map(note).collect(), older)
+}
+
+impl FrameNote {
+    /// The whole stack stays out of the keys, whatever its frames are.
+    pub(super) fn leave_out(&mut self, why: &'static str) {
+        if self.contributes {
+            self.contributes = false;
+            self.why = Cow::Borrowed(why);
+        }
+    }
 }
 
 /// The names as sent, unless reducing left them alone.
@@ -306,7 +318,7 @@ mod tests {
                 identity: u64::from(u32::from(c)),
             })
             .collect();
-        let recursion = fold(&mut frames);
+        let recursion = fold(&mut frames, |frame| frame.identity);
         let stack = Stack { frames, basis: Basis::App, raised_here: true, unresolved: false, recursion };
         let got: String = stack.frames.iter().map(|frame| &*frame.function).collect();
         let got_turn: String = stack.turn().into_iter().flatten().map(|frame| &*frame.function).collect();

@@ -5,11 +5,9 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-
 use super::images::Images;
 use super::rules::Rules;
-use super::stack::{self, Basis, Stack};
+use super::stack::{Basis, Stack};
 use super::{families, message, paths, tokens, wordings};
 use crate::event::{Event, Exception, Stacktrace};
 use crate::limits;
@@ -72,7 +70,7 @@ impl<'e> Subject<'e> {
 }
 
 impl<'e> CleanException<'e> {
-    fn of(exception: &'e Exception<'_>, platform: &str, context: (&Images<'e>, &Rules)) -> Self {
+    pub(super) fn of(exception: &'e Exception<'_>, platform: &str, context: (&Images<'e>, &Rules)) -> Self {
         let value = exception.value.trimmed().unwrap_or_default();
         let ty = class(exception.ty.trimmed().unwrap_or_default(), platform);
         let value = uncut(without_type(value, &ty));
@@ -141,7 +139,7 @@ fn class<'e>(ty: &'e str, platform: &str) -> Cow<'e, str> {
     Cow::Borrowed(ty.split("$$").next().unwrap_or(ty))
 }
 
-fn is_group(exception: &Exception<'_>) -> bool {
+pub(super) fn is_group(exception: &Exception<'_>) -> bool {
     exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.is_exception_group == Some(true))
 }
 
@@ -158,15 +156,17 @@ fn carrier<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Exception<'a>> {
 
 /// Which task of a group failed first, and how many failed alike, says nothing.
 fn order_group(exceptions: &mut Vec<CleanException<'_>>) {
-    let rank = |x: &CleanException<'_>| {
-        let frames = x.stack.iter().flat_map(|stack| &stack.frames);
-        let frames: Vec<String> = frames.map(|frame| format!("{}\0{}", frame.place, frame.function)).collect();
-        (x.ty.to_string(), frames, if x.generic { x.template.clone() } else { String::new() })
-    };
     exceptions.sort_by_cached_key(|exception| (rank(exception), exception.template.clone()));
     exceptions.dedup_by_key(|exception| rank(exception));
     let several = exceptions.len() > 1;
     exceptions.iter_mut().for_each(|exception| exception.in_group = several);
+}
+
+/// What members of a group are told apart by.
+pub(super) fn rank(x: &CleanException<'_>) -> (String, Vec<String>, String) {
+    let frames = x.stack.iter().flat_map(|stack| &stack.frames);
+    let frames: Vec<String> = frames.map(|frame| format!("{}\0{}", frame.place, frame.function)).collect();
+    (x.ty.to_string(), frames, if x.generic { x.template.clone() } else { String::new() })
 }
 
 /// An exception without a stack of its own borrows the one of its thread.
@@ -196,7 +196,7 @@ pub(super) fn thread_stack<'e, 'a>(event: &'e Event<'a>) -> Option<&'e Stacktrac
 }
 
 /// The template as sent when it has placeholders to show for it, else the finished text.
-fn message_template(event: &Event<'_>) -> String {
+pub(super) fn message_template(event: &Event<'_>) -> String {
     let message = event.message.as_ref();
     let text = message.and_then(|message| message.template.trimmed().or_else(|| message.formatted.trimmed()));
     message::template(uncut(text.unwrap_or_default().trim_end()))
@@ -206,70 +206,4 @@ fn message_template(event: &Event<'_>) -> String {
 pub(super) fn logger<'e>(event: &'e Event<'_>) -> Cow<'e, str> {
     let logger = event.logger.trimmed().unwrap_or_default();
     if tokens::is_number(logger) { Cow::Borrowed("") } else { paths::without_volatile(logger) }
-}
-
-/// One thing that was read, for the explanation.
-#[derive(Debug, Serialize)]
-pub(super) struct Note {
-    what: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    template: String,
-    why: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    frames: Vec<stack::FrameNote>,
-}
-
-/// Everything that was read, with the reason for what was made of it.
-pub(super) fn notes<'e>(event: &'e Event<'_>, rules: &Rules) -> Vec<Note> {
-    let images = Images::of(event);
-    let platform = event.platform.or_empty();
-    let frames = |stack: Option<&'e Stacktrace<'_>>, exception: Option<&Exception<'_>>| {
-        stack.map(|stack| stack::notes(stack, exception, platform, (&images, rules))).unwrap_or_default()
-    };
-    let mut notes: Vec<Note> = event
-        .exceptions
-        .iter()
-        .map(|exception| Note {
-            what: "exception",
-            name: message::head(exception.ty.or_empty(), limits::NAME_CHARS_MAX).to_owned(),
-            template: message::template(exception.value.or_empty()),
-            why: exception_reason(exception),
-            frames: frames(exception.stacktrace.as_ref(), Some(exception)),
-        })
-        .collect();
-    if event.message.is_some() {
-        let why = if notes.is_empty() { "names the event" } else { "the exception says more" };
-        notes.push(Note {
-            what: "message",
-            name: String::new(),
-            template: message_template(event),
-            why,
-            frames: Vec::new(),
-        });
-    }
-    if let Some(stack) = thread_stack(event) {
-        let why = "used only when neither an exception's stack nor a message tells more";
-        notes.push(Note {
-            what: "stack",
-            name: String::new(),
-            template: String::new(),
-            why,
-            frames: frames(Some(stack), event.exceptions.last()),
-        });
-    }
-    notes
-}
-
-fn exception_reason(exception: &Exception<'_>) -> &'static str {
-    if is_group(exception) {
-        "only carries the exceptions of its group"
-    } else if families::is_generic_type(exception.ty.or_empty()) {
-        "its type is thrown for unrelated reasons, so its message takes part"
-    } else if exception.stacktrace.as_ref().is_none_or(|stack| stack.frames.is_empty()) {
-        "has no stack, so its message takes part"
-    } else {
-        "type, message and stack take part"
-    }
 }
