@@ -29,7 +29,7 @@ use anyhow::{Context, bail};
 use engine::ids::{EventId, ProjectId};
 use engine::outcome::{Category, Outcome, Reason};
 use sqlx::PgPool;
-use store::ingest::{OutcomeCount, Writer};
+use store::ingest::{NewSessions, OutcomeCount, Writer};
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -146,7 +146,7 @@ impl Ingest {
                 return Err(refusal);
             }
         };
-        self.commit(project_id, &received.counted, received.events).await?;
+        self.commit(project_id, &received.counted, received.events, received.sessions).await?;
         match received.refusal {
             Some(refusal) => Err(refusal),
             None => Ok(received.id),
@@ -162,18 +162,20 @@ impl Ingest {
         received.unwrap_or(Err(Refusal::Stopping))
     }
 
-    /// Waits until events and outcomes are durable.
+    /// Waits until events, sessions and outcomes are durable.
     async fn commit(
         &self,
         project_id: ProjectId,
         counted: &[(Category, Outcome, Reason)],
         events: Vec<Prepared>,
+        sessions: Vec<NewSessions>,
     ) -> Result<(), Refusal> {
-        if counted.is_empty() && events.is_empty() {
+        if counted.is_empty() && events.is_empty() && sessions.is_empty() {
             return Ok(());
         }
-        let categories: Vec<Category> = events.iter().map(|prepared| prepared.origin.category).collect();
-        match self.queue.push(events, outcomes(project_id, counted)) {
+        let mut categories: Vec<Category> = events.iter().map(|prepared| prepared.origin.category).collect();
+        categories.extend(sessions.iter().map(|_| Category::Session));
+        match self.queue.push(events, sessions, outcomes(project_id, counted)) {
             // The writer gone without an answer: it died, and the process is about to.
             Ok(waiter) => waiter.await.unwrap_or(Err(Refusal::Stopping)),
             Err(refusal) => {

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use store::ingest::OutcomeCount;
+use store::ingest::{NewSessions, OutcomeCount};
 use tokio::sync::{mpsc, oneshot};
 
 use super::prepare::Prepared;
@@ -17,10 +17,14 @@ use super::reply::Refusal;
 /// twice this; it is what a second of full load brings.
 pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// What a session takes in memory, about.
+const SESSION_BYTES: usize = 200;
+
 /// What one request brings to the database.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) events: Vec<Prepared>,
+    pub(super) sessions: Vec<NewSessions>,
     pub(super) outcomes: Vec<OutcomeCount>,
     /// Told when the job is durable. `None` for what nobody waits for.
     pub(super) done: Option<oneshot::Sender<Result<(), Refusal>>>,
@@ -74,15 +78,18 @@ impl Queue {
     pub(super) fn push(
         &self,
         events: Vec<Prepared>,
+        sessions: Vec<NewSessions>,
         outcomes: Vec<OutcomeCount>,
     ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
-        let bytes = events.iter().map(|prepared| prepared.event.payload.len()).sum();
+        let payloads: usize = events.iter().map(|prepared| prepared.event.payload.len()).sum();
+        let entries: usize = sessions.iter().map(|new| new.report.entries.len()).sum();
+        let bytes = payloads + entries * SESSION_BYTES;
         let weight = Weight { bytes, total: Arc::clone(&self.bytes) };
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX {
             return Err(Refusal::Overload);
         }
         let (done, waiter) = oneshot::channel();
-        let job = Job { events, outcomes, done: Some(done), weight };
+        let job = Job { events, sessions, outcomes, done: Some(done), weight };
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         match jobs.as_ref().map(|jobs| jobs.try_send(job)) {
             Some(Ok(())) => Ok(waiter),

@@ -11,9 +11,12 @@ use engine::envelope::{Envelope, Item};
 use engine::ids::EventId;
 use engine::inflate::{Encoding, InflateError, Inflater};
 use engine::legacy::{self, StoreBody};
+use engine::normalize::Arrival;
 use engine::outcome::{Category, ItemKind, Outcome, Reason};
 use engine::payload::Codec;
+use engine::session::{self, Report};
 use engine::{limits, security};
+use store::ingest::NewSessions;
 use uuid::Uuid;
 
 use super::known::KnownKeys;
@@ -46,11 +49,17 @@ pub(super) struct Received {
     /// What the reply names.
     pub(super) id: Option<EventId>,
     pub(super) events: Vec<Prepared>,
+    /// Session items that say something.
+    pub(super) sessions: Vec<NewSessions>,
     /// Items that are not stored, each counted once.
     pub(super) counted: Vec<(Category, Outcome, Reason)>,
     /// Set when an item was refused and the client should hear of it; the rest is taken.
     pub(super) refusal: Option<Refusal>,
+    /// Session items that were looked at.
+    session_items: usize,
 }
+
+type ReadSessions = fn(&[u8], &Arrival) -> Result<Report, Reason>;
 
 thread_local! {
     static INFLATER: RefCell<Inflater> = RefCell::default();
@@ -113,6 +122,8 @@ fn envelope(known: &KnownKeys, request: &Request, key: PublicKey, body: &[u8]) -
                 received.event(known, origin, envelope.header.event_id, item.payload, packed);
             }
             ItemKind::Security => received.reports(known, origin, &security::Context::default(), item.payload),
+            ItemKind::Session => received.sessions(origin, session::session, item.payload),
+            ItemKind::Sessions => received.sessions(origin, session::aggregates, item.payload),
             ItemKind::Counted(category) => received.count(category, Outcome::Dropped, Reason::NotSupported),
             ItemKind::Unknown => received.count(Category::Default, Outcome::Dropped, Reason::UnknownType),
         }
@@ -194,6 +205,19 @@ impl Received {
                 self.count(category, Outcome::Dropped, Reason::NotSupported);
             }
             Err(refusal) => self.refuse(origin.category, refusal),
+        }
+    }
+
+    /// A session item that cannot be counted is no reason to refuse the request: SDKs send them unasked.
+    fn sessions(&mut self, origin: Origin, read: ReadSessions, payload: &[u8]) {
+        if self.session_items == session::ITEMS_MAX {
+            return self.count(Category::Session, Outcome::Invalid, Reason::TooMany);
+        }
+        self.session_items += 1;
+        let Origin { project_id, received_at, sent_at, client_ip, .. } = origin;
+        match read(payload, &Arrival { received_at, sent_at, client_ip }) {
+            Ok(report) => self.sessions.push(NewSessions { project_id, received_at, report }),
+            Err(reason) => self.count(Category::Session, Outcome::Invalid, reason),
         }
     }
 

@@ -184,7 +184,7 @@ async fn count_only(request: &HttpRequest, mut payload: Payload, ingest: &Ingest
         Err(refusal) => return refuse(request, payload, ingest, refusal).await,
     };
     body::discard(request, &mut payload, ingest.patience).await?;
-    ingest.commit(project_id, &[(category, Outcome::Dropped, Reason::NotSupported)], Vec::new()).await?;
+    ingest.commit(project_id, &[(category, Outcome::Dropped, Reason::NotSupported)], Vec::new(), Vec::new()).await?;
     Ok(None)
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use engine::outcome::{Category, Outcome, Reason};
 use store::StoreError;
-use store::ingest::{Batch, NewEvent, SpoolPosition, Writer, Written};
+use store::ingest::{Batch, SpoolPosition, Writer, Written};
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::known::KnownKeys;
@@ -53,8 +53,16 @@ pub(super) struct Sink {
 struct Group {
     batch: Batch,
     origins: Vec<Origin>,
-    /// Each job, and how many events and outcomes of the batch are its own.
-    jobs: Vec<(Job, usize, usize)>,
+    /// Each job, and what of the batch is its own.
+    jobs: Vec<(Job, Share)>,
+}
+
+/// How many of each a job brought.
+#[derive(Clone, Copy)]
+struct Share {
+    events: usize,
+    sessions: usize,
+    outcomes: usize,
 }
 
 /// Why a batch was not written.
@@ -130,27 +138,28 @@ impl Flight {
 
 impl Group {
     fn add(&mut self, mut job: Job) -> usize {
-        let events = job.events.len();
-        let outcomes = job.outcomes.len();
+        let share = Share { events: job.events.len(), sessions: job.sessions.len(), outcomes: job.outcomes.len() };
         for Prepared { origin, event } in job.events.drain(..) {
             self.origins.push(origin);
             self.batch.events.push(event);
         }
+        self.batch.sessions.append(&mut job.sessions);
         self.batch.outcomes.append(&mut job.outcomes);
         let bytes = job.bytes();
-        self.jobs.push((job, events, outcomes));
+        self.jobs.push((job, share));
         bytes
     }
 
     /// Takes the second half of the jobs away, with what is theirs.
     fn split(&mut self) -> Self {
         let jobs = self.jobs.split_off(self.jobs.len() / 2);
-        let events = self.jobs.iter().map(|(_, events, _)| events).sum();
-        let outcomes = self.jobs.iter().map(|(_, _, outcomes)| outcomes).sum();
+        let count = |of: fn(&Share) -> usize| self.jobs.iter().map(|(_, share)| of(share)).sum::<usize>();
+        let events = count(|share| share.events);
         Self {
             batch: Batch {
                 events: self.batch.events.split_off(events),
-                outcomes: self.batch.outcomes.split_off(outcomes),
+                sessions: self.batch.sessions.split_off(count(|share| share.sessions)),
+                outcomes: self.batch.outcomes.split_off(count(|share| share.outcomes)),
                 spool: None,
             },
             origins: self.origins.split_off(events),
@@ -186,9 +195,7 @@ impl Sink {
                     groups.extend([second, group]);
                 }
                 Err(Failure::Refused(error)) => {
-                    for event in &group.batch.events {
-                        self.refuse(event, &error);
-                    }
+                    self.refuse(&group.batch, &error);
                     self.tally.put_back(&group.batch.outcomes);
                     group.answer(|| Err(Refusal::Refused));
                 }
@@ -216,11 +223,25 @@ impl Sink {
         Ok(written)
     }
 
-    /// Counts an event that the database will never take.
-    fn refuse(&self, event: &NewEvent, error: &StoreError) {
-        tracing::error!(project.id = %event.project_id, event.id = %event.event_id, %error, "the database refused an event");
-        if let Some(category) = Category::parse(event.category) {
-            self.tally.add(event.project_id, category, Outcome::Invalid, Reason::Refused, 1);
+    /// Counts what the database will never take.
+    fn refuse(&self, batch: &Batch, error: &StoreError) {
+        for event in &batch.events {
+            tracing::error!(project.id = %event.project_id, event.id = %event.event_id, %error, "the database refused an event");
+        }
+        for new in &batch.sessions {
+            tracing::error!(project.id = %new.project_id, %error, "the database refused sessions");
+        }
+        self.count_lost(batch, Reason::Refused);
+    }
+
+    fn count_lost(&self, batch: &Batch, reason: Reason) {
+        for event in &batch.events {
+            if let Some(category) = Category::parse(event.category) {
+                self.tally.add(event.project_id, category, Outcome::Invalid, reason, 1);
+            }
+        }
+        for new in &batch.sessions {
+            self.tally.add(new.project_id, Category::Session, Outcome::Invalid, reason, 1);
         }
     }
 
@@ -243,11 +264,7 @@ impl Sink {
             Err(SpoolError::Io(error)) => tracing::error!(%error, "cannot write to the spool; events are refused"),
         }
         if refused && let Some(batch) = batch {
-            for event in &batch.events {
-                if let Some(category) = Category::parse(event.category) {
-                    self.tally.add(event.project_id, category, Outcome::Invalid, Reason::SpoolFull, 1);
-                }
-            }
+            self.count_lost(&batch, Reason::SpoolFull);
             self.tally.put_back(&batch.outcomes);
         }
         for (job, ..) in jobs {
@@ -295,10 +312,11 @@ impl Sink {
             match self.write(&batch).await {
                 Ok(_) => continue,
                 Err(Failure::Away(_)) => return false,
-                Err(Failure::Refused(error)) => batch.events.iter().for_each(|event| self.refuse(event, &error)),
+                Err(Failure::Refused(error)) => self.refuse(&batch, &error),
             }
             // The position must move over the record that cannot be stored.
             batch.events.clear();
+            batch.sessions.clear();
             if self.write(&batch).await.is_err() {
                 return false;
             }
@@ -324,6 +342,7 @@ fn joined(records: &[(Batch, SpoolPosition)]) -> Batch {
     let mut all = Batch::default();
     for (batch, position) in records {
         all.events.extend(batch.events.iter().cloned());
+        all.sessions.extend(batch.sessions.iter().cloned());
         all.outcomes.extend(batch.outcomes.iter().cloned());
         all.spool = Some(*position);
     }

@@ -23,6 +23,7 @@ mod notify;
 mod operations;
 mod people;
 mod regroup;
+mod release_health;
 mod tidy;
 mod web;
 mod write_path;

@@ -35,7 +35,7 @@ async fn old_counters_outcomes_and_sessions_go_and_young_ones_stay() {
     let rows = [
         (10, Duration::hours(3)),
         (10, Duration::hours(1)),
-        (60, Duration::hours(49)),
+        (60, Duration::hours(51)),
         (60, Duration::hours(47)),
         (3600, Duration::days(91)),
         (3600, Duration::days(89)),

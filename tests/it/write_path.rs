@@ -78,7 +78,7 @@ async fn a_batch_is_stored_counted_and_announced_once() {
         reason: "not_stored",
         quantity: 4,
     };
-    let batch = Batch { events, outcomes: vec![outcome], spool: None };
+    let batch = Batch { events, outcomes: vec![outcome], ..Batch::default() };
 
     let written = writer.write(&batch).await.unwrap();
     assert_eq!((written.stored, written.duplicates, written.touched.len(), written.signals), (3, 1, 2, 2));
@@ -156,16 +156,13 @@ async fn the_spool_position_moves_with_the_events_it_stands_for() {
     let project_id = project(pool).await;
     let writer = Writer::new(pool.clone());
     let position = SpoolPosition { spool_id: Uuid::from_u128(5), segment: 2, byte_offset: 77 };
-    writer
-        .write(&Batch { events: vec![event(project_id, 1, &[1])], outcomes: vec![], spool: Some(position) })
-        .await
-        .unwrap();
+    writer.write(&Batch { spool: Some(position), ..batch(vec![event(project_id, 1, &[1])]) }).await.unwrap();
     assert_eq!(number(pool, "select byte_offset from spool_positions where segment = 2").await, 77);
 
     let mut poisonous = event(project_id, 2, &[2]);
     poisonous.title = "nul \0".into();
     let position = SpoolPosition { byte_offset: 99, ..position };
-    let refused = writer.write(&Batch { events: vec![poisonous], outcomes: vec![], spool: Some(position) }).await;
+    let refused = writer.write(&Batch { spool: Some(position), ..batch(vec![poisonous]) }).await;
     assert!(!refused.unwrap_err().is_unavailable(), "a bad row is no outage");
     assert_eq!(number(pool, "select byte_offset from spool_positions").await, 77);
 }

@@ -22,6 +22,7 @@ pub use fields::{Level, Note, NoteKind, Notes, environment_fault, release_fault}
 pub use platform::platform;
 pub use tags::clean as tags_clean;
 pub use times::Clamped;
+pub(crate) use times::clamp;
 
 /// What is known about the request that brought the event.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,10 @@ pub enum ItemKind {
     Event,
     /// A browser report: stored as an event.
     Security,
+    /// One visit of a release: counted.
+    Session,
+    /// Counts of visits.
+    Sessions,
     /// Recognised, answered as the protocol asks, and not stored by this version.
     Counted(Category),
     /// A type that this version does not know: skipped, as the protocol demands.
@@ -23,8 +27,9 @@ impl ItemKind {
         Self::Counted(match ty {
             "event" => return Self::Event,
             "security" | "raw_security" => return Self::Security,
+            "session" => return Self::Session,
+            "sessions" => return Self::Sessions,
             "transaction" => Category::Transaction,
-            "session" | "sessions" => Category::Session,
             "attachment" => Category::Attachment,
             "feedback" | "user_report" => Category::Feedback,
             "check_in" => Category::Monitor,
@@ -46,6 +51,7 @@ impl ItemKind {
         match self {
             Self::Event => Category::Error,
             Self::Security => Category::Security,
+            Self::Session | Self::Sessions => Category::Session,
             Self::Counted(category) => category,
             Self::Unknown => Category::Default,
         }
@@ -153,6 +159,12 @@ texts! {
         Envelope = "bad_envelope",
         /// The payload is not the JSON that it should be.
         Json = "bad_json",
+        /// It names no release that a name can be, and is about one.
+        NoRelease = "no_release",
+        /// It happened longer ago than can be counted.
+        TooOld = "too_old",
+        /// More items, or more in an item, than is taken at once.
+        TooMany = "too_many",
         /// The request has no body.
         Empty = "empty",
         /// Over a size limit.

@@ -1,7 +1,7 @@
 //! The one write path: a batch of events, outcomes and a spool position in one transaction.
 //!
 //! Owns the order of the statements, which is also the lock order that keeps several writers from
-//! deadlocking: hashes, users, events, numbers, issues, counters, each in key order. The rows that every
+//! deadlocking: hashes, users, events, numbers, issues, names, counters, sessions, each in key order. The rows that every
 //! batch of a project touches (`project_counts`, `outcomes`) come last, so that another writer waits
 //! for them only while this one commits.
 //!
@@ -14,6 +14,7 @@ mod counters;
 mod issues;
 pub(crate) mod learned;
 mod plan;
+mod sessions;
 mod statements;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,6 +25,8 @@ use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::{Connection, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+pub use sessions::NewSessions;
 
 use crate::StoreError;
 use crate::releases::{self, Named};
@@ -141,7 +144,9 @@ pub struct Batch {
     /// Events, in order of arrival. Their `accepted` (or `dropped: duplicate`) outcome is counted
     /// here, where it is known; callers count everything else in `outcomes`.
     pub events: Vec<NewEvent>,
-    /// Outcomes of items that are not stored events.
+    /// Sessions; the `accepted` outcome of each item is counted here, too.
+    pub sessions: Vec<NewSessions>,
+    /// Outcomes of items that are not stored.
     pub outcomes: Vec<OutcomeCount>,
     /// Set when the batch comes from a spool.
     pub spool: Option<SpoolPosition>,
@@ -226,24 +231,27 @@ impl Writer {
         let known = statements::known_events(tx, &batch.events).await?;
         let (fresh, duplicates) = plan::without_duplicates(&batch.events, &known);
         let mut written = Written { duplicates: duplicates.len() as u64, ..Written::default() };
+        let learned;
+        let mut plan = plan::Plan::default();
         if !fresh.is_empty() {
             let mut owners = statements::owners(tx, &fresh).await?;
-            let learned = learned::learn(tx, &fresh, &mut owners).await?;
+            learned = learned::learn(tx, &fresh, &mut owners).await?;
             let new_issues = plan::count_new_issues(&fresh, &owners);
             let ids = statements::new_issue_ids(tx, new_issues).await?;
-            let plan = plan::assign(&fresh, owners, &learned, ids);
+            plan = plan::assign(&fresh, owners, &learned, ids);
             if let Some(raced) = statements::store_events(tx, &plan, &mut written).await? {
                 return Ok(Attempt::Raced(raced));
             }
-            let due = self.due_names(&plan);
-            if !counters::touch_names(tx, &due).await? {
-                self.forget_releases();
-                return Ok(Attempt::Raced("deleted release"));
-            }
-            self.remember(due);
-            counters::count_issue_events(tx, &plan).await?;
-            counters::count_project_events(tx, &plan).await?;
         }
+        let due = self.due_names(plan.names(&batch.sessions));
+        if !counters::touch_names(tx, &due).await? {
+            self.forget_releases();
+            return Ok(Attempt::Raced("deleted release"));
+        }
+        self.remember(due);
+        counters::count_issue_events(tx, &plan).await?;
+        sessions::count(tx, &batch.sessions).await?;
+        counters::count_project_events(tx, &plan).await?;
         counters::count_outcomes(tx, &plan::outcomes(batch, &fresh, &duplicates)).await?;
         if let Some(position) = &batch.spool {
             counters::move_spool(tx, position).await?;
@@ -265,7 +273,8 @@ impl Writer {
         let mut tx = connection.begin().await?;
         releases::ensure_all(&mut tx, &named).await?;
         // A tool may have made it before; from now on, events have named it, too.
-        counters::touch_releases(&mut tx, &unknown.iter().collect::<Vec<_>>()).await?;
+        let by_events = unknown.iter().filter(|due| due.name.kind == counters::NameKind::Release);
+        counters::touch_releases(&mut tx, &by_events.collect::<Vec<_>>()).await?;
         tx.commit().await?;
         self.remember(unknown);
         Ok(())
@@ -274,13 +283,16 @@ impl Writer {
     /// Releases of a batch that are not remembered, each with its first event.
     fn unknown_releases(&self, batch: &Batch) -> Vec<counters::DueName> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_events = batch.events.iter().filter_map(|event| {
+            let name = counters::Name::release(event.project_id, event.release.as_deref()?);
+            Some((name, event.received_at))
+        });
+        let of_sessions = sessions::names(&batch.sessions, counters::NameKind::ReleaseOfSessions);
         let mut unknown: BTreeMap<counters::Name, OffsetDateTime> = BTreeMap::new();
-        for event in &batch.events {
-            let Some(release) = &event.release else { continue };
-            let name = counters::Name::release(event.project_id, release);
+        for (name, received_at) in of_events.chain(of_sessions) {
             if !names.contains_key(&name) {
-                let at = unknown.entry(name).or_insert(event.received_at);
-                *at = event.received_at.min(*at);
+                let at = unknown.entry(name).or_insert(received_at);
+                *at = received_at.min(*at);
             }
         }
         unknown.into_iter().map(|(name, seen_at)| counters::DueName { name, seen_at }).collect()
@@ -288,12 +300,12 @@ impl Writer {
 
     fn forget_releases(&self) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|name, _| name.kind != counters::NameKind::Release);
+        names.retain(|name, _| name.kind == counters::NameKind::Environment);
     }
 
-    fn due_names(&self, plan: &plan::Plan<'_>) -> Vec<counters::DueName> {
+    fn due_names(&self, named: Vec<counters::DueName>) -> Vec<counters::DueName> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.names()
+        named
             .into_iter()
             .filter(|due| names.get(&due.name).is_none_or(|seen| due.seen_at.unix_timestamp() - seen >= NAME_FRESH_S))
             .collect()

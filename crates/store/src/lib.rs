@@ -25,6 +25,7 @@ pub mod people;
 pub mod pool;
 pub mod projects;
 pub mod regroup;
+pub mod release_health;
 pub mod releases;
 pub mod rules;
 pub mod similar;

@@ -6,7 +6,7 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::{StoreError, lifecycle, notifications, partitions};
+use crate::{StoreError, lifecycle, notifications, partitions, release_health};
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0002;
@@ -30,7 +30,13 @@ const SIGNALS_PER_ROUND: i64 = 10_000;
 /// How long counters of each width are kept (`docs/ARCHITECTURE.md`, "Counters").
 const PROJECT_SPANS: [(i32, Duration); 3] =
     [(10, Duration::hours(2)), (60, Duration::hours(48)), (3600, Duration::days(90))];
-const ISSUE_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(48)), (3600, Duration::days(90))];
+/// Minutes of issues reach back to the hour before this time the day before yesterday (`engine::escalation`).
+const ISSUE_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(50)), (3600, Duration::days(90))];
+const SESSION_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(48)), (3600, Duration::days(90))];
+/// Past `engine::session::AGE_MAX`, by as long as updates of a session may wait in a spool.
+const SESSION_STATES_KEPT: Duration = Duration::days(7);
+/// How long people who used a release are told apart.
+const RELEASE_USERS_KEPT: Duration = Duration::days(30);
 
 /// What one round did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub struct Report {
     pub partitions_dropped: usize,
     /// Counter rows deleted.
     pub counters_deleted: u64,
+    /// Rows of release health deleted.
+    pub release_health_deleted: u64,
     /// Outcome rows deleted.
     pub outcomes_deleted: u64,
     /// Expired sessions deleted.
@@ -91,6 +99,7 @@ async fn work(
     Ok(Report {
         partitions_dropped: drop_partitions(connection, oldest).await?,
         counters_deleted: prune_counters(connection, now).await?,
+        release_health_deleted: prune_release_health(connection, now).await?,
         outcomes_deleted: prune_outcomes(connection, now - Duration::days(90)).await?,
         sessions_deleted: prune_sessions(connection, now).await?,
         signals_deleted: notifications::prune(pool, now - SIGNALS_KEPT, SIGNALS_PER_ROUND).await?,
@@ -141,6 +150,26 @@ async fn prune_counters(connection: &mut PgConnection, now: OffsetDateTime) -> R
                 break;
             }
         }
+    }
+    Ok(deleted)
+}
+
+/// One statement per kind and turn, until nothing is left or the round has taken long enough.
+async fn prune_release_health(connection: &mut PgConnection, now: OffsetDateTime) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for _ in 0..STATEMENTS_MAX {
+        let mut rows = 0;
+        for (span_s, kept) in SESSION_SPANS {
+            let bucket = (now - kept).unix_timestamp();
+            rows += release_health::prune_counts(connection, span_s, bucket, ROWS_PER_STATEMENT).await?;
+        }
+        rows += release_health::prune_states(connection, now - SESSION_STATES_KEPT, ROWS_PER_STATEMENT).await?;
+        let day = (now - RELEASE_USERS_KEPT).unix_timestamp();
+        rows += release_health::prune_users(connection, day, ROWS_PER_STATEMENT).await?;
+        if rows == 0 {
+            break;
+        }
+        deleted += rows;
     }
     Ok(deleted)
 }

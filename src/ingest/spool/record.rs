@@ -1,14 +1,16 @@
 //! What a spool record says: the events of one group, as they came, and its other outcomes.
 //!
 //! Rows are not spooled but made again on draining, so that a spool written by one version is
-//! grouped by the version that stores it. One record holds one event, or the outcomes of a group.
+//! grouped by the version that stores it. One record holds one event, one session item as it was read, or the
+//! outcomes of a group.
 
 use std::net::IpAddr;
 
 use engine::ids::{EventId, ProjectId};
 use engine::outcome::{Category, Outcome, Reason};
+use engine::session::Report;
 use serde::{Deserialize, Serialize};
-use store::ingest::{Batch, NewEvent, OutcomeCount};
+use store::ingest::{Batch, NewEvent, NewSessions, OutcomeCount};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -45,6 +47,12 @@ enum Head {
         client_ip: Option<IpAddr>,
         codec: i16,
     },
+    Sessions {
+        project_id: ProjectId,
+        #[serde(with = "time::serde::rfc3339")]
+        received_at: OffsetDateTime,
+        report: Report,
+    },
     Outcomes(Vec<Count>),
 }
 
@@ -63,6 +71,9 @@ pub(super) fn encode(batch: &Batch, origins: &[Origin]) -> Records {
     let mut records = Records::default();
     for (event, origin) in batch.events.iter().zip(origins) {
         records.0.push(encode_event(event, *origin));
+    }
+    for NewSessions { project_id, received_at, report } in batch.sessions.iter().cloned() {
+        records.0.push(with_head(&Head::Sessions { project_id, received_at, report }, &[]));
     }
     if !batch.outcomes.is_empty() {
         let counts = batch.outcomes.iter().map(|count| Count {
@@ -105,6 +116,9 @@ pub(super) fn decode(known: &KnownKeys, bytes: &[u8]) -> Batch {
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     match serde_json::from_slice(&bytes[..line]) {
         Ok(Head::Outcomes(counts)) => batch.outcomes = counts.iter().filter_map(outcome).collect(),
+        Ok(Head::Sessions { project_id, received_at, report }) => {
+            batch.sessions.push(NewSessions { project_id, received_at, report });
+        }
         Ok(head) => event(known, head, bytes.get(line + 1..).unwrap_or_default(), &mut batch),
         Err(error) => tracing::error!(%error, "cannot read a spool record"),
     }

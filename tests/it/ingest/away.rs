@@ -105,8 +105,11 @@ async fn events_wait_in_the_spool_and_are_stored_once() {
     for n in [2, 3, 4, 2, 1] {
         assert_eq!(post(&http, &place.shop, n).await.status, 200, "event {n}");
     }
-    let session = b"{}\n{\"type\":\"session\"}\n{}".to_vec();
-    assert_eq!(http.post_envelope(&place.shop, session).await.status, 200);
+    let started = time::OffsetDateTime::now_utc().unix_timestamp();
+    let session = json!({"sid": uuid::Uuid::from_u128(1), "init": true, "started": started, "did": "a",
+        "status": "crashed", "attrs": {"release": "shop@1"}});
+    let items = format!("{{}}\n{{\"type\":\"session\"}}\n{session}\n{{\"type\":\"transaction\"}}\n{{}}");
+    assert_eq!(http.post_envelope(&place.shop, items.into_bytes()).await.status, 200);
     assert_eq!(http.post_envelope(&place.shop, b"no envelope".to_vec()).await.status, 400);
     assert!(place.segments() > 0);
     place.start_postgres().await;
@@ -115,13 +118,20 @@ async fn events_wait_in_the_spool_and_are_stored_once() {
             ("default invalid bad_envelope", 1),
             ("error accepted ", 4),
             ("error dropped duplicate", 2),
-            ("session dropped not_supported", 1),
+            ("session accepted ", 1),
+            ("transaction dropped not_supported", 1),
         ])
         .await;
     until("the spool to be deleted", async || (place.segments() == 0).then_some(())).await;
     let stored: Vec<String> =
         sqlx::query_scalar("select title from events order by event_id").fetch_all(&place.pool).await.unwrap();
     assert_eq!(stored, ["event 1", "event 2", "event 3", "event 4"]);
+    let sessions: (i64, i64) =
+        sqlx::query_as("select total, crashed from release_sessions where span_s = 60 and version = 'shop@1'")
+            .fetch_one(&place.pool)
+            .await
+            .unwrap();
+    assert_eq!(sessions, (1, 1));
     assert_eq!(post(&http, &place.shop, 5).await.status, 200);
     drop(server);
     place.stop_postgres().await;

@@ -259,7 +259,7 @@ async fn items_that_are_not_stored_are_each_counted_once() {
             ("internal dropped not_supported", 1),
             ("log_item dropped not_supported", 1),
             ("monitor dropped not_supported", 1),
-            ("session dropped not_supported", 2),
+            ("session invalid bad_json", 2),
             ("transaction dropped not_supported", 2),
         ],
     )

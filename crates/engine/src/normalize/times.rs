@@ -18,7 +18,7 @@ pub struct Clamped {
 }
 
 /// Moves a client's time by its clock's drift, and to the arrival when it still cannot be right.
-pub(super) fn clamp(timestamp: Option<OffsetDateTime>, arrival: &Arrival) -> Clamped {
+pub(crate) fn clamp(timestamp: Option<OffsetDateTime>, arrival: &Arrival) -> Clamped {
     let received_at = arrival.received_at;
     let Some(sent) = timestamp else { return Clamped { at: received_at, note: None } };
     let drift = arrival.sent_at.map(|sent_at| received_at - sent_at).filter(|drift| drift.abs() >= DRIFT_MIN);

@@ -27,7 +27,10 @@ impl Name {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum NameKind {
+    /// Named by events.
     Release,
+    /// Named by sessions. They bring a release to life, and say nothing of when an event was last seen in it.
+    ReleaseOfSessions,
     Environment,
 }
 
@@ -111,6 +114,9 @@ async fn touch_environments(tx: &mut PgConnection, due: &[&DueName]) -> Result<(
 
 /// Minute and hour counters of the issues.
 pub(super) async fn count_issue_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+    if plan.events.is_empty() {
+        return Ok(());
+    }
     let mut counts: BTreeMap<(i64, i64, i32, i64), i64> = BTreeMap::new();
     for (event, issue_id) in &plan.events {
         for span_s in [60, 3600] {
@@ -144,6 +150,9 @@ pub(super) async fn count_issue_events(tx: &mut PgConnection, plan: &Plan<'_>) -
 
 /// Ten-second, minute and hour counters of the projects.
 pub(super) async fn count_project_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+    if plan.events.is_empty() {
+        return Ok(());
+    }
     let mut counts: BTreeMap<(i64, i32, i64), i64> = BTreeMap::new();
     for (event, _) in &plan.events {
         for span_s in [10, 60, 3600] {

@@ -7,12 +7,13 @@ use time::{Date, OffsetDateTime};
 
 use super::counters::{DueName, Name, NameKind};
 use super::learned::Learned;
-use super::{Batch, NewEvent, NewKey, OutcomeCount};
+use super::{Batch, NewEvent, NewKey, NewSessions, OutcomeCount, sessions};
 
 /// Grouping keys that have an owner.
 pub(super) type Owners = HashMap<(ProjectId, [u8; 16]), IssueId>;
 
 /// A batch with an issue for every event.
+#[derive(Default)]
 pub(super) struct Plan<'a> {
     pub(super) events: Vec<(&'a NewEvent, IssueId)>,
     /// Keys that get an owner by this batch, with that owner.
@@ -58,9 +59,13 @@ impl<'a> Plan<'a> {
         issues
     }
 
-    /// Releases and environments of the batch, in key order.
-    pub(super) fn names(&self) -> Vec<DueName> {
+    /// Releases and environments of the batch and its sessions, in key order.
+    pub(super) fn names(&self, sessions: &[NewSessions]) -> Vec<DueName> {
         let mut names: BTreeMap<Name, OffsetDateTime> = BTreeMap::new();
+        for (name, received_at) in sessions::names(sessions, NameKind::Environment) {
+            let seen_at = names.entry(name).or_insert(received_at);
+            *seen_at = received_at.max(*seen_at);
+        }
         for (event, _) in &self.events {
             let pairs = [(NameKind::Release, &event.release), (NameKind::Environment, &event.environment)];
             for (kind, name) in pairs {
@@ -147,6 +152,9 @@ pub(super) fn assign<'a>(
 /// Everything that is counted as an outcome, one entry per row, in key order.
 pub(super) fn outcomes(batch: &Batch, fresh: &[&NewEvent], duplicates: &[&NewEvent]) -> Vec<OutcomeCount> {
     let mut counts: BTreeMap<_, i64> = BTreeMap::new();
+    for new in &batch.sessions {
+        *counts.entry((new.project_id, hour(new.received_at), "session", "accepted", "")).or_default() += 1;
+    }
     let stored = fresh.iter().map(|event| (event, "accepted", ""));
     let dropped = duplicates.iter().map(|event| (event, "dropped", "duplicate"));
     for (event, outcome, reason) in stored.chain(dropped) {
