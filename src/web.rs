@@ -19,6 +19,7 @@ mod issues;
 mod live;
 mod projects;
 mod regroupings;
+mod releases;
 mod session;
 mod setup;
 mod shell;
@@ -92,6 +93,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/regroupings/{id}/undo", post().to(regroupings::undo))
         .route("/live", get().to(live::page))
         .route("/live/stream", get().to(live::stream::open))
+        .route("/releases", get().to(releases::list))
+        .route("/projects/{slug}/releases/{version}", get().to(releases::show))
         .route("/alerts", get().to(alerts::list))
         .route("/alerts/{id}", get().to(alerts::show))
         .route("/alerts/{id}", post().to(alerts::post))

@@ -8,6 +8,7 @@ mod event;
 mod markdown;
 mod side;
 mod stack;
+mod suspects;
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -26,6 +27,7 @@ use self::ask::Ask;
 use self::event::EventView;
 use self::side::{ChangeRow, Suggestion, Tag, WhyKeys};
 use self::stack::Part;
+use self::suspects::Suspects;
 use super::Web;
 use super::access::Action;
 use super::chart::{Accent, Chart, Mark};
@@ -113,6 +115,7 @@ struct IssuePage {
     why: Vec<WhyKeys>,
     changes: Vec<ChangeRow>,
     suggestions: Vec<Suggestion>,
+    suspects: Option<Suspects>,
     ask: Option<Ask>,
 }
 
@@ -249,6 +252,10 @@ async fn page(
     let span = Span::choose(address.range.as_deref(), &issue, now);
     let chart = chart(web, &issue, span, &activity, now).await?;
     let (tags, tagged_events) = side::tags(web, &issue).await?;
+    let suspects = match &stored {
+        Some(stored) => suspects::find(web, &issue, &unpack(stored)?, now).await?,
+        None => None,
+    };
     let event = match stored {
         Some(stored) => Some(shown(web, stored).await?),
         None => None,
@@ -267,6 +274,7 @@ async fn page(
         why: side::why(web, &issue).await?,
         changes: side::changes(web, &issue).await?,
         suggestions: side::suggestions(web, &issue).await?,
+        suspects,
         event,
         event_path,
         tags,

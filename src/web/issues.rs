@@ -8,7 +8,7 @@ pub(super) mod actions;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::histogram::{Bars, Window};
-use engine::ids::ProjectId;
+use engine::ids::{IssueId, ProjectId, ShortId};
 use engine::issue::State;
 use engine::query::Query;
 use store::issues::{self, Issue, IssueKey, IssueSearch, Scope, TALLY_MAX, Tally};
@@ -20,7 +20,7 @@ use super::chart::{Accent, Spark};
 use super::display::{Age, Count, split_location};
 use super::error::PageError;
 use super::session::Viewer;
-use super::shell::{Nav, Shell, Stream, html};
+use super::shell::{Nav, Shell, Stream, html, see_other};
 use super::signs::{self, Flag, Sign};
 use super::{Web, access};
 
@@ -149,6 +149,9 @@ pub(super) async fn list(
     address: web::Query<ListAddress>,
 ) -> Result<HttpResponse, PageError> {
     viewer.must(access::Action::Read)?;
+    if let Some(issue) = named(&web, address.query.as_deref()).await? {
+        return Ok(see_other(&format!("/issues/{issue}")));
+    }
     // Before anything is read, so that the page contains at least this message.
     let seen = web.hub().place();
     let mut shell = Shell::load(&web, &request, viewer, Nav::Issues).await?;
@@ -186,6 +189,14 @@ pub(super) async fn list(
         shell,
     };
     html(&page)
+}
+
+/// A short id in the search box means that issue, whatever its status and project.
+async fn named(web: &Web, query: Option<&str>) -> Result<Option<IssueId>, PageError> {
+    match query.and_then(ShortId::parse) {
+        Some(short_id) => Ok(issues::find_by_short_id(&web.pool, &short_id).await?),
+        None => Ok(None),
+    }
 }
 
 /// The stream of a list.

@@ -58,6 +58,8 @@ pub(super) enum Nav {
     Issues,
     /// What comes in now.
     Live,
+    /// What was released, and what came with it.
+    Releases,
     /// Who is told, and what became of each message.
     Alerts,
     /// Projects and their DSNs.
@@ -122,6 +124,7 @@ impl Shell {
         let own = match self.nav {
             Nav::Issues => "issues",
             Nav::Live => "live",
+            Nav::Releases => "releases",
             Nav::Alerts => "alerts",
             Nav::Projects => "projects",
         };
@@ -131,13 +134,17 @@ impl Shell {
     /// Whether choosing a project would change this page.
     #[must_use]
     pub(super) fn has_project_menu(&self) -> bool {
-        matches!(self.nav, Nav::Issues | Nav::Live)
+        matches!(self.nav, Nav::Issues | Nav::Live | Nav::Releases)
     }
 
     /// Where the project menu leads: the same kind of page, for one project or for all.
     #[must_use]
     pub(super) fn project_link(&self, slug: &str) -> String {
-        let page = if self.nav == Nav::Live { "/live" } else { "/issues" };
+        let page = match self.nav {
+            Nav::Live => "/live",
+            Nav::Releases => "/releases",
+            _ => "/issues",
+        };
         if slug.is_empty() { page.to_owned() } else { format!("{page}?project={slug}") }
     }
 

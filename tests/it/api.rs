@@ -4,6 +4,7 @@ mod access;
 mod events;
 mod issues;
 mod regroupings;
+mod releases;
 mod schema;
 mod sentry_cli;
 mod updates;

@@ -8,6 +8,7 @@ mod door;
 mod hostile;
 mod pages;
 mod regroupings;
+mod releases;
 mod rules;
 mod stream;
 

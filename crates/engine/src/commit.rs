@@ -4,6 +4,7 @@
 //! came to us.
 
 pub mod fixes;
+pub mod suspects;
 
 use time::OffsetDateTime;
 

@@ -150,8 +150,8 @@ pub async fn of_release(
         .collect())
 }
 
-/// Files that the commits of a release changed, at most `RELEASE_FILES_MAX`: position of the commit, and the
-/// file; the newest commit first.
+/// Files with one of these names (without directories) that the commits of a release changed, at most
+/// `RELEASE_FILES_MAX`: position of the commit, and the file; the newest commit first.
 ///
 /// # Errors
 /// When the database fails or a row cannot be read.
@@ -159,16 +159,18 @@ pub async fn files_of_release(
     pool: &PgPool,
     project_id: ProjectId,
     version: &str,
+    names: &[String],
 ) -> Result<Vec<(usize, ChangedFile)>, StoreError> {
     let rows = sqlx::query!(
         "select r.position, f.path, f.change
          from release_commits r
          join commit_files f on f.project_id = r.project_id and f.repository = r.repository and f.sha = r.sha
-         where r.project_id = $1 and r.version = $2
+         where r.project_id = $1 and r.version = $2 and substring(f.path from '[^/]*$') = any($3)
          order by r.position, f.path
-         limit $3",
+         limit $4",
         project_id.get(),
         version,
+        names,
         i64::try_from(RELEASE_FILES_MAX).unwrap_or(i64::MAX),
     )
     .fetch_all(pool)

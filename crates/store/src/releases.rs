@@ -14,7 +14,10 @@ use engine::release::{self, Name, Order};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-pub use record::{COUNT_MAX, Head, LastDeploy, Release, ReleaseKey, ReleaseSearch, list, of_project, of_version};
+pub use record::{
+    COUNT_MAX, Head, LastDeploy, Release, ReleaseKey, ReleaseSearch, fixed_issues, list, new_issues, of_project,
+    of_version,
+};
 pub use tell::{Facts, Told, remove, tell};
 
 use crate::StoreError;

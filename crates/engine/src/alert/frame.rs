@@ -85,7 +85,7 @@ impl Frame {
 }
 
 /// The stacks of an event in the order in which they are looked through.
-fn stacks(event: &Value) -> Vec<&Vec<Value>> {
+pub(crate) fn stacks(event: &Value) -> Vec<&Vec<Value>> {
     let exceptions = values(&event["exception"]).into_iter().rev().map(|exception| &exception["stacktrace"]);
     let threads = values(&event["threads"]);
     let crashed = threads.iter().filter(|thread| thread["crashed"] == true).map(|thread| &thread["stacktrace"]);

@@ -1,6 +1,6 @@
 //! Releases as they are shown: one, all projects' rows of one version, and the list.
 
-use engine::ids::ProjectId;
+use engine::ids::{IssueId, ProjectId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -227,4 +227,54 @@ pub async fn of_version(
             }),
         })
         .collect())
+}
+
+/// The newest issues that began in a release, at most a page of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn new_issues(
+    pool: &PgPool,
+    project_id: ProjectId,
+    version: &str,
+    rows: usize,
+) -> Result<Vec<IssueId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select id
+         from issues
+         where project_id = $1 and first_release = $2 and status <> 'merged'
+         order by id desc
+         limit $3",
+        project_id.get(),
+        version,
+        i64::try_from(rows.min(PAGE_ROWS_MAX)).unwrap_or(1),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(IssueId).collect())
+}
+
+/// The newest issues that the commits of a release fix, at most a page of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fixed_issues(
+    pool: &PgPool,
+    project_id: ProjectId,
+    version: &str,
+    rows: usize,
+) -> Result<Vec<IssueId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select issue_id
+         from release_fixes
+         where project_id = $1 and version = $2
+         order by issue_id desc
+         limit $3",
+        project_id.get(),
+        version,
+        i64::try_from(rows.min(PAGE_ROWS_MAX)).unwrap_or(1),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(IssueId).collect())
 }
