@@ -17,6 +17,7 @@ use engine::histogram::Window;
 use engine::ids::{EventId, IssueId};
 use engine::issue::State;
 use engine::payload;
+use engine::title;
 use store::activity::{self, Activity};
 use store::counts::{self, Range};
 use store::events::{self, Neighbours, StoredEvent};
@@ -241,7 +242,8 @@ async fn page(
     }
     let mut shell = Shell::load(web, request, viewer, Nav::Issues).await?;
     shell.project = Some(issue.project_slug.clone());
-    shell.title = format!("{} {}", issue.short_id(), issue.title);
+    // Browsers keep titles of pages and show them to whoever looks at the screen.
+    shell.title = format!("{} {}", issue.short_id(), title::cleaned(&issue.title, &issue.ty));
     shell.stream = Some(Stream { url: format!("/live/stream?view=issue&issue={}", issue.id), seen });
     let ask = address.ask.as_deref().and_then(|name| Ask::read(name, &issue));
     if address.ask.is_some() {

@@ -29,7 +29,7 @@ mod families;
 mod fingerprint;
 mod images;
 pub mod lineage;
-mod message;
+pub(crate) mod message;
 mod notes;
 mod paths;
 pub mod preview;

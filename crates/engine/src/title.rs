@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::event::{Event, Exception, Frame, Stacktrace};
+use crate::grouping::message;
 use crate::limits;
 
 /// Shown for an event that carries no text at all.
@@ -20,6 +21,17 @@ pub fn title(event: &Event<'_>) -> String {
         None => headline(event).unwrap_or(UNLABELED).to_owned(),
     };
     cut(&text, limits::TITLE_CHARS_MAX)
+}
+
+/// A title as all events of its issue have it, for where it is read by more people than those who may see
+/// events: the same cleaner that makes keys leaves out addresses, tokens, names of hosts and numbers.
+#[must_use]
+pub fn cleaned(title: &str, ty: &str) -> String {
+    match title.strip_prefix(ty) {
+        Some("") => title.to_owned(),
+        Some(rest) if !ty.is_empty() && rest.starts_with(": ") => format!("{ty}: {}", message::template(&rest[2..])),
+        _ => message::template(title),
+    }
 }
 
 /// Class of the main exception; empty for messages.

@@ -3,6 +3,8 @@
 use super::snippet::{Line, snippet};
 use super::text::{bars, count, date, duration, histogram, one_line};
 use super::{Kind, Notice};
+use crate::grouping::message;
+use crate::title;
 
 /// Characters of a subject. Longer ones are cut by phones anyway; the place at its end must survive.
 const SUBJECT_CHARS: usize = 160;
@@ -115,15 +117,23 @@ fn subject(notice: &Notice) -> String {
     let event = notice.event.as_ref();
     let frame = event.and_then(|event| event.frame.as_ref());
     // The event that caused this message, not the newest of the issue: its text is what happened.
-    let title = event.map_or(&notice.issue.title, |event| &event.title);
-    let place = frame.map_or_else(|| notice.issue.culprit.clone(), super::Frame::short_place);
+    // A subject shows on locked screens and in the logs of mail servers, and threads by its words: it says
+    // what all events of the issue have in common. The body says what was sent.
+    let title = title::cleaned(event.map_or(&notice.issue.title, |event| &event.title), &notice.issue.ty);
+    let place = frame.map_or_else(|| culprit(&notice.issue.culprit), super::Frame::short_place);
     let place = match one_line(&place, PLACE_CHARS) {
         place if place.is_empty() => place,
         place => format!(" ({place})"),
     };
     let start = format!("[{}] {}: ", notice.project.slug, notice.kind.word());
     let room = SUBJECT_CHARS.saturating_sub(start.chars().count() + place.chars().count());
-    one_line(&format!("{start}{}{place}", one_line(title, room)), SUBJECT_CHARS)
+    one_line(&format!("{start}{}{place}", one_line(&title, room)), SUBJECT_CHARS)
+}
+
+/// A culprit may be the address of a request, with whatever is in its query.
+fn culprit(culprit: &str) -> String {
+    let path = culprit.split(['?', '#']).next().unwrap_or_default();
+    if path.contains('@') { message::template(path) } else { path.to_owned() }
 }
 
 fn scope(notice: &Notice) -> String {
@@ -216,6 +226,30 @@ mod tests {
         notice.issue.culprit = String::new();
         notice.issue.title = "Broken".to_owned();
         assert_eq!(subject(&notice), "[shop-web] Regressed: Broken");
+    }
+
+    #[test]
+    fn the_subject_gives_nobody_away() {
+        let mut notice = samples::new_issue();
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+        let value = format!("mail to ann@example.com from 10.1.2.3 refused: token {token}, code 554");
+        notice.issue.ty = "SmtpError".to_owned();
+        notice.issue.value = value.clone();
+        if let Some(event) = &mut notice.event {
+            event.title = format!("SmtpError: {value}");
+            event.frame = None;
+        }
+        notice.issue.culprit = "https://shop.example/reset?mail=ann@example.com&token=abc".to_owned();
+        let mail = Mail::new(&notice, "");
+        assert_eq!(
+            mail.subject,
+            "[shop-web] New: SmtpError: mail to * from * refused: token *, code 554 (https://shop.example/reset)"
+        );
+        assert_eq!(mail.value, value);
+        // Class names have digits that are no values.
+        assert_eq!(title::cleaned("Http2Error: stream 17 closed", "Http2Error"), "Http2Error: stream * closed");
+        assert_eq!(title::cleaned("Http2Error", "Http2Error"), "Http2Error");
+        assert_eq!(title::cleaned("job 7 failed", ""), "job * failed");
     }
 
     #[test]
