@@ -30,6 +30,7 @@ mod rules;
 mod shape;
 mod stats;
 mod status;
+mod verdict;
 
 use actix_web::web;
 use sqlx::PgPool;

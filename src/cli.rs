@@ -5,13 +5,18 @@
 //! command: a variant of [`Command`], a module here, an arm in [`run`].
 
 mod delivery;
+mod deploy;
 mod destination;
 mod doctor;
+mod git;
 mod group;
 mod health;
+mod issue;
 mod output;
 mod project;
 mod regroup;
+mod release;
+mod remote;
 mod rules;
 mod serve;
 mod token;
@@ -36,6 +41,7 @@ use output::Output;
 /// these wins.
 #[derive(Debug, Parser)]
 #[command(name = "firefinch", version, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 failed (a broken limit of a watched deploy, too), 2 asked wrongly.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -73,6 +79,12 @@ pub enum Command {
     /// Look at messages, and send dead ones again
     #[command(subcommand)]
     Delivery(delivery::Command),
+    /// Tell a server of releases and their commits
+    Release(release::Release),
+    /// Tell a server of deploys, and watch how one fares
+    Deploy(deploy::Deploy),
+    /// Look at the issues of a server, and change their state
+    Issue(issue::Issue),
     /// Print the grouping keys of events, without a database: one event (JSON) per line of stdin, one
     /// JSON document per line of stdout
     Group(group::Group),
@@ -103,6 +115,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(&config, command, output).await,
         Command::Destination(command) => destination::run(&config, command, output).await,
         Command::Delivery(command) => delivery::run(&config, command, output).await,
+        Command::Release(command) => release::run(&config, command, output).await,
+        Command::Deploy(command) => deploy::run(&config, command, output).await,
+        Command::Issue(command) => issue::run(&config, command, output).await,
     }
 }
 

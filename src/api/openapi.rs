@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use super::routes::{Body, Endpoint, endpoints};
 
 /// Query parameters by name, with what they mean.
-const PARAMETERS: [(&str, &str); 18] = [
+const PARAMETERS: [(&str, &str); 19] = [
     ("cursor", "Where to go on, from the Link header of the page before."),
     ("end", "End of the range, RFC 3339; now if absent."),
-    ("environment", "Only issues with this environment among their newest events."),
+    ("environment", "Only issues with this environment among their newest events; sessions in this environment."),
     ("groupBy", "Split the totals by outcome, category, reason or project; may be repeated."),
     ("groupStatsPeriod", "Histogram of each issue: 24h, 14d, or empty for none."),
     ("id", "Number or short id of an issue, or a hash where hashes are meant; may be repeated."),
@@ -33,6 +33,10 @@ const PARAMETERS: [(&str, &str); 18] = [
     (
         "status",
         "Select by status: unresolved, resolved, ignored or muted. Of releases: open, archived, or empty for both.",
+    ),
+    (
+        "failOn",
+        "Limits to hold the deploy against, such as new:5,rate:3x,regressed:1,errors:20,crash-free:99,verdict:bad.",
     ),
     ("statsPeriod", "A period such as 24h or 14d, back from now."),
     ("until", "End of the range, seconds since 1970."),

@@ -6,11 +6,15 @@
 mod body;
 mod commits;
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
+use store::release_health::{self, ReleaseHealth};
 use store::releases::{self, Facts, Release, ReleaseKey, ReleaseSearch};
+use time::Duration;
 
 use super::call::{Answer, Call, json as answer, json_page};
 use super::cursor;
@@ -67,11 +71,12 @@ pub(super) async fn list(call: Call) -> Answer {
     let (keys, next) = releases::list(&call.api().pool, search, from.as_ref(), paging.rows).await?;
     let versions: Vec<String> = keys.iter().map(|key| key.version.clone()).collect();
     let rows = releases::of_version(&call.api().pool, &projects, &versions).await?;
+    let health = health(&call, &rows).await?;
     let body: Vec<Value> = versions
         .iter()
         .map(|version| {
             let rows: Vec<&Release> = rows.iter().filter(|row| row.version == *version).collect();
-            shape::release(&rows, &[])
+            shape::release(&rows, &health, &[])
         })
         .collect();
     let link = cursor::link_of(&call, (from.is_some(), keys.into_iter().next()), (next.is_some(), next));
@@ -137,5 +142,16 @@ async fn detail(call: &Call, found: &Found) -> Result<Value, ApiError> {
         }
     }
     let authors: Vec<Value> = authors.iter().map(|(name, email)| json!({ "name": name, "email": email })).collect();
-    Ok(shape::release(&found.rows.iter().collect::<Vec<_>>(), &authors))
+    let health = health(call, &found.rows).await?;
+    Ok(shape::release(&found.rows.iter().collect::<Vec<_>>(), &health, &authors))
+}
+
+/// How the sessions of the last day went, in the environment that is asked for or in all.
+async fn health(call: &Call, rows: &[Release]) -> Result<Vec<ReleaseHealth>, ApiError> {
+    let projects: BTreeSet<ProjectId> = rows.iter().map(|row| row.project_id).collect();
+    let versions: BTreeSet<String> = rows.iter().map(|row| row.version.clone()).collect();
+    let (projects, versions): (Vec<_>, Vec<_>) = (projects.into_iter().collect(), versions.into_iter().collect());
+    let environment = call.query("environment").filter(|environment| !environment.is_empty());
+    let since = call.now - Duration::DAY;
+    Ok(release_health::of_releases(&call.api().pool, &projects, &versions, environment, since).await?)
 }

@@ -16,6 +16,7 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
     artifacts, bulk, deploys, events, issue, issues, organizations, projects, regroupings, releases, rules, stats,
+    verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -99,10 +100,12 @@ const SEARCH_ALL: &[&str] = &[
     "shortIdLookup",
     "sort",
 ];
-const RELEASES: &[&str] = &["query", "status", "cursor", "per_page"];
+const RELEASES: &[&str] = &["query", "status", "environment", "cursor", "per_page"];
 const SELECT: &[&str] = &["id", "status", "query"];
 const SELECT_ALL: &[&str] = &["id", "status", "query", "project"];
 const STATS: &[&str] = &["statsPeriod", "start", "end", "groupBy", "project"];
+const ENVIRONMENT: &[&str] = &["environment"];
+const FAIL_ON: &[&str] = &["failOn"];
 const SERIES: &[&str] = &["resolution", "since", "until", "stat"];
 const ANY: &[Scope] = &[];
 
@@ -225,10 +228,20 @@ fn of_releases() -> Vec<Endpoint> {
     }
     const READ: &[Scope] = &[ProjectRead, ProjectReleases];
     const WRITE: &[Scope] = &[ProjectReleases];
+    const VERDICT: &str = "/projects/{org}/{project}/deploys/{deploy}/verdict/";
+    let verdict = endpoint!(
+        GET,
+        VERDICT,
+        READ,
+        verdict::get,
+        "What is said of a deploy, with the evidence and the limits that it breaks",
+        FAIL_ON,
+        One("Verdict")
+    );
     let mut endpoints = both! {
         GET "", READ, releases::list, "Releases, the newest first", RELEASES, Page("Release"), &[200];
         POST "", WRITE, releases::create, "Make a release (201), or tell more of one that is there (208)", &[], One("Release"), &[201, 208];
-        GET "{version}/", READ, releases::get, "A release", &[], One("Release"), &[200];
+        GET "{version}/", READ, releases::get, "A release", ENVIRONMENT, One("Release"), &[200];
         PUT "{version}/", WRITE, releases::update, "Finalize a release, archive it, replace its commits", &[], One("Release"), &[200];
         DELETE "{version}/", WRITE, releases::delete, "Remove a release that no event names", &[], Nothing, &[204];
         GET "{version}/commits/", READ, releases::list_commits, "Commits of a release, the newest first", LIST, Page("Commit"), &[200];
@@ -237,6 +250,7 @@ fn of_releases() -> Vec<Endpoint> {
         POST "{version}/deploys/", WRITE, deploys::create, "Note a deploy (201), or find the same one (208)", &[], One("Deploy"), &[201, 208];
         PUT "{version}/deploys/{deploy}/", WRITE, deploys::mark, "Say how a deploy fares", &[], One("Deploy"), &[200];
     };
+    endpoints.push(verdict);
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method != Method::GET) {
         endpoint.body_bytes_max = RELEASE_BYTES_MAX;
         endpoint.takes = match (endpoint.method.as_str(), endpoint.path.contains("/deploys/")) {

@@ -143,6 +143,22 @@ async fn python() {
     assert_unhandled(&event);
 }
 
+/// The SDK adds visits up and sends them when the process ends.
+#[tokio::test]
+async fn python_sessions() {
+    let shop = Shop::open().await;
+    shop.run(root().join("tests/clients/python/.venv/bin/python"), &["tests/clients/python/visits.py"]).await;
+    assert_exception(&shop.only_event().await, 0, "RuntimeError", "basket 17 has no total", &[]);
+    let release = until("the sessions", async || {
+        let release = shop.api.get("/api/0/projects/default/shop/releases/shop@1.2.3/?environment=test").await.json();
+        (!release["projects"][0]["healthData"].is_null()).then_some(release)
+    })
+    .await;
+    let health = &release["projects"][0]["healthData"];
+    assert_eq!((&health["totalSessions24h"], &health["sessionsCrashed"]), (&4.into(), &1.into()), "{health}");
+    assert_eq!((&health["crashFreeSessions"], &health["sessionsAdoption"]), (&75.0.into(), &100.0.into()), "{health}");
+}
+
 #[tokio::test]
 async fn python_legacy() {
     let shop = Shop::open().await;

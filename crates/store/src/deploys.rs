@@ -194,6 +194,27 @@ pub async fn get(
     Ok(found.into_iter().find(|deploy| deploy.id == id))
 }
 
+/// One deploy of a project.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn by_id(pool: &PgPool, project_id: ProjectId, id: DeployId) -> Result<Option<Deploy>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+         from deploys d
+         join projects p on p.id = d.project_id
+         where d.project_id = $1 and d.id = $2",
+        project_id.get(),
+        id.get(),
+    )
+    .fetch_optional(pool)
+    .await?
+    .map(Deploy::try_from)
+    .transpose()
+}
+
 /// The newest deploys of a project, wherever they went.
 ///
 /// # Errors

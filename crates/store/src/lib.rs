@@ -30,5 +30,6 @@ pub mod releases;
 pub mod rules;
 pub mod similar;
 pub mod spool;
+pub mod verdict;
 
 pub use error::StoreError;

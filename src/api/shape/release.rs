@@ -3,6 +3,7 @@
 use engine::commit::Commit;
 use serde_json::{Value, json};
 use store::deploys::Deploy;
+use store::release_health::ReleaseHealth;
 use store::releases::Release;
 use time::OffsetDateTime;
 
@@ -14,7 +15,7 @@ fn maybe_date(at: Option<OffsetDateTime>) -> Option<String> {
 }
 
 /// A release from what each of its projects (at least one) knows of it.
-pub(in crate::api) fn release(rows: &[&Release], authors: &[Value]) -> Value {
+pub(in crate::api) fn release(rows: &[&Release], health: &[ReleaseHealth], authors: &[Value]) -> Value {
     let Some(first) = rows.first() else { return Value::Null };
     let sum = |count: fn(&Release) -> i64| rows.iter().map(|row| count(row)).sum::<i64>();
     // Told to all projects at once: no sum, but what one of them has.
@@ -28,6 +29,10 @@ pub(in crate::api) fn release(rows: &[&Release], authors: &[Value]) -> Value {
             "name": row.project_name,
             "platform": row.project_platform,
             "newGroups": row.new_issues,
+            "healthData": health
+                .iter()
+                .find(|health| health.project_id == row.project_id && health.version == row.version)
+                .map(self::health),
         })
     };
     json!({
@@ -54,6 +59,23 @@ pub(in crate::api) fn release(rows: &[&Release], authors: &[Value]) -> Value {
         "projects": rows.iter().map(project).collect::<Vec<_>>(),
         "owner": null,
         "data": {},
+    })
+}
+
+/// How the sessions of a release went in the last day, under the names that Sentry has for it.
+fn health(health: &ReleaseHealth) -> Value {
+    json!({
+        "hasHealthData": health.sessions.total > 0,
+        "totalSessions24h": health.sessions.total,
+        "totalProjectSessions24h": health.all_sessions,
+        "totalUsers24h": health.users,
+        "sessionsErrored": health.sessions.errored,
+        "sessionsAbnormal": health.sessions.abnormal,
+        "sessionsUnhandled": health.sessions.unhandled,
+        "sessionsCrashed": health.sessions.crashed,
+        "crashFreeSessions": health.crash_free_sessions(),
+        "crashFreeUsers": health.crash_free_users(),
+        "sessionsAdoption": health.adoption(),
     })
 }
 

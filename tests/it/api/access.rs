@@ -34,11 +34,19 @@ async fn a_merge(served: &Served) {
     served.http.send(served.http.request(reqwest::Method::POST, undo)).await.json();
 }
 
+/// Deploy 1, of the release that the events name.
+async fn a_deploy(served: &Served) {
+    let request = served.http.request(Method::POST, "/api/0/organizations/acme/releases/shop@2.1/deploys/");
+    let made = served.http.send(request.json(&json!({"environment": "qa"}))).await.json();
+    assert_eq!(made["id"], "1");
+}
+
 #[tokio::test]
 async fn every_endpoint_asks_for_one_of_its_scopes() {
     let served = Served::start().await;
     served.store(vec![event(&served.shop, 1, 1, Duration::ZERO), event(&served.shop, 2, 2, Duration::ZERO)]).await;
     a_merge(&served).await;
+    a_deploy(&served).await;
     for (scope, name) in SCOPES {
         let http = served.with_scopes(&[scope]).await;
         for endpoint in endpoints() {
@@ -93,6 +101,7 @@ async fn paths_answer_with_and_without_slash_and_never_redirect() {
     let served = Served::start().await;
     served.store(vec![event(&served.shop, 1, 1, Duration::ZERO), event(&served.shop, 2, 2, Duration::ZERO)]).await;
     a_merge(&served).await;
+    a_deploy(&served).await;
     for endpoint in endpoints().into_iter().filter(|endpoint| endpoint.method == actix_web::http::Method::GET) {
         let path = filled(endpoint.path);
         for path in [path.as_str(), path.trim_end_matches('/')] {

@@ -115,7 +115,35 @@ fn deploys() -> Vec<(&'static str, Value)> {
         "required": ["state"],
         "properties": { "state": states, "reason": or_null("string"), "dateFinished": or_null("string") },
     });
-    vec![("Deploy", deploy), ("NewDeploy", new), ("DeployMark", mark)]
+    vec![("Deploy", deploy), ("NewDeploy", new), ("DeployMark", mark), ("Verdict", verdict())]
+}
+
+fn verdict() -> Value {
+    let sessions = object(&[("total", whole()), ("crashed", whole()), ("crashFree", or_null("number"))]);
+    let number = || json!({ "type": "number" });
+    let evidence = object(&[
+        ("newIssues", whole()),
+        ("newIssuesOfManyUsers", whole()),
+        ("regressedIssues", whole()),
+        ("errorsPerMinute", number()),
+        ("usualErrorsPerMinute", or_null("number")),
+        ("share", or_null("number")),
+        ("shareOf", or_null("string")),
+        ("sessions", sessions.clone()),
+        ("sessionsBefore", sessions),
+    ]);
+    let issue =
+        object(&[("id", text()), ("shortId", text()), ("title", text()), ("count", text()), ("userCount", whole())]);
+    object(&[
+        ("verdict", one_of(&["good", "watch", "bad", "too_early"])),
+        ("reason", text()),
+        ("deploy", reference("Deploy")),
+        ("elapsedSeconds", whole()),
+        ("evidence", evidence),
+        ("newIssues", list(issue.clone())),
+        ("regressedIssues", list(issue)),
+        ("brokenLimits", or_null("array")),
+    ])
 }
 
 fn artifacts() -> Vec<(&'static str, Value)> {

@@ -1,0 +1,273 @@
+//! What is counted for the verdict on a deploy (`engine::verdict`), each in one bounded query.
+//!
+//! Errors are counted per project, not per environment: those counters are exact and cheap at any load.
+
+use engine::deploy::State;
+use engine::ids::{IssueId, ProjectId};
+use engine::verdict::{Facts, Mark, Sessions, Share, USERS_MIN};
+use sqlx::PgPool;
+use time::{Duration, OffsetDateTime};
+
+use crate::StoreError;
+use crate::deploys::Deploy;
+use crate::release_health;
+
+/// Issues are counted up to here: no limit that a person sets is higher.
+const ISSUES_MAX: i64 = 1_000;
+/// Issues that are named.
+const NAMED_MAX: i64 = 5;
+/// The rate of now is that of the last two minutes.
+const NOW_MINUTES: i64 = 2;
+/// Minutes before a deploy that its own are compared with, at most. Counters of minutes reach two days back.
+const BEFORE_MINUTES_MAX: i64 = 24 * 60;
+/// Earlier days whose same hour is looked at.
+const DAYS: i64 = 7;
+/// The first events of a project are no usual rate.
+const KNOWN_AFTER: Duration = Duration::hours(1);
+/// The newest events since, which tell the share of a release where no sessions do.
+const EVENTS_MAX: i64 = 1_000;
+
+/// What happened since a deploy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Since {
+    /// The numbers.
+    pub facts: Facts,
+    /// New issues, those that most users met first.
+    pub new_issues: Vec<Named>,
+    /// Issues that came back, the last one first.
+    pub regressed: Vec<Named>,
+}
+
+/// An issue that speaks against a deploy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its id.
+    pub id: IssueId,
+    /// Its number in the project.
+    pub number: i64,
+    /// Its title.
+    pub title: String,
+    /// Its events.
+    pub events: i64,
+    /// The users that met it.
+    pub users: i64,
+}
+
+/// When a deploy began, as far as anybody said.
+#[must_use]
+pub fn began(deploy: &Deploy) -> OffsetDateTime {
+    deploy.started_at.or(deploy.finished_at).unwrap_or(deploy.created_at).min(deploy.created_at)
+}
+
+/// Counts what happened since a deploy.
+///
+/// # Errors
+/// When the database fails.
+pub async fn since(pool: &PgPool, deploy: &Deploy, now: OffsetDateTime) -> Result<Since, StoreError> {
+    let began = began(deploy).min(now);
+    let (project_id, version) = (deploy.project_id, deploy.version.as_str());
+    let (count, of_many, new_issues) = new_issues(pool, project_id, version, began).await?;
+    let (regressed_count, regressed) = regressed(pool, project_id, version, began).await?;
+    let errors = errors(pool, project_id, began, now).await?;
+    let environment = deploy.environment.as_str();
+    let (own, all) = release_health::between(pool, project_id, version, environment, (began, now), now).await?;
+    let (_, before) =
+        release_health::between(pool, project_id, version, environment, (began - Duration::DAY, began), now).await?;
+    let share = match all.total {
+        0 => share_of_events(pool, deploy, began).await?.map(Share::OfEvents),
+        all => Some(Share::OfSessions(own.total as f64 / all as f64)),
+    };
+    let facts = Facts {
+        release: version.to_owned(),
+        elapsed_s: whole((now - began).whole_seconds()),
+        mark: mark(deploy.state),
+        new_issues: count,
+        new_issues_of_many: of_many,
+        regressed: regressed_count,
+        errors_per_min: errors.now,
+        usual_per_min: errors.usual,
+        share,
+        sessions: sessions(&own),
+        sessions_before: sessions(&before),
+    };
+    Ok(Since { facts, new_issues, regressed })
+}
+
+const fn mark(state: State) -> Option<Mark> {
+    match state {
+        State::Good => Some(Mark::Good),
+        State::Bad => Some(Mark::Bad),
+        State::RolledBack => Some(Mark::RolledBack),
+        State::Running | State::Finished => None,
+    }
+}
+
+fn sessions(counted: &release_health::Sessions) -> Sessions {
+    Sessions { total: whole(counted.total), crashed: whole(counted.crashed) }
+}
+
+fn whole(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}
+
+/// Issues that began in the release since, those that enough users met, and the first of them by users. Served
+/// by `issues_by_first_release`.
+async fn new_issues(
+    pool: &PgPool,
+    project_id: ProjectId,
+    version: &str,
+    since: OffsetDateTime,
+) -> Result<(u64, u64, Vec<Named>), StoreError> {
+    let rows = sqlx::query!(
+        r#"with new as (
+            select id, number, title, events, users
+            from issues
+            where project_id = $1 and first_release = $2 and first_seen >= $3
+                and status in ('unresolved', 'resolved', 'ignored')
+            order by id desc
+            limit $4
+        )
+        select id, number, title, events, users, (select count(*) from new) as "count!",
+            (select count(*) from new where users >= $5) as "of_many!"
+        from new
+        order by users desc, id desc
+        limit $6"#,
+        project_id.get(),
+        version,
+        since,
+        ISSUES_MAX,
+        USERS_MIN.cast_signed(),
+        NAMED_MAX,
+    )
+    .fetch_all(pool)
+    .await?;
+    let (count, of_many) = rows.first().map_or((0, 0), |row| (whole(row.count), whole(row.of_many)));
+    let named = rows.into_iter().map(|row| Named {
+        id: IssueId(row.id),
+        number: row.number,
+        title: row.title,
+        events: row.events,
+        users: row.users,
+    });
+    Ok((count, of_many, named.collect()))
+}
+
+/// Issues that came back since, by an event of the release or of none, and are back. Served by
+/// `issues_by_regression`.
+async fn regressed(
+    pool: &PgPool,
+    project_id: ProjectId,
+    version: &str,
+    since: OffsetDateTime,
+) -> Result<(u64, Vec<Named>), StoreError> {
+    let rows = sqlx::query!(
+        r#"with back as (
+            select i.id, i.number, i.title, i.events, i.users, i.status_changed_at
+            from issues i
+            cross join lateral (
+                select a.release
+                from issue_activity a
+                where a.project_id = i.project_id and a.issue_id = i.id and a.kind = 'regressed'
+                order by a.id desc
+                limit 1
+            ) as last
+            where i.project_id = $1 and i.substatus = 'regressed' and i.status = 'unresolved'
+                and i.status_changed_at >= $3 and coalesce(last.release, $2) = $2
+            order by i.status_changed_at desc
+            limit $4
+        )
+        select id, number, title, events, users, (select count(*) from back) as "count!"
+        from back
+        order by status_changed_at desc
+        limit $5"#,
+        project_id.get(),
+        version,
+        since,
+        ISSUES_MAX,
+        NAMED_MAX,
+    )
+    .fetch_all(pool)
+    .await?;
+    let count = rows.first().map_or(0, |row| whole(row.count));
+    let named = rows.into_iter().map(|row| Named {
+        id: IssueId(row.id),
+        number: row.number,
+        title: row.title,
+        events: row.events,
+        users: row.users,
+    });
+    Ok((count, named.collect()))
+}
+
+/// Errors per minute.
+struct Errors {
+    now: f64,
+    usual: Option<f64>,
+}
+
+/// What is usual is the larger of the minutes before the deploy, as many as there have been since, and the
+/// same hour of the last days. All from `project_counts` by its key.
+async fn errors(
+    pool: &PgPool,
+    project_id: ProjectId,
+    began: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<Errors, StoreError> {
+    let (began_s, now_s) = (began.unix_timestamp(), now.unix_timestamp());
+    let minutes = ((now_s - began_s) / 60).clamp(NOW_MINUTES, BEFORE_MINUTES_MAX);
+    let hour = now_s.div_euclid(3600) * 3600;
+    let days: Vec<i64> = (1..=DAYS).map(|day| hour - day * 86_400).collect();
+    let row = sqlx::query!(
+        r#"select
+            (select coalesce(sum(events), 0)::bigint from project_counts
+             where project_id = $1 and span_s = 10 and bucket >= $2 and bucket < $3) as "now!",
+            (select coalesce(sum(events), 0)::bigint from project_counts
+             where project_id = $1 and span_s = 60 and bucket >= $4 and bucket < $5) as "before!",
+            (select min(bucket) from project_counts where project_id = $1 and span_s = 60) as first_minute,
+            (select coalesce(sum(events), 0)::bigint from project_counts
+             where project_id = $1 and span_s = 3600 and bucket = any($6)) as "same_hours!",
+            (select min(bucket) from project_counts where project_id = $1 and span_s = 3600) as first_hour"#,
+        project_id.get(),
+        now_s - NOW_MINUTES * 60,
+        now_s,
+        began_s.div_euclid(60) * 60 - minutes * 60,
+        began_s.div_euclid(60) * 60,
+        &days,
+    )
+    .fetch_one(pool)
+    .await?;
+    // Maintenance may have dropped the first minutes: then the hours know more.
+    let known_since = [row.first_minute, row.first_hour].into_iter().flatten().min();
+    let is_known = known_since.is_some_and(|first| first + KNOWN_AFTER.whole_seconds() <= began_s);
+    let reaches_back = row.first_minute.is_some_and(|first| first <= began_s - minutes * 60);
+    let before = (is_known && reaches_back).then(|| row.before as f64 / minutes as f64);
+    let days_known = known_since.map_or(0, |first| days.iter().filter(|day| **day >= first).count());
+    let same_hours = (days_known > 0).then(|| row.same_hours as f64 / days_known as f64 / 60.0);
+    let usual = [before, same_hours].into_iter().flatten().reduce(f64::max);
+    Ok(Errors { now: row.now as f64 / NOW_MINUTES as f64, usual })
+}
+
+/// The release's part of the newest events since, in the environment of the deploy. Served by
+/// `events_by_project`.
+async fn share_of_events(pool: &PgPool, deploy: &Deploy, since: OffsetDateTime) -> Result<Option<f64>, StoreError> {
+    let row = sqlx::query!(
+        r#"select count(*) as "all!", count(*) filter (where release = $2) as "own!"
+        from (
+            select release, environment
+            from events
+            where project_id = $1 and day >= $4 and received_at >= $5
+            order by day desc, received_at desc
+            limit $6
+        ) as newest
+        where environment = $3"#,
+        deploy.project_id.get(),
+        deploy.version,
+        deploy.environment,
+        since.date(),
+        since,
+        EVENTS_MAX,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((row.all > 0).then(|| row.own as f64 / row.all as f64))
+}
