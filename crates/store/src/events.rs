@@ -3,6 +3,10 @@
 //! Lists carry no payload; only `get` and its kin read one. All lists are ordered by
 //! (day, received_at, event_id), which is the order of both indexes: PostgreSQL then opens one daily
 //! partition after the other and stops when the page is full.
+//!
+//! A page from the middle of a day on is two queries in one, the rest of that day and the days behind it. Written as one
+//! comparison of all three columns, PostgreSQL takes `day > today` for its share, expects no rows, and reads and sorts
+//! the whole issue or walks the whole project.
 
 mod payloads;
 mod tail;
@@ -206,6 +210,21 @@ pub async fn neighbours(pool: &PgPool, event: &Event) -> Result<Neighbours, Stor
     Ok(Neighbours { older: step(Direction::Older).await?, newer: step(Direction::Newer).await? })
 }
 
+/// A query of rows of lists: what follows its `select`, and its arguments.
+macro_rules! select {
+    ($from:literal, $($argument:expr),*) => {
+        sqlx::query_as!(
+            EventRow,
+            r#"select project_id as "project_id!", event_id as "event_id!", issue_id as "issue_id!",
+                received_at as "received_at!", occurred_at as "occurred_at!", level as "level!", platform as "platform!",
+                title as "title!", culprit as "culprit!", release, environment, dist, transaction, server_name, trace_id,
+                user_key, tags as "tags!: Json<Vec<(String, String)>>"
+            "# + $from,
+            $($argument),*
+        )
+    };
+}
+
 /// Events of one issue.
 ///
 /// # Errors
@@ -219,14 +238,22 @@ pub async fn list_of_issue(
     let rows = match paging.direction {
         Direction::Older => {
             let from = paging.from.unwrap_or(EventKey::NEWEST);
-            sqlx::query_as!(
-                EventRow,
-                r#"select
-                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
-                    environment, dist, transaction, server_name, trace_id, user_key,
-                    tags as "tags: Json<Vec<(String, String)>>"
-                from events
-                where project_id = $1 and issue_id = $2 and day <= $3 and (day, received_at, event_id) < ($3, $4, $5)
+            select!(
+                r#"from (
+                    (
+                        select * from events
+                        where project_id = $1 and issue_id = $2 and day = $3 and (received_at, event_id) < ($4, $5)
+                        order by received_at desc, event_id desc
+                        limit $6
+                    )
+                    union all
+                    (
+                        select * from events
+                        where project_id = $1 and issue_id = $2 and day < $3
+                        order by day desc, received_at desc, event_id desc
+                        limit $6
+                    )
+                ) e
                 order by day desc, received_at desc, event_id desc
                 limit $6"#,
                 project_id.get(),
@@ -241,14 +268,22 @@ pub async fn list_of_issue(
         }
         Direction::Newer => {
             let from = paging.from.unwrap_or(EventKey::OLDEST);
-            sqlx::query_as!(
-                EventRow,
-                r#"select
-                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
-                    environment, dist, transaction, server_name, trace_id, user_key,
-                    tags as "tags: Json<Vec<(String, String)>>"
-                from events
-                where project_id = $1 and issue_id = $2 and day >= $3 and (day, received_at, event_id) > ($3, $4, $5)
+            select!(
+                r#"from (
+                    (
+                        select * from events
+                        where project_id = $1 and issue_id = $2 and day = $3 and (received_at, event_id) > ($4, $5)
+                        order by received_at, event_id
+                        limit $6
+                    )
+                    union all
+                    (
+                        select * from events
+                        where project_id = $1 and issue_id = $2 and day > $3
+                        order by day, received_at, event_id
+                        limit $6
+                    )
+                ) e
                 order by day, received_at, event_id
                 limit $6"#,
                 project_id.get(),
@@ -310,14 +345,22 @@ pub async fn list_of_project(
     let rows = match paging.direction {
         Direction::Older => {
             let from = paging.from.unwrap_or(EventKey::NEWEST);
-            sqlx::query_as!(
-                EventRow,
-                r#"select
-                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
-                    environment, dist, transaction, server_name, trace_id, user_key,
-                    tags as "tags: Json<Vec<(String, String)>>"
-                from events
-                where project_id = $1 and day <= $2 and (day, received_at, event_id) < ($2, $3, $4)
+            select!(
+                r#"from (
+                    (
+                        select * from events
+                        where project_id = $1 and day = $2 and (received_at, event_id) < ($3, $4)
+                        order by received_at desc, event_id desc
+                        limit $5
+                    )
+                    union all
+                    (
+                        select * from events
+                        where project_id = $1 and day < $2
+                        order by day desc, received_at desc, event_id desc
+                        limit $5
+                    )
+                ) e
                 order by day desc, received_at desc, event_id desc
                 limit $5"#,
                 project_id.get(),
@@ -331,14 +374,22 @@ pub async fn list_of_project(
         }
         Direction::Newer => {
             let from = paging.from.unwrap_or(EventKey::OLDEST);
-            sqlx::query_as!(
-                EventRow,
-                r#"select
-                    project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
-                    environment, dist, transaction, server_name, trace_id, user_key,
-                    tags as "tags: Json<Vec<(String, String)>>"
-                from events
-                where project_id = $1 and day >= $2 and (day, received_at, event_id) > ($2, $3, $4)
+            select!(
+                r#"from (
+                    (
+                        select * from events
+                        where project_id = $1 and day = $2 and (received_at, event_id) > ($3, $4)
+                        order by received_at, event_id
+                        limit $5
+                    )
+                    union all
+                    (
+                        select * from events
+                        where project_id = $1 and day > $2
+                        order by day, received_at, event_id
+                        limit $5
+                    )
+                ) e
                 order by day, received_at, event_id
                 limit $5"#,
                 project_id.get(),

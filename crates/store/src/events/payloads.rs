@@ -41,11 +41,25 @@ pub async fn newest_payloads(
     rows: i64,
 ) -> Result<Vec<StoredPayload>, StoreError> {
     let before = before.unwrap_or(EventKey::NEWEST);
-    // Read through `events_by_project`, like every list of a project.
+    // Read through `events_by_project`, in two parts, like every list of a project.
     let rows = sqlx::query!(
-        r#"select event_id, issue_id, received_at, codec, payload
-        from events
-        where project_id = $1 and day <= $2 and (day, received_at, event_id) < ($2, $3, $4)
+        r#"select event_id as "event_id!", issue_id as "issue_id!", received_at as "received_at!", codec as "codec!",
+            payload as "payload!"
+        from (
+            (
+                select * from events
+                where project_id = $1 and day = $2 and (received_at, event_id) < ($3, $4)
+                order by received_at desc, event_id desc
+                limit $5
+            )
+            union all
+            (
+                select * from events
+                where project_id = $1 and day < $2
+                order by day desc, received_at desc, event_id desc
+                limit $5
+            )
+        ) e
         order by day desc, received_at desc, event_id desc
         limit $5"#,
         project_id.get(),

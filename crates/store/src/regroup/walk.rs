@@ -100,7 +100,7 @@ pub(super) async fn of_issue(
     Ok(rows.into_iter().map(Walked::from).collect())
 }
 
-/// The next events of a project behind `place`, by the index events_by_project.
+/// The next events of a project behind `place`, by the index events_by_project; in two parts, as in `events`.
 pub(super) async fn of_project(
     executor: impl PgExecutor<'_>,
     project_id: ProjectId,
@@ -109,12 +109,25 @@ pub(super) async fn of_project(
 ) -> Result<Vec<Walked>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select issue_id, day, event_id, received_at, hash, user_key, codec,
-             case when $6 then payload end as payload
-         from events
-         where project_id = $1 and day >= $2 and (day, received_at, event_id) > ($2, $3, $4)
+        r#"select issue_id as "issue_id!", day as "day!", event_id as "event_id!", received_at as "received_at!", hash,
+             user_key, codec as "codec!", case when $6 then payload end as payload
+         from (
+             (
+                 select * from events
+                 where project_id = $1 and day = $2 and (received_at, event_id) > ($3, $4)
+                 order by received_at, event_id
+                 limit $5
+             )
+             union all
+             (
+                 select * from events
+                 where project_id = $1 and day > $2
+                 order by day, received_at, event_id
+                 limit $5
+             )
+         ) e
          order by day, received_at, event_id
-         limit $5",
+         limit $5"#,
         project_id.get(),
         place.day,
         place.received_at,
