@@ -105,13 +105,8 @@ fn asked(call: &Call, reason: &'static str) -> Asked<'static> {
     Asked { user: None, reason, at: call.now }
 }
 
-/// Does what can be done at once. A change that has begun goes on whatever happens to this request.
 async fn advanced(call: &Call, begun: Regrouping) -> Result<Regrouping, ApiError> {
-    let pool = &call.api().pool;
-    if let Err(error) = regroup::advance(pool, begun.id, regroup::STEPS_INLINE, call.now).await {
-        tracing::warn!(%error, "a change of the grouping goes on in the background");
-    }
-    Ok(regroup::get(pool, begun.id).await?.unwrap_or(begun))
+    Ok(regroup::advance_inline(&call.api().pool, begun, call.now).await?)
 }
 
 /// 202, as Sentry answers: more may be left to do.

@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Web;
 use super::access::Action;
-use super::display::{Age, Count};
+use super::display::{Age, Count, absolute};
 use super::error::PageError;
 use super::session::{Posted, Viewer, local_path};
 use super::shell::{Nav, Shell, html, see_other};
@@ -86,12 +86,15 @@ pub(super) async fn regroup(
 /// One change in the list.
 struct Row {
     change: Regrouping,
+    /// The issue that it is about, and its short id.
+    issue: Option<(IssueId, String)>,
     age: Age,
 }
 
 impl Row {
     fn what(&self) -> &'static str {
         match self.change.kind {
+            Kind::Merge if self.change.undoes.is_some() => "Split undone",
             Kind::Merge => "Merge",
             Kind::Unmerge => "Merge undone",
             Kind::Split => "Split",
@@ -103,6 +106,15 @@ impl Row {
     fn is_running(&self) -> bool {
         self.change.state == State::Running
     }
+
+    fn percent(&self) -> i64 {
+        (self.change.walked * 100).checked_div(self.change.total).unwrap_or(0).clamp(0, 99)
+    }
+
+    /// Until when it can be undone, where that has an end.
+    fn until(&self) -> Option<String> {
+        self.change.undoable_until().map(absolute)
+    }
 }
 
 #[derive(Template)]
@@ -111,6 +123,12 @@ struct ListPage {
     shell: Shell,
     slug: String,
     rows: Vec<Row>,
+}
+
+impl ListPage {
+    fn is_running(&self) -> bool {
+        self.rows.iter().any(Row::is_running)
+    }
 }
 
 /// `GET /projects/{slug}/regroupings`
@@ -124,7 +142,15 @@ pub(super) async fn list(
     let project = store::projects::by_slug(&web.pool, &path).await?.ok_or(PageError::NotFound("project"))?;
     let changes = regroup::list(&web.pool, project.id, LIST_ROWS).await?;
     let now = OffsetDateTime::now_utc();
-    let rows = changes.into_iter().map(|change| Row { age: Age::ago(&change.created_at, &now), change }).collect();
+    let about: Vec<IssueId> = changes.iter().filter_map(|change| change.issue_id).collect();
+    let about = store::issues::by_ids(&web.pool, &about).await?;
+    let short_id = |id: IssueId| about.iter().find(|issue| issue.id == id).map(|issue| issue.short_id().to_string());
+    let row = |change: Regrouping| Row {
+        age: Age::ago(&change.created_at, &now),
+        issue: change.issue_id.map(|id| (id, short_id(id).unwrap_or_else(|| "an issue".to_owned()))),
+        change,
+    };
+    let rows = changes.into_iter().map(row).collect();
     let mut shell = Shell::load(&web, &request, viewer, Nav::Projects).await?;
     shell.title = format!("Grouping of {}", project.slug);
     shell.project = Some(project.slug.clone());
@@ -142,10 +168,7 @@ pub(super) async fn answer(
     begun: Regrouping,
     now: OffsetDateTime,
 ) -> Result<HttpResponse, PageError> {
-    if let Err(error) = regroup::advance(&web.pool, begun.id, regroup::STEPS_INLINE, now).await {
-        tracing::warn!(%error, "a change of the grouping goes on in the background");
-    }
-    let change = regroup::get(&web.pool, begun.id).await?.unwrap_or(begun);
+    let change = regroup::advance_inline(&web.pool, begun, now).await?;
     let mut response = see_other(local_path(posted.fields.get("back"), "/issues"));
     let cookie = web.cookie(toast::COOKIE, Toast::regrouping_cookie(&change), Duration::seconds(toast::COOKIE_SECONDS));
     response.add_cookie(&cookie).map_err(|error| PageError::Internal(error.to_string()))?;

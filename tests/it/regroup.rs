@@ -1,7 +1,10 @@
 //! Merging, splitting and undoing: exact counters and exact events after every step, beside writers.
 
+pub mod filled;
 mod fixture;
+mod killed;
 mod large;
+mod prune;
 mod random;
 mod replay;
 

@@ -6,7 +6,7 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::{StoreError, lifecycle, notifications, partitions, release_health};
+use crate::{StoreError, lifecycle, notifications, partitions, regroup, release_health};
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0002;
@@ -55,6 +55,8 @@ pub struct Report {
     pub signals_deleted: u64,
     /// Issues that no longer count as new or regressed.
     pub issues_aged: usize,
+    /// Regroupings that cannot be undone any more.
+    pub regroupings_forgotten: u64,
 }
 
 /// Does one round at `now`; `None` when another process is doing one.
@@ -104,6 +106,7 @@ async fn work(
         sessions_deleted: prune_sessions(connection, now).await?,
         signals_deleted: notifications::prune(pool, now - SIGNALS_KEPT, SIGNALS_PER_ROUND).await?,
         issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
+        regroupings_forgotten: regroup::prune(pool, now).await?,
     })
 }
 

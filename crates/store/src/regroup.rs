@@ -19,6 +19,7 @@ mod messages;
 mod moves;
 mod place;
 mod plan;
+mod prune;
 mod replay;
 mod restore;
 mod rows;
@@ -34,9 +35,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 pub use begin::{ISSUES_MAX, merge};
+pub use prune::{UNDO_KEPT, prune};
 pub use replay::regroup;
-pub use rows::{claim, get, list, of_issue, release};
-pub use run::{STEPS_INLINE, advance};
+pub use rows::{claim, get, list, of_issue, release, take};
+pub use run::{advance, advance_inline};
 pub use split::{KEYS_MAX, split};
 pub use step::{Stepped, step};
 pub use undo::undo;
@@ -148,13 +150,23 @@ pub struct Regrouping {
     pub created_at: OffsetDateTime,
     /// When it ended.
     pub finished_at: Option<OffsetDateTime>,
+    /// What is needed to undo it was deleted.
+    pub is_forgotten: bool,
 }
 
 impl Regrouping {
     /// Whether it can be undone now.
     #[must_use]
     pub fn is_undoable(&self) -> bool {
-        self.state == State::Done && self.kind.is_undoable()
+        // What undid something is not undone: that is done again.
+        self.state == State::Done && self.kind.is_undoable() && self.undoes.is_none() && !self.is_forgotten
+    }
+
+    /// Until when it can be undone, where that has an end.
+    #[must_use]
+    pub fn undoable_until(&self) -> Option<OffsetDateTime> {
+        let ends = self.is_undoable() && self.kind == Kind::Regroup;
+        self.finished_at.filter(|_| ends).map(|at| at + UNDO_KEPT)
     }
 }
 

@@ -217,6 +217,7 @@ fn regrouping() -> Value {
         ("issues", list(text())),
         ("undoes", or_null("string")),
         ("undoable", flag()),
+        ("undoableUntil", or_null("string")),
         ("reason", text()),
         ("done", whole()),
         ("total", whole()),

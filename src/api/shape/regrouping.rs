@@ -16,6 +16,7 @@ pub(in crate::api) fn regrouping(change: &Regrouping) -> Value {
         "issues": change.issues.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "undoes": change.undoes.map(|id| id.to_string()),
         "undoable": change.is_undoable(),
+        "undoableUntil": change.undoable_until().map(date),
         "reason": change.reason,
         "done": change.walked,
         "total": change.total,

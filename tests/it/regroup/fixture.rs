@@ -39,6 +39,7 @@ pub struct Shop {
     pub pool: PgPool,
     pub project_id: ProjectId,
     pub writer: Writer,
+    start: OffsetDateTime,
     next: AtomicU64,
 }
 
@@ -46,18 +47,18 @@ impl Shop {
     pub async fn open(pool: &PgPool) -> Self {
         let sql = "insert into projects (slug, name, created_at) values ('shop', 'Shop', now()) returning id";
         let id: i64 = sqlx::query_scalar(sql).fetch_one(pool).await.unwrap();
-        Self {
-            pool: pool.clone(),
-            project_id: ProjectId(id),
-            writer: Writer::new(pool.clone()),
-            next: AtomicU64::new(1),
-        }
+        Self::of(pool, ProjectId(id), NOON)
+    }
+
+    /// A project that exists, whose events arrive from `start` on.
+    pub fn of(pool: &PgPool, project_id: ProjectId, start: OffsetDateTime) -> Self {
+        Self { pool: pool.clone(), project_id, writer: Writer::new(pool.clone()), start, next: AtomicU64::new(1) }
     }
 
     /// The next event: later than all before, from one of eleven users.
     pub fn event(&self, keys: &[u8]) -> NewEvent {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let at = NOON + time::Duration::seconds(i64::try_from(number).unwrap());
+        let at = self.start + time::Duration::seconds(i64::try_from(number).unwrap());
         let key =
             |key: &u8| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None };
         NewEvent {

@@ -12,7 +12,7 @@ use store::rules::{self, NewRules};
 use super::fixture::{NOON, Shop, asked};
 use crate::support::Database;
 
-const RULES: &str = "message:\"*basket*\" -> basket\nmessage:\"cold cache*\" -> cold\n";
+pub const RULES: &str = "message:\"*basket*\" -> basket\nmessage:\"cold cache*\" -> cold\n";
 
 pub async fn save(shop: &Shop, fingerprint_rules: &str) {
     let new = NewRules {
@@ -37,7 +37,7 @@ async fn places(shop: &Shop) -> BTreeMap<i64, i64> {
 }
 
 /// Three issues: two about baskets, one about a cache.
-async fn opened(database: &Database) -> (Shop, [IssueId; 3]) {
+pub async fn opened(database: &Database) -> (Shop, [IssueId; 3]) {
     let shop = Shop::open(&database.pool).await;
     let keys = shop.store_messages(&["no such basket", "basket is empty", "cold cache: warming up"], 4).await;
     let more = shop.store_messages(&["no such basket"], 3).await;

@@ -149,12 +149,12 @@ async fn tell(
     Ok(())
 }
 
-/// Writes the row of a change. The named index refuses a second one that runs in the same project.
+/// Writes the row of a change, which who begins it then works at. The named index refuses a second one that runs in the same project.
 pub(super) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> Result<RegroupingId, StoreError> {
     let inserted = sqlx::query_scalar!(
         "insert into regroupings (project_id, kind, issue_id, undoes, total, phase, source, before, user_id, reason,
-             created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             created_at, leased_until)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          returning id",
         new.project_id.get(),
         new.kind.as_str(),
@@ -167,6 +167,7 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> Result<Regro
         new.asked.user.map(engine::ids::UserId::get),
         new.asked.reason,
         new.asked.at,
+        new.asked.at + rows::LEASE,
     )
     .fetch_one(tx)
     .await;

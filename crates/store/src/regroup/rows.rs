@@ -7,8 +7,9 @@ use time::{Duration, OffsetDateTime};
 use super::{Kind, Regrouping, State};
 use crate::StoreError;
 
-/// A worker that has not stepped for this long is dead.
-const LEASE: Duration = Duration::seconds(20);
+/// Who has not gone on with a change for this long is dead. Ten steps take a second at most; should they take longer,
+/// somebody else steps too, which costs time and harms nothing.
+pub(super) const LEASE: Duration = Duration::seconds(10);
 
 struct Row {
     id: i64,
@@ -26,6 +27,7 @@ struct Row {
     issues: Vec<i64>,
     created_at: OffsetDateTime,
     finished_at: Option<OffsetDateTime>,
+    is_forgotten: bool,
 }
 
 impl TryFrom<Row> for Regrouping {
@@ -54,6 +56,7 @@ impl TryFrom<Row> for Regrouping {
             issues: row.issues.into_iter().map(IssueId).collect(),
             created_at: row.created_at,
             finished_at: row.finished_at,
+            is_forgotten: row.is_forgotten,
         })
     }
 }
@@ -64,7 +67,7 @@ macro_rules! select {
         sqlx::query_as!(
             Row,
             r#"select r.id, r.project_id, r.kind, r.issue_id, r.state, r.undoes, r.user_id, r.reason, r.walked, r.total,
-                r.moved, r.error, r.created_at, r.finished_at,
+                r.moved, r.error, r.created_at, r.finished_at, r.forgotten_at is not null as "is_forgotten!",
                 array(
                     select i.issue_id
                     from regrouping_issues i
@@ -151,7 +154,7 @@ pub async fn of_issue(
     found.into_iter().map(Regrouping::try_from).collect()
 }
 
-/// Takes a change that nobody works at, for twenty seconds: the caller does some steps and releases it.
+/// Takes a change that nobody works at, for ten seconds: the caller advances it and releases it.
 ///
 /// # Errors
 /// When the database fails.
@@ -174,6 +177,36 @@ pub async fn claim(pool: &PgPool, now: OffsetDateTime) -> Result<Option<Regroupi
     .fetch_optional(pool)
     .await?;
     Ok(id.map(RegroupingId))
+}
+
+/// Takes this change, unless somebody works at it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take(pool: &PgPool, id: RegroupingId, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let taken = sqlx::query!(
+        "update regroupings
+         set leased_until = $3
+         where id = $1 and state = 'running' and (leased_until is null or leased_until < $2)",
+        id.get(),
+        now,
+        now + LEASE,
+    )
+    .execute(pool)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Keeps a change for another ten seconds.
+pub(super) async fn keep(pool: &PgPool, id: RegroupingId, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update regroupings set leased_until = $2 where id = $1 and state = 'running'",
+        id.get(),
+        now + LEASE,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Lets others go on with a change.

@@ -20,6 +20,12 @@ use crate::{StoreError, issues, lifecycle};
 /// project is still running; otherwise when the database fails.
 pub async fn undo(pool: &PgPool, id: RegroupingId, asked: &Asked<'_>) -> Result<Regrouping, StoreError> {
     let Some(known) = rows::get(pool, id).await? else { return Err(conflict("There is no such change")) };
+    if known.is_forgotten {
+        return Err(conflict("It is too old to be undone: what it moved is not known any more"));
+    }
+    if known.undoes.is_some() {
+        return Err(conflict("It undid another change: do that again instead"));
+    }
     let mut tx = pool.begin().await?;
     close_gate(&mut tx, known.project_id).await?;
     mark_undone(&mut tx, id).await?;
@@ -35,9 +41,12 @@ pub async fn undo(pool: &PgPool, id: RegroupingId, asked: &Asked<'_>) -> Result<
 
 /// Closes the race between two who undo the same change.
 async fn mark_undone(tx: &mut PgConnection, id: RegroupingId) -> Result<(), StoreError> {
-    let done = sqlx::query!("update regroupings set state = 'undone' where id = $1 and state = 'done'", id.get())
-        .execute(tx)
-        .await?;
+    let done = sqlx::query!(
+        "update regroupings set state = 'undone' where id = $1 and state = 'done' and forgotten_at is null",
+        id.get()
+    )
+    .execute(tx)
+    .await?;
     if done.rows_affected() == 1 { Ok(()) } else { Err(conflict("It is not done yet, or undone already")) }
 }
 
