@@ -6,7 +6,7 @@
 
   // ---- Swapping: parts of the page with an id in SWAP are replaced by those of a fetched page.
   const SWAP = ['issues-top', 'list', 'issue-head', 'live-numbers', 'live-chart', 'lane-new', 'lane-regressed',
-    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock'];
+    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock', 'changes', 'regroup-ways'];
   const afterSwap = [];
   page.onSwap = (handler) => afterSwap.push(handler);
 
@@ -37,6 +37,15 @@
     if (!response.ok) throw new Error(`status ${response.status}`);
     swap(await response.text(), only);
   };
+
+  // ---- Changes that run in the background: their part of the page is fetched again until they are done.
+  const look = async () => {
+    if (document.querySelector('#changes[data-again]')) {
+      await page.refetch((id) => ['changes', 'regroup-ways', 'issue-head'].includes(id)).catch(() => {});
+    }
+    setTimeout(look, 1500);
+  };
+  setTimeout(look, 1500);
 
   // ---- Forms that change issues stay on the page.
   document.addEventListener('submit', async (event) => {

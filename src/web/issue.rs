@@ -142,6 +142,10 @@ impl IssuePage {
         self.issue.state.status() == "unresolved"
     }
 
+    fn is_regrouping(&self) -> bool {
+        self.changes.iter().any(|change| change.progress.is_some())
+    }
+
     fn is_regressed(&self) -> bool {
         self.issue.state == State::Regressed
     }

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::process::Stdio;
 
 use engine::access::Role;
+use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::clients::{Shop, assert_exception};
+use crate::regroup::filled;
 use crate::support::{Database, ServerProcess, TestServer, data_dir, until};
 
 /// Runs the checks of `tests/browser/{file}.js` with `server` as their `t.server`. Each `t.tell(command)`
@@ -93,6 +95,33 @@ async fn a_person_merges_and_splits() {
     let dsn = server.db.project("shop").await.dsn(&server.url);
     let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
     run_checks("regroup", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_project_is_regrouped_merged_and_split() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let (project, events) = (server.db.project("shop").await, filled::events_wanted(10_000));
+    let pool = &server.db.pool;
+    filled::fill(pool, ProjectId(project.id), filled::lately(), events).await;
+    let before = filled::figures(pool).await;
+    let facts = json!({
+        "url": server.url, "email": "ada@example.org", "password": PASSWORD, "events": events, "rules": filled::rules(),
+    });
+    run_checks("large", &facts, async |now| {
+        filled::assert_exact(pool).await;
+        filled::assert_ends_agree(pool).await;
+        let figures = filled::figures(pool).await;
+        match now {
+            "nothing changed" => assert_eq!(figures, before),
+            "regrouped" => assert_eq!(figures.values().map(|one| one.events).collect::<Vec<_>>(), [events / 10; 10]),
+            "merged" => assert_eq!(figures.len(), 11),
+            "split" => assert_eq!(figures.len(), 12),
+            _ => panic!("{now}"),
+        }
+        "so it is".into()
+    })
+    .await;
 }
 
 #[tokio::test]

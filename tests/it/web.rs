@@ -6,6 +6,7 @@ mod changes;
 mod crowd;
 mod door;
 mod hostile;
+mod large;
 mod pages;
 mod regroupings;
 mod releases;

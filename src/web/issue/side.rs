@@ -179,6 +179,7 @@ pub(super) async fn changes(web: &Web, issue: &Issue) -> Result<Vec<ChangeRow>, 
 
 fn change_row(change: &Regrouping, own: IssueId) -> ChangeRow {
     let what = match change.kind {
+        Kind::Merge if change.undoes.is_some() => "A split was undone".to_owned(),
         Kind::Merge if change.issue_id == Some(own) => format!("{} merged into this one", issues(change.issues.len())),
         Kind::Merge => "Merged into another issue".to_owned(),
         Kind::Unmerge => "A merge was undone".to_owned(),
