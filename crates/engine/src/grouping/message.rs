@@ -345,7 +345,9 @@ impl<'t> Cleaner<'t> {
             self.wildcard();
             return;
         }
-        let counted = self.after_number && self.wild_end == Some(self.out.trim_end().len());
+        // `3 rows` counts rows, `limit=3 rows` may not.
+        let value = self.out.trim_end();
+        let counted = self.after_number && self.wild_end == Some(value.len()) && !value.ends_with("=*");
         self.name(if counted { singular(word) } else { word });
         self.after_number = false;
         // `error number 5`, `status is 404`
@@ -385,7 +387,9 @@ impl<'t> Cleaner<'t> {
     /// Numbers that say which error it is: behind `status`, `errno` and the like, or an HTTP status
     /// in front of its text (`404 Not Found`).
     fn is_code(&self, word: &str, rest: &str) -> bool {
-        if tokens::is_named_code(word) || (tokens::is_hresult(word) && !self.is_addressed()) {
+        // `vis=0xc0000700` is a set of flags, `hr=0x80070005` a result.
+        let flags = self.out.ends_with('=') && !self.code_next && !self.out.ends_with("hr=");
+        if tokens::is_named_code(word) || (tokens::is_hresult(word) && !flags && !self.is_addressed()) {
             return true;
         }
         if self.in_record && rest.bytes().take(64).any(|b| b.is_ascii_digit()) {

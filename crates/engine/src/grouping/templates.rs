@@ -291,7 +291,10 @@ mod tests {
             &["check failed: rhost=a.b user=root", "check failed: rhost=c.d user=guest"],
             &["job sync_users failed twice", "job sync_orders failed twice"],
             &["event with type: JOB_START came", "event with type: JOB_END came"],
-            &["got action: app.intent.SCREEN_ON", "got action: app.intent.SCREEN_OFF"],
+            &[
+                "app.jobs.sync: told to start this job now, although it may only start in 5 seconds from now",
+                "app.mail.digest.send: told to start this job now, although it may only start in 7 seconds from now",
+            ],
             &["mapred.tip.id is deprecated. Instead, use a.b.id", "mapred.job is deprecated. Instead, use c.d"],
             &[
                 "Failed password for root from 10.0.0.1 port 5 ssh2",
@@ -309,6 +312,8 @@ mod tests {
             &["task 1 changed from NEW to RUNNING again", "task 2 changed from RUNNING to FAILED again"],
             &["queue.min set to 5", "queue.max set to 7"],
             &["queue is full", "queue is empty"],
+            &["got action: app.intent.SCREEN_ON", "got action: app.intent.SCREEN_OFF"],
+            &["app.jobs.sync: lost its lease", "app.mail.digest: lost its lease"],
             &["Payment 1 for order 2 failed", "Payment 1 for order 2 refunded"],
             &["order is paid, not open", "order is void, not open"],
             &["Request failed with status code 404", "Request failed with status code 500"],

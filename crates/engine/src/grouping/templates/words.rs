@@ -227,15 +227,28 @@ pub(super) fn compare(known: &[&str], new: &[&str]) -> Verdict {
     }
 }
 
+/// Words after which a sentence belongs to nobody in particular.
+const SHARED_SENTENCE_MIN: usize = 8;
+
 /// What a difference in this place costs, in words that have to be the same, and why it may be.
 fn why(known: &[&str], at: usize, new: &str, same: usize) -> Option<(usize, &'static str)> {
     let old = known[at];
     if old == LEARNED {
         return Some((0, LEARNED_WHY));
     }
+    // `action.SCREEN_ON`: constants are told apart for a reason.
+    let constant = |token: &str| token.contains('.') && is_upper(token);
+    if constant(old) || constant(new) {
+        return None;
+    }
     // `init() started`: the name in front is what the message is about.
     let next = known.get(at + 1).copied().unwrap_or_default();
-    if next == "(" || (at == 0 && next == ":") {
+    let subject = at == 0 && next == ":";
+    // `app.jobs.sync: could not …`: a long sentence that many jobs say is about all of them.
+    if subject && same >= SHARED_SENTENCE_MIN && is_dotted(old) && is_dotted(new) {
+        return Some((2, NAMES));
+    }
+    if next == "(" || subject {
         return None;
     }
     let before = at.checked_sub(1).map_or("", |at| known[at]);
@@ -278,15 +291,21 @@ fn is_mark(token: &str) -> bool {
     token != "*" && token != LEARNED && !token.chars().any(char::is_alphanumeric)
 }
 
-/// A value, or a word with joints: `sync_orders`, `app.intent.SCREEN_ON`.
+/// A value, or a word with joints: `sync_orders`, `jobs/sync`.
 fn is_name(token: &str) -> bool {
     let joints = token.bytes().filter(|b| b"_./@#$".contains(b)).count();
     token.contains('*') || joints > 0
 }
 
-/// `RUNNING`.
+/// `app.jobs.sync`.
+fn is_dotted(token: &str) -> bool {
+    token.bytes().filter(|b| *b == b'.').count() >= 2
+}
+
+/// `RUNNING`, also as a constant of some class: `app.intent.SCREEN_ON`.
 fn is_upper(token: &str) -> bool {
-    token.len() >= 2 && token.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+    let constant = token.rsplit('.').next().unwrap_or(token);
+    constant.len() >= 2 && constant.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 /// A word that says what went wrong or was asked for; never a value.
