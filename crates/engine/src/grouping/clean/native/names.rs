@@ -231,8 +231,8 @@ fn without_suffixes(name: &str) -> &str {
 
 /// `name` without a last `::part` that starts with `marker`.
 fn counted<'n>(name: &'n str, marker: &str) -> Option<&'n str> {
-    let at = name.rfind(marker)?;
-    (!name[at + marker.len()..].contains("::")).then_some(&name[..at])
+    let at = name.rfind("::")?;
+    name[at..].starts_with(marker).then_some(&name[..at])
 }
 
 fn rust_hash(name: &str) -> Option<&str> {
@@ -259,23 +259,28 @@ fn in_one_spelling(name: &str) -> Cow<'_, str> {
         }
     }
     // Disambiguators of crates and closures: `app[1a2b3c4d5e6f7a8b]`, `::{closure#2}::inner`.
-    for _ in 0..SUFFIXES_MAX {
-        let Some(shorter) = without_part(&name, "::{closure#", '}').or_else(|| without_hash(&name)) else { break };
-        name = Cow::Owned(shorter);
+    for (open, close) in [("::{closure#", '}'), ("[", ']')] {
+        if name.contains(open) {
+            name = Cow::Owned(without_parts(&name, open, close));
+        }
     }
     name
 }
 
-fn without_part(name: &str, open: &str, close: char) -> Option<String> {
-    let start = name.find(open)?;
-    let end = start + name[start..].find(close)?;
-    Some(format!("{}{}", &name[..start], &name[end + close.len_utf8()..]))
-}
-
-fn without_hash(name: &str) -> Option<String> {
-    let start = name.find('[')?;
-    let end = start + name[start..].find(']')?;
-    let hash = &name[start + 1..end];
-    let is_hash = hash.len() >= 12 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    is_hash.then(|| format!("{}{}", &name[..start], &name[end + 1..]))
+/// Drops every `::{closure#2}`, and what stands in brackets if it is a hash.
+fn without_parts(name: &str, open: &str, close: char) -> String {
+    let mut kept = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((before, part)) = rest.split_once(open) {
+        let Some((inside, behind)) = part.split_once(close) else { break };
+        kept.push_str(before);
+        let is_hash = inside.len() >= 12 && inside.bytes().all(|b| b.is_ascii_hexdigit());
+        if close == ']' && !is_hash {
+            kept.extend([open, inside]);
+            kept.push(close);
+        }
+        rest = behind;
+    }
+    kept.push_str(rest);
+    kept
 }
