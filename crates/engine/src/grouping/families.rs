@@ -187,6 +187,24 @@ pub(super) fn helper(function: &str) -> Option<Helper> {
 /// No helper has a longer name.
 const HELPER_BYTES_MAX: usize = 64;
 
+/// `checksum` of `frame_checksum` and of `frameChecksum`; `frame` of both. Nothing of a single word.
+pub(super) fn with_a_word_less(name: &str) -> [Option<String>; 2] {
+    let (first, last) = (words(name).next().unwrap_or_default(), words(name).last().unwrap_or_default());
+    if first.len() >= name.len() {
+        return [None, None];
+    }
+    let behind = name.find(first).map(|at| name[at + first.len()..].trim_start_matches('_'));
+    let before = name.rfind(last).map(|at| name[..at].trim_end_matches('_'));
+    // The first word of a camel was small when nothing stood before it.
+    let small = behind.map(|rest| {
+        let mut chars = rest.chars();
+        let spelled = name.contains('_') || first.starts_with(|c: char| c.is_ascii_uppercase());
+        let start = chars.next().filter(|_| !spelled).map(|c| c.to_ascii_lowercase().to_string() + chars.as_str());
+        start.unwrap_or_else(|| rest.to_owned())
+    });
+    [small, before.map(str::to_owned)]
+}
+
 /// `logAndThrow`, `log_and_throw` and `HTTPError` as words.
 fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).flat_map(|part| {
@@ -278,6 +296,23 @@ mod tests {
             ],
             None,
         );
+    }
+
+    #[test]
+    fn names_lose_a_word_at_either_end() {
+        for (name, behind, before) in [
+            ("frame_checksum", "checksum", "frame"),
+            ("frameChecksum", "checksum", "frame"),
+            ("FrameChecksum", "Checksum", "Frame"),
+            ("readAllLines", "allLines", "readAll"),
+        ] {
+            let expected = [Some(behind.to_owned()), Some(before.to_owned())];
+            assert_eq!(with_a_word_less(name), expected, "{name}");
+        }
+        for name in ["", "_x", "größe_x", "größeX", "ßaX"] {
+            let _ = with_a_word_less(name);
+        }
+        assert_eq!(with_a_word_less("checksum"), [None, None]);
     }
 
     #[test]

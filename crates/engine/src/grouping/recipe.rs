@@ -36,6 +36,7 @@ pub(super) fn reason(variant: &str) -> Cow<'static, str> {
         "v1:shape" => "without names that a build chooses: the next build stays in this issue",
         "v1:typed" => "without what a system words in its language: another language stays in this issue",
         "v1:anchor" => "type, message and the nearest name or file that a minifier kept",
+        "v1:kin" => "type, message, file, caller and name, also of a function whose name had a word less",
         "v1:recursion" => "functions that called each other in turn: where it stopped is chance",
         "v1:site" => "type, message and where it was raised: other callers join",
         "v1:renamed" => "the statement, its file and its caller: a renamed function stays in its issue",
@@ -103,6 +104,7 @@ fn write_exceptions(exceptions: &[CleanException<'_>], out: &mut impl Recorder) 
     if !exceptions.iter().any(|x| x.in_group) {
         write_site(exceptions, out);
         write_anchor(exceptions, out);
+        write_kin(exceptions, out);
         write_unwrapped(exceptions, out);
     }
 }
@@ -145,6 +147,35 @@ fn write_anchor(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
     out.part("place", place);
     out.part("function", name);
     out.end();
+}
+
+/// Shortest name that is left when a word of it is dropped.
+const KIN_BYTES_MIN: usize = 4;
+
+/// Without source lines a function that was renamed looks like another one. One that got a word more is
+/// looked up by the name that it had: `checksum` became `frame_checksum`. Never the other way round, and never
+/// by a word that two functions share: `load_user` is not `load_order`.
+fn write_kin(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
+    let [x] = exceptions else { return };
+    let Some(stack) = x.app_stack().filter(|stack| stack.raised_here && tells(x)) else { return };
+    let (Some(top), Some(caller)) = (stack.top(), stack.caller()) else { return };
+    if top.line.is_some() || top.volatile || top.function.is_empty() || families::helper(&top.function).is_some() {
+        return;
+    }
+    let mut kin = |name: &str, owns: bool| {
+        out.begin("v1:kin", owns);
+        site_head(x, &x.template, None, out);
+        out.part("place", &top.place);
+        out.part("function", name);
+        frames(std::slice::from_ref(caller), Detail::Exact, out);
+        out.end();
+    };
+    kin(&top.function, true);
+    let own = own_name(&top.function).unwrap_or_default();
+    let qualifier = &top.function[..top.function.len() - own.len()];
+    for shorter in families::with_a_word_less(own).into_iter().flatten().filter(|name| name.len() >= KIN_BYTES_MIN) {
+        kin(&format!("{qualifier}{shorter}"), false);
+    }
 }
 
 /// A message with enough letters to tell one bug from another.
