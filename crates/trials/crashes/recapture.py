@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the programs beside this file until they crash, and writes what they said as events.
 
-    recapture.py OUTPUT.jsonl
+    recapture.py OUTPUT.jsonl [shop|clinic]
 
-Each program exists twice: as it is (release A), and after ordinary edits (release B): lines inserted,
+`shop` is what grouping was worked on with; `clinic` has other shapes and was written to see how it does on
+programs that nobody had looked at. Each program exists twice: as it is (release A), and after ordinary edits (release B): lines inserted,
 a helper renamed, another caller in between, one message reworded. Every bug is triggered with several
 inputs in each. A line of the output has language, bug, release and the event as the SDK of that language
 would send it. Needs python3, node, a JDK, go, rustc, gcc and gdb.
@@ -15,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+ALL = os.path.dirname(os.path.abspath(__file__))
+NAME = sys.argv[2] if len(sys.argv) > 2 else "shop"
+HERE = ALL if NAME == "shop" else os.path.join(ALL, NAME)
 INPUTS = {"A": [3, 8], "B": [4, 13]}
 ROOTS = {"A": "/srv/app/releases/20260101", "B": "/srv/app/releases/20260322"}
 
 # What the edits replace in each program, besides the lines that they insert.
-EDITS = {
+SHOP_EDITS = {
     "shop.py": [
         ("log_and_raise", "raise_logged"),
         ("was paid already", "has been paid before"),
@@ -59,6 +62,47 @@ EDITS = {
 }
 
 
+CLINIC_EDITS = {
+    "clinic.py": [
+        ("fail_with", "stop_with"),
+        ("is already in another ward", "was admitted to another ward"),
+        ("        return method(*node[1:])", "        parts = node[1:]\n        return method(*parts)"),
+        ("    return work()", "    return retried(work)\n\n\ndef retried(work):\n    for _ in range(1):\n        return work()"),
+    ],
+    "clinic.js": [
+        ("reject(", "refuseWith("), ("const reject =", "const refuseWith ="),
+        ("is already in another ward", "was admitted to another ward"),
+        ("  return doctor.phone.number;", "  const { phone } = doctor;\n  return phone.number;"),
+        ("  return await work();", "  return await retried(work);"),
+        ("module.exports.run", "const retried = async (work) => await work();\n\nmodule.exports.run"),
+    ],
+    "clinic.c": [
+        ("fatal(", "stop_clinic("),
+        ("int call_next(struct queue *queue) { int key = pop(queue);", "int call_next(struct queue *queue) { int key = none + pop(queue);"),
+        ("    handle(arguments[1], atoi", "    dispatch(arguments[1], atoi"),
+        ("int main(", "HOT void dispatch(const char *bug, int n) { handle(bug, n); }\n\nint main("),
+    ],
+    "clinic.go": [
+        ("bailOut(", "failWith("),
+        ("is in another ward", "was admitted to another ward"),
+        ("	handle(os.Args[1], n)\n}", "	retry(func() { handle(os.Args[1], n) })\n}\n\nfunc retry(work func()) { work() }"),
+    ],
+    "clinic.rs": [
+        ("stop_here(", "fail_with("),
+        ("patient was not moved", "patient could not be moved"),
+        ("    handle(&arguments[1], arguments[2].parse().unwrap_or(0));", "    let n = arguments[2].parse().unwrap_or(0);\n    retry(|| handle(&arguments[1], n));"),
+        ("fn main() {", "#[inline(never)]\nfn retry(work: impl Fn()) {\n    work();\n}\n\nfn main() {"),
+    ],
+    "java/com/acme/clinic/Clinic.java": [
+        ("reject(", "fail("), ("verifyBeds", "assertBeds"),
+        ("is already in another ward", "was admitted to another ward"),
+        ("            handle(arguments[0], Integer.parseInt(arguments[1]));", "            retry(() -> handle(arguments[0], Integer.parseInt(arguments[1])));"),
+        ("    public static void main", "    static void retry(Runnable work) {\n        work.run();\n    }\n\n    public static void main"),
+    ],
+}
+EDITS = {"shop": SHOP_EDITS, "clinic": CLINIC_EDITS}[NAME]
+
+
 def edited(name, release):
     text = open(os.path.join(HERE, name), encoding="utf-8").read()
     if release == "B":
@@ -84,7 +128,7 @@ def run(*command, **options):
 def event(platform, values, release):
     return {
         "platform": platform,
-        "release": f"shop@{release}",
+        "release": f"{NAME}@{release}",
         "exception": {"values": values},
     }
 
@@ -92,7 +136,7 @@ def event(platform, values, release):
 PYTHON = """
 import json, linecache, sys, traceback
 sys.path.insert(0, sys.argv[1])
-import shop
+import NAME as program
 def frames(tb):
     while tb:
         f, name = tb.tb_frame, tb.tb_frame.f_code
@@ -104,7 +148,7 @@ def frames(tb):
                    "context_line": linecache.getline(path, tb.tb_lineno).rstrip()}
         tb = tb.tb_next
 try:
-    shop.run(sys.argv[2], int(sys.argv[3]))
+    program.run(sys.argv[2], int(sys.argv[3]))
 except Exception as error:
     values = []
     while error is not None:
@@ -116,13 +160,13 @@ except Exception as error:
 
 
 def python(folder, release, bug, n):
-    said = run(sys.executable, "-c", PYTHON, folder, bug, str(n))
+    said = run(sys.executable, "-c", PYTHON.replace("NAME", NAME), folder, bug, str(n))
     values = json.loads(said.stdout)
     return event("python", values, release)
 
 
 NODE = """
-const { run } = require(process.argv[2] + '/shop.js');
+const { run } = require(process.argv[2]);
 const told = [];
 Promise.resolve().then(() => run(process.argv[3], Number(process.argv[4]))).catch((error) => {
   for (let e = error; e; e = e.cause) told.push({ type: e.name, value: e.message, stack: e.stack });
@@ -135,9 +179,9 @@ def node(folder, release, bug, n):
     script = os.path.join(folder, "capture.js")
     with open(script, "w", encoding="utf-8") as file:
         file.write(NODE)
-    lines = open(os.path.join(folder, "shop.js"), encoding="utf-8").read().split("\n")
+    lines = open(os.path.join(folder, f"{NAME}.js"), encoding="utf-8").read().split("\n")
     values = []
-    for told in json.loads(run("node", "--stack-trace-limit=50", script, folder, bug, str(n)).stdout):
+    for told in json.loads(run("node", "--stack-trace-limit=50", script, os.path.join(folder, f"{NAME}.js"), bug, str(n)).stdout):
         frames = []
         for line in told["stack"].split("\n"):
             match = re.match(r"\s+at (?:(.*) \()?(.*?)(?::(\d+):(\d+))?\)?$", line)
@@ -157,7 +201,7 @@ def node(folder, release, bug, n):
 
 
 def java(folder, release, bug, n):
-    said = run("java", "-Xss512k", "-cp", folder, "com.acme.shop.Shop", bug, str(n)).stdout
+    said = run("java", "-Xss512k", "-cp", folder, f"com.acme.{NAME}.{NAME.title()}", bug, str(n)).stdout
     values = []
     for line in said.split("\n"):
         parts = line.split("\t")
@@ -174,7 +218,7 @@ def java(folder, release, bug, n):
 
 
 def go(folder, release, bug, n):
-    said = run(os.path.join(folder, "shop-go"), bug, str(n)).stderr
+    said = run(os.path.join(folder, f"{NAME}-go"), bug, str(n)).stderr
     first = re.search(r"(?m)^panic: (.*?)(?: \[recovered\])?$", said).group(1)
     kind = "runtime.Error" if first.startswith(("runtime error", "interface conversion", "assignment to", "send on")) else None
     typed = re.match(r"(\*?[a-zA-Z.]+)\((.*)\)$|(?:&)?(\w+\.\w+){", first)
@@ -199,7 +243,7 @@ def go(folder, release, bug, n):
 
 def rust(folder, release, bug, n):
     environment = dict(os.environ, RUST_BACKTRACE="full")
-    said = run(os.path.join(folder, "shop-rs"), bug, str(n), env=environment).stderr
+    said = run(os.path.join(folder, f"{NAME}-rs"), bug, str(n), env=environment).stderr
     value = re.search(r"panicked at [^\n]*:\n(.*?)\nstack backtrace", said, re.S).group(1)
     frames = []
     for match in re.finditer(r"\n +\d+: +(0x[0-9a-f]+) - (.*?)(?:\n +at (.*?):(\d+)(?::\d+)?)?(?=\n)", said):
@@ -213,15 +257,15 @@ def rust(folder, release, bug, n):
 
 def c(folder, release, bug, n):
     said = run("gdb", "-batch", "-ex", "set debuginfod enabled off", "-ex", "run", "-ex", "bt 60", "--args",
-               os.path.join(folder, "shop-c"), bug, str(n)).stdout
+               os.path.join(folder, f"{NAME}-c"), bug, str(n)).stdout
     signal = re.search(r"received signal (SIG\w+)", said).group(1)
     frames = []
     for match in re.finditer(r"(?m)^#\d+ +(?:(0x[0-9a-f]+) in )?(.+?) \(.*?\)(?: at (.*?):(\d+)| from (\S+))?$", said):
         address, function, path, line, image = match.groups()
         frame = {"function": function, "instruction_addr": address or "0x1000",
-                 "package": image or os.path.join(folder, "shop-c") if path and "shop" in path else image or "/lib/x86_64-linux-gnu/libc.so.6"}
-        if path and os.path.basename(path) == "shop.c":
-            frame.update(abs_path=path, filename="shop.c", lineno=int(line))
+                 "package": image or os.path.join(folder, f"{NAME}-c") if path and NAME in path else image or "/lib/x86_64-linux-gnu/libc.so.6"}
+        if path and os.path.basename(path) == f"{NAME}.c":
+            frame.update(abs_path=path, filename=f"{NAME}.c", lineno=int(line))
         frames.insert(0, frame)
     value = {"type": signal, "value": {"SIGSEGV": "Segfault", "SIGABRT": "Abort"}.get(signal, signal)}
     mechanism = {"type": "signalhandler", "synthetic": True, "handled": False, "meta": {"signal": {"name": signal}}}
@@ -238,20 +282,21 @@ def built(work, release):
         with open(target, "w", encoding="utf-8") as file:
             file.write(edited(name, release))
     here = {"cwd": folder, "check": True}
-    subprocess.run(["gcc", "-g", "-O1", "-fno-omit-frame-pointer", "-w", "-o", "shop-c", os.path.join(folder, "shop.c"), "-lpthread"], **here)
-    subprocess.run(["rustc", "-g", "-Cdebug-assertions=on", "-Awarnings", "--edition=2021", "-o", "shop-rs", os.path.join(folder, "shop.rs")], **here)
-    subprocess.run(["go", "build", "-gcflags=-l", "-o", "shop-go", "shop.go"], env=dict(os.environ, GO111MODULE="off"), **here)
-    sources = ["java/com/acme/shop/Shop.java", os.path.join(HERE, "java/testkit/Assert.java")]
+    subprocess.run(["gcc", "-g", "-O1", "-fno-omit-frame-pointer", "-w", "-o", f"{NAME}-c", os.path.join(folder, f"{NAME}.c"), "-lpthread"], **here)
+    subprocess.run(["rustc", "-g", "-Cdebug-assertions=on", "-Awarnings", "--edition=2021", "-o", f"{NAME}-rs", os.path.join(folder, f"{NAME}.rs")], **here)
+    subprocess.run(["go", "build", "-gcflags=-l", "-o", f"{NAME}-go", f"{NAME}.go"], env=dict(os.environ, GO111MODULE="off"), **here)
+    sources = [f"java/com/acme/{NAME}/{NAME.title()}.java", os.path.join(ALL, "java/testkit/Assert.java")]
     subprocess.run(["javac", "-g", "-d", ".", *sources], **here)
     return folder
 
 
 # One bug, seen on two ways to it.
-SAME = {("c", "mean-thread"): "mean-zero"}
+SAME = {("c", "mean-thread"): "mean-zero", ("c", "bed-shift"): "bed-zero"}
 
 LANGUAGES = {
-    "python": ("shop.py", python), "node": ("shop.js", node), "java": ("java/com/acme/shop/Shop.java", java),
-    "go": ("shop.go", go), "rust": ("shop.rs", rust), "c": ("shop.c", c),
+    "python": (f"{NAME}.py", python), "node": (f"{NAME}.js", node),
+    "java": (f"java/com/acme/{NAME}/{NAME.title()}.java", java),
+    "go": (f"{NAME}.go", go), "rust": (f"{NAME}.rs", rust), "c": (f"{NAME}.c", c),
 }
 
 

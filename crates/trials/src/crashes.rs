@@ -1,6 +1,6 @@
 //! The score on real crashes: programs that were crashed in many ways, before and after edits.
 //!
-//! Owns reading `tests/fixtures/crashes.jsonl.zst` and the pairwise score. The programs, their edits and
+//! Owns reading `tests/fixtures/crashes*.jsonl.zst` and the pairwise score. The programs, their edits and
 //! the script that captured what they said are in `crates/trials/crashes`. Every language is a project.
 
 use std::collections::BTreeMap;
@@ -23,14 +23,26 @@ pub struct Crash {
     pub event: Box<RawValue>,
 }
 
-/// All captured crashes: release A first, as they would arrive.
+/// Which programs crashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// A shop: what grouping was worked on with.
+    Shop,
+    /// A clinic: programs of other shapes, which nobody looked at before they were scored.
+    Clinic,
+}
+
+/// All captured crashes of the programs: release A first, as they would arrive.
 ///
 /// # Panics
 /// If the committed pack is broken.
 #[must_use]
 #[allow(clippy::expect_used, reason = "a broken fixture must stop whoever asked for it")]
-pub fn load() -> Vec<Crash> {
-    let packed: &[u8] = include_bytes!("../../../tests/fixtures/crashes.jsonl.zst");
+pub fn load(programs: Programs) -> Vec<Crash> {
+    let packed: &[u8] = match programs {
+        Programs::Shop => include_bytes!("../../../tests/fixtures/crashes.jsonl.zst"),
+        Programs::Clinic => include_bytes!("../../../tests/fixtures/crashes_clinic.jsonl.zst"),
+    };
     let text = String::from_utf8(zstd::stream::decode_all(packed).expect("crashes.jsonl.zst")).expect("UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("a crash")).collect()
 }

@@ -9,6 +9,7 @@
 
 use std::process::ExitCode;
 
+use trials::crashes::Programs;
 use trials::mutate::{self, Difficulty, Label};
 use trials::online::Judge;
 use trials::{bases, crashes, pairs, stream};
@@ -83,10 +84,12 @@ fn print_stream(arguments: &[String], seed: u64) {
 }
 
 fn print_crashes(arguments: &[String]) {
-    let crashes = crashes::load();
-    println!("{}", crashes::table(&crashes));
-    if arguments.iter().any(|argument| argument == "--failing") {
-        crashes::mistakes(&crashes).iter().for_each(|mistake| println!("{mistake}"));
+    for (programs, name) in [(Programs::Shop, "shop"), (Programs::Clinic, "clinic")] {
+        let crashes = crashes::load(programs);
+        println!("{name}\n\n{}", crashes::table(&crashes));
+        if arguments.iter().any(|argument| argument == "--failing") {
+            crashes::mistakes(&crashes).iter().for_each(|mistake| println!("{mistake}"));
+        }
     }
 }
 

@@ -5,22 +5,24 @@
 use trials::online::Judge;
 use trials::stream::{self, Projects};
 
-/// The bound on what is wrong stands above what was measured when it was set: see `docs/GROUPING.md`.
-const COST_MAX: usize = 20;
+/// Seeds have other bugs, other deploys and another order; the last ones were chosen before they were tried.
+const SEEDS: [u64; 5] = [0, 3, 5, 77, 20_260_401];
 
 #[test]
 fn a_stream_of_many_bugs_becomes_about_as_many_issues() {
-    let events = stream::events(0);
-    assert_eq!(events.len(), stream::BUGS * stream::EVENTS);
-    for projects in [Projects::One, Projects::PerPlatform] {
-        let outcome = stream::play(&events, Judge::Engine, projects);
-        println!("{projects:?}: {outcome:?}");
-        assert!(outcome.cost() <= COST_MAX, "{projects:?}: {outcome:?}");
-        assert!(outcome.merges <= 2, "{projects:?}: {outcome:?}");
-        assert!(outcome.rand_index >= 0.98, "{projects:?}: {outcome:?}");
-        for other in [Judge::TopFrame, Judge::Wording] {
-            let simple = stream::play(&events, other, projects);
-            assert!(outcome.cost() < simple.cost(), "{} does better: {simple:?}", other.name());
+    for seed in SEEDS {
+        let events = stream::events(seed);
+        assert_eq!(events.len(), stream::BUGS * stream::EVENTS);
+        for projects in [Projects::One, Projects::PerPlatform] {
+            let outcome = stream::play(&events, Judge::Engine, projects);
+            println!("{seed} {projects:?}: {outcome:?}");
+            assert!((195..=205).contains(&outcome.issues), "{seed} {projects:?}: {outcome:?}");
+            assert!(outcome.cost() <= 5 && outcome.merges == 0, "{seed} {projects:?}: {outcome:?}");
+            assert!(outcome.rand_index >= 0.99, "{seed} {projects:?}: {outcome:?}");
+            for other in [Judge::TopFrame, Judge::Wording] {
+                let simple = stream::play(&events, other, projects);
+                assert!(outcome.cost() < simple.cost(), "{} does better: {simple:?}", other.name());
+            }
         }
     }
 }

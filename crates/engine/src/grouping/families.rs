@@ -91,6 +91,12 @@ pub(super) fn signal(ty: &str) -> Option<&'static str> {
     SIGNALS.iter().find(named).map(|(_, name)| *name)
 }
 
+/// The program stopped itself, and the signal does not say why.
+pub(super) fn is_abort(ty: &str) -> bool {
+    const ABORTS: &[&str] = &["SIGABRT", "EXC_CRASH", "EXCEPTION_FATAL_APP_EXIT", "Abort"];
+    ABORTS.iter().any(|name| ty.starts_with(name))
+}
+
 /// A class that a build renamed, to other letters each time.
 pub(super) fn is_obfuscated(ty: &str, platform: &str) -> bool {
     let class = ty.rsplit('.').next().unwrap_or(ty);

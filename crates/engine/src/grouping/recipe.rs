@@ -384,6 +384,10 @@ fn write_site(exceptions: &[CleanException<'_>], out: &mut impl Recorder) {
             }
             _ => site_frames(stack, out),
         }
+        // Helpers that check first have any name, and here no message makes up for it.
+        if let Some(caller) = stack.called_by(stack.raised_for()).filter(|_| families::is_abort(&x.ty)) {
+            frames(std::slice::from_ref(caller), Detail::Exact, out);
+        }
         if let Some(entry) = stack.frames.first().filter(|_| families::is_exhaustion(&x.ty, &x.value)) {
             frames(std::slice::from_ref(entry), Detail::Exact, out);
         }

@@ -125,7 +125,12 @@ impl<'e> Stack<'e> {
         &self.frames[self.frames.len().saturating_sub(count)..]
     }
 
-    /// The one that called it.
+    /// The one that called the first of these.
+    pub(super) fn called_by(&self, newest: &[CleanFrame<'e>]) -> Option<&CleanFrame<'e>> {
+        self.frames.len().checked_sub(newest.len() + 1).map(|at| &self.frames[at])
+    }
+
+    /// The one that called the newest.
     pub(super) fn caller(&self) -> Option<&CleanFrame<'e>> {
         self.frames.iter().rev().nth(1)
     }
