@@ -103,19 +103,25 @@ pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {
     let name = name.split(" [as ").next().unwrap_or(name);
     // Firefox marks how it was called: `async*total`, `promise callback*total`.
     let name = name.rsplit('*').find(|part| !part.is_empty()).unwrap_or(name);
-    let mut name = name;
-    for prefix in ["async ", "new ", "get ", "set ", "static ", "bound "] {
-        name = name.strip_prefix(prefix).unwrap_or(name);
-    }
+    let mut name = without_marks(name);
     // Hermes numbers what has no name of its own: `?anon_0_total`.
     if let Some((_, inner)) = name.strip_prefix("?anon_").and_then(|rest| rest.split_once('_')) {
         name = inner;
     }
     // Firefox marks inner functions with slashes: `foo/<`, `foo/this.bar`.
     let name = name.trim_end_matches("/<").split('/').next().unwrap_or(name);
-    let name = last_segment(name).trim_end_matches(['*', '<']).trim_start_matches('#');
+    // `async Cart.total`, `Cart.get total`
+    let name = without_marks(last_segment(name)).trim_end_matches(['*', '<']).trim_start_matches('#');
     let name = without_counter(name);
     Cow::Borrowed(if ANONYMOUS.contains(&name) { "" } else { name })
+}
+
+/// How a function was made or called.
+fn without_marks(mut name: &str) -> &str {
+    for prefix in ["async ", "new ", "get ", "set ", "static ", "bound "] {
+        name = name.strip_prefix(prefix).unwrap_or(name);
+    }
+    name
 }
 
 /// What engines call a function without a name, or code outside of functions.

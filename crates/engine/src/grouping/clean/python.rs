@@ -58,6 +58,9 @@ const STANDARD: &[&str] = &[
     "zipfile",
 ];
 
+/// What functions are called that a decorator puts around another.
+const DECORATORS: &[&str] = &["decorated", "decorator", "inner", "wrap", "wrapped", "wrapper"];
+
 pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     let (path, function, module) = (path(frame), frame.function.or_empty(), frame.module.or_empty());
     // Since 3.12 comprehensions have no frame of their own; earlier ones repeat their function.
@@ -65,6 +68,11 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
         return Some(MACHINERY);
     }
     if path.starts_with("<frozen") || MACHINERY_MODULES.contains(&module) {
+        return Some(MACHINERY);
+    }
+    // A decorator passes everything on, and which ones stand around a function changes.
+    let decorates = function.rsplit('.').next().is_some_and(|name| DECORATORS.contains(&name.trim_start_matches('_')));
+    if decorates && frame.context_line.get().is_some_and(|line| line.contains("(*args")) {
         return Some(MACHINERY);
     }
     if module.starts_with("sentry_sdk") || path.contains("/sentry_sdk/") || module.starts_with("raven.") {
