@@ -17,11 +17,70 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     if starts_with_any(path, &["dart:", "org-dartlang-sdk:"]) {
         return Some(RUNTIME);
     }
-    (path.starts_with("package:flutter/") || lies_in(path, &["/.pub-cache/", "/pub.dev/"])).then_some(LIBRARY)
+    (starts_with_any(path, &["package:flutter/", "package:flutter_test/", "package:test/", "package:test_api/"])
+        || lies_in(path, &["/.pub-cache/", "/pub.dev/"]))
+    .then_some(LIBRARY)
 }
 
-pub(super) fn guess(_: &Frame<'_>) -> Ruling {
-    APP
+/// Packages that many applications stand on.
+const PACKAGES: &[&str] = &[
+    "async",
+    "bloc",
+    "built_value",
+    "chopper",
+    "cloud_firestore",
+    "collection",
+    "connectivity_plus",
+    "dio",
+    "drift",
+    "equatable",
+    "firebase_",
+    "fl_chart",
+    "flutter_",
+    "freezed",
+    "get",
+    "get_it",
+    "go_router",
+    "google_",
+    "graphql",
+    "grpc",
+    "hive",
+    "http",
+    "hydrated_bloc",
+    "image_picker",
+    "injectable",
+    "intl",
+    "isar",
+    "json_annotation",
+    "just_audio",
+    "matcher",
+    "mobx",
+    "mocktail",
+    "mockito",
+    "path_provider",
+    "permission_handler",
+    "provider",
+    "retrofit",
+    "riverpod",
+    "rxdart",
+    "shared_preferences",
+    "shelf",
+    "sqflite",
+    "sqlite3",
+    "stream_channel",
+    "supabase",
+    "url_launcher",
+    "video_player",
+    "web_socket_channel",
+    "webview_flutter",
+];
+
+pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
+    let package = path(frame).strip_prefix("package:").and_then(|path| path.split('/').next());
+    let known = |package: &str| {
+        PACKAGES.iter().any(|name| package == *name || (name.ends_with('_') && package.starts_with(name)))
+    };
+    if package.is_some_and(known) { LIBRARY } else { APP }
 }
 
 pub(super) fn function<'e>(frame: &'e Frame<'_>) -> Cow<'e, str> {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{APP, HANDLER, LIBRARY, MACHINERY, RAISE, RUNTIME, Ruling, SDK, cow, lies_in, module, name, path};
+use super::{
+    APP, HANDLER, LIBRARY, MACHINERY, RAISE, RUNTIME, Ruling, SDK, cow, lies_in, module, name, path, starts_with_any,
+};
 use crate::event::Frame;
 use crate::grouping::paths;
 
@@ -27,8 +29,62 @@ pub(super) fn certain(frame: &Frame<'_>) -> Option<Ruling> {
     lies_in(path, &["/pkg/mod/", "/vendor/"]).then_some(LIBRARY)
 }
 
+/// Modules that many programs stand on, for frames without a path.
+const MODULES: &[&str] = &[
+    "cloud.google.com/",
+    "entgo.io/",
+    "github.com/Azure/",
+    "github.com/IBM/",
+    "github.com/Shopify/sarama",
+    "github.com/aws/",
+    "github.com/confluentinc/",
+    "github.com/elastic/",
+    "github.com/gin-gonic/",
+    "github.com/go-chi/",
+    "github.com/go-kit/",
+    "github.com/go-playground/",
+    "github.com/go-redis/",
+    "github.com/go-sql-driver/",
+    "github.com/gofiber/",
+    "github.com/google/",
+    "github.com/gorilla/",
+    "github.com/grpc-ecosystem/",
+    "github.com/hashicorp/",
+    "github.com/jackc/",
+    "github.com/jmoiron/",
+    "github.com/julienschmidt/",
+    "github.com/labstack/",
+    "github.com/lib/pq",
+    "github.com/nats-io/",
+    "github.com/onsi/",
+    "github.com/pkg/errors",
+    "github.com/prometheus/",
+    "github.com/rabbitmq/",
+    "github.com/redis/",
+    "github.com/rs/",
+    "github.com/segmentio/",
+    "github.com/sirupsen/",
+    "github.com/spf13/",
+    "github.com/stretchr/",
+    "github.com/urfave/",
+    "github.com/valyala/",
+    "go.etcd.io/",
+    "go.mongodb.org/",
+    "go.opentelemetry.io/",
+    "go.uber.org/",
+    "golang.org/x/",
+    "google.golang.org/",
+    "gopkg.in/",
+    "gorm.io/",
+    "k8s.io/",
+    "sigs.k8s.io/",
+];
+
 pub(super) fn guess(frame: &Frame<'_>) -> Ruling {
     let module = frame.module.or_empty();
+    if starts_with_any(module, MODULES) {
+        return LIBRARY;
+    }
     // Packages of the standard library have no dot in their first element; without a path `main` is
     // the only certain one of ours.
     let standard = !module.is_empty() && !module.split('/').next().is_some_and(|first| first.contains('.'));
