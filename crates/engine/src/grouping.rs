@@ -13,9 +13,13 @@
 //! | `line` | `app` with the source line in place of the message | reworded messages of one statement |
 //! | `wording` | `app` with the message but for its middle | one statement's other words |
 //! | `shape` | frames without names that a build chooses | builds without source maps or symbols |
+//! | `typed` | `app` without what a system words in its language | other languages |
 //! | `recursion` | type, message and one turn of the recursion at the top | overflows at another depth |
-//! | `site` | type, message and top frame (three when none is ours) | other callers, cut stacks |
+//! | `site` | type, message and place (three frames when none is ours) | other callers, cut stacks |
 //! | `renamed` | type, message, file, source line and caller | a renamed function |
+//! | `anchor` | type, message and the nearest name that a minifier kept | minified stacks |
+//! | `kin` | type, message, file, caller and name | a name that got a word more |
+//! | `app` of the cause | looked up only | an exception reported before it was wrapped |
 //! | `message` | template of a message, or of an exception without a stack | |
 //! | `empty` | platform, logger, transaction | |
 //!

@@ -20,19 +20,23 @@ fn engine_score(seed: u64) -> Score {
 
 #[test]
 fn pairs_stay_together_and_apart() {
-    for seed in [0, 20_260_401] {
+    for seed in [0, 4, 20_260_401] {
         let score = engine_score(seed);
         println!("seed {seed}\n{}", pairs::platform_table(&[(Judge::Engine, score.clone())]));
         let all = score.averages(|_| true);
-        assert!(all.together >= 0.93, "together {:.3}", all.together);
-        assert!(all.apart >= 0.97, "apart {:.3}", all.apart);
-        assert!(all.f1 >= 0.95, "F1 {:.3}", all.f1);
+        assert!(all.together >= 0.955, "together {:.3}", all.together);
+        assert!(all.apart >= 0.995, "apart {:.3}", all.apart);
+        assert!(all.f1 >= 0.975, "F1 {:.3}", all.f1);
         for platform in Platform::ALL {
             let own = score.averages(|cell| cell.platform == platform);
-            assert!(own.together >= 0.85 && own.apart >= 0.90, "{}: {own:?}", platform.name());
+            assert!(own.together >= 0.88 && own.apart >= 0.98, "{}: {own:?}", platform.name());
         }
         let normal = score.total(Label::Same, Difficulty::Normal);
-        assert!(normal.share() >= 0.98, "same, normal: {normal:?}");
+        assert!(normal.share() >= 0.995, "same, normal: {normal:?}");
+        for difficulty in [Difficulty::Normal, Difficulty::Hard] {
+            let apart = score.total(Label::Different, difficulty);
+            assert!(apart.share() >= 0.998, "different, {difficulty:?}: {apart:?}");
+        }
     }
 }
 
