@@ -14,6 +14,7 @@ mod access;
 mod artifacts;
 mod bulk;
 mod call;
+mod change;
 mod cursor;
 mod deploys;
 mod error;
@@ -35,7 +36,7 @@ mod verdict;
 use actix_web::web;
 use sqlx::PgPool;
 
-pub use routes::{Endpoint, endpoints};
+pub use routes::{Body, Endpoint, endpoints};
 
 /// What every handler of the API needs.
 #[derive(Debug, Clone)]

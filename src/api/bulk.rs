@@ -1,4 +1,4 @@
-//! Updates of many issues at once.
+//! Updates of many issues at once, and their deletion.
 //!
 //! The selection is `id=` (any number), else `status=` and `query=`, else nothing. Nothing selected
 //! means every issue: that is what `sentry-cli issues resolve --all` sends, and refusing it would break
@@ -7,18 +7,17 @@
 
 use actix_web::HttpResponse;
 use engine::ids::{IssueId, ProjectId};
-use engine::issue::Signal;
 use engine::query::{Filter, Is, Query, Term};
 use serde_json::Value;
 use store::issues::{self, IssueSearch, Scope};
+use store::lifecycle;
 use store::page::{PAGE_ROWS_MAX, Paging};
-use store::{lifecycle, live};
 
 use super::call::{Answer, Call, json as answer};
 use super::error::ApiError;
 use super::issues::{projects_wanted, search};
-use super::regroupings;
-use super::status::{Change, ResolvedIn};
+use super::status::Change;
+use super::{change, regroupings};
 
 /// Issues that one call looks at. Keeps a call to a few seconds and its locks to a hundred rows at a time.
 const ISSUES_MAX: usize = 10_000;
@@ -38,6 +37,29 @@ pub(super) async fn update_all(call: Call) -> Answer {
     update(&call, &projects).await
 }
 
+/// `DELETE /projects/{org}/{project}/issues/`
+pub(super) async fn delete_project(call: Call) -> Answer {
+    let project = call.project().await?;
+    delete(&call, &[project.id]).await
+}
+
+/// `DELETE /organizations/{org}/issues/`
+pub(super) async fn delete_all(call: Call) -> Answer {
+    let projects = projects_wanted(&call)?;
+    delete(&call, &projects).await
+}
+
+/// Deletes what `id=` names within `projects`. Nothing else selects: deleting everything by an empty query is an
+/// accident, not a wish.
+async fn delete(call: &Call, projects: &[ProjectId]) -> Answer {
+    if call.queries("id").next().is_none() {
+        return Err(ApiError::bad_request("Name the issues to be deleted with id=, once for each"));
+    }
+    let found = find_ids(call, projects).await?;
+    change::delete(call, &found).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// Updates what the call selects within `projects`; none means all.
 async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
     let body = call.body()?;
@@ -45,20 +67,26 @@ async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
         return regroupings::merge(call, projects, &selected_ids(call).await?).await;
     }
     let change = Change::read(&body, call.now)?;
-    let latest = match (&change, projects) {
-        (Change::Resolve(ResolvedIn::Latest), [project]) => store::releases::latest(&call.api().pool, *project).await?,
-        (Change::Resolve(ResolvedIn::Latest), _) => {
-            return Err(ApiError::bad_request("Releases belong to a project: select one project"));
+    let (selected, more) = if change == Change::Nothing {
+        (1, false)
+    } else if call.queries("id").next().is_some() {
+        let found = find_ids(call, projects).await?;
+        let one = found.first().map(|(project_id, _)| *project_id);
+        let one = one.filter(|one| found.iter().all(|(project_id, _)| project_id == one));
+        if !found.is_empty() {
+            change::check(call, &change, one).await?;
+            change::apply(call, &change, &found).await?;
         }
-        _ => None,
+        (found.len(), false)
+    } else {
+        let one = match projects {
+            [project] => Some(*project),
+            _ => None,
+        };
+        change::check(call, &change, one).await?;
+        update_search(call, projects, &change).await?
     };
-    let signal = change.signal(latest.as_deref())?;
-    let (selected, more) = match (&signal, call.queries("id").next().is_none()) {
-        (None, _) => (1, false),
-        (Some(signal), false) => (update_ids(call, projects, signal).await?, false),
-        (Some(signal), true) => update_search(call, projects, signal).await?,
-    };
-    if selected == 0 {
+    if selected == 0 || change == Change::Discard {
         return Ok(HttpResponse::NoContent().finish());
     }
     let mut applied = change.applied();
@@ -83,17 +111,16 @@ async fn selected_ids(call: &Call) -> Result<Vec<IssueId>, ApiError> {
     Ok(wanted)
 }
 
-async fn update_ids(call: &Call, projects: &[ProjectId], signal: &Signal<'_>) -> Result<usize, ApiError> {
+/// The issues that `id=` names within `projects`; none means all.
+async fn find_ids(call: &Call, projects: &[ProjectId]) -> Result<Vec<(ProjectId, IssueId)>, ApiError> {
     let wanted = selected_ids(call).await?;
-    let found = issues::resolve(&call.api().pool, &wanted).await?;
-    let found: Vec<(ProjectId, IssueId)> =
-        found.into_iter().filter(|(project, _)| projects.is_empty() || projects.contains(project)).collect();
-    apply(call, &found, signal).await?;
-    Ok(found.len())
+    let mut found = issues::resolve(&call.api().pool, &wanted).await?;
+    found.retain(|(project, _)| projects.is_empty() || projects.contains(project));
+    Ok(found)
 }
 
 /// Changes what a search finds, page by page, each page in its own transaction.
-async fn update_search(call: &Call, projects: &[ProjectId], signal: &Signal<'_>) -> Result<(usize, bool), ApiError> {
+async fn update_search(call: &Call, projects: &[ProjectId], change: &Change) -> Result<(usize, bool), ApiError> {
     let query = selection(call)?;
     let scope = if projects.is_empty() { Scope::All } else { Scope::Projects(projects) };
     let search = IssueSearch { scope, query: &query, now: call.now };
@@ -104,19 +131,13 @@ async fn update_search(call: &Call, projects: &[ProjectId], signal: &Signal<'_>)
         let page = issues::list(&call.api().pool, &search, paging).await?;
         let found: Vec<(ProjectId, IssueId)> = page.rows.iter().map(|issue| (issue.project_id, issue.id)).collect();
         selected += found.len();
-        apply(call, &found, signal).await?;
+        change::apply(call, change, &found).await?;
         match page.older {
             Some(key) => paging.from = Some(key),
             None => return Ok((selected, false)),
         }
     }
     Ok((selected, true))
-}
-
-async fn apply(call: &Call, found: &[(ProjectId, IssueId)], signal: &Signal<'_>) -> Result<(), ApiError> {
-    let changed = lifecycle::apply(&call.api().pool, found, signal, None, call.now).await?;
-    live::notify(&call.api().pool, &changed).await?;
-    Ok(())
 }
 
 /// `query=` and `status=` as one search; neither is everything.

@@ -1,16 +1,19 @@
-//! One issue: as it stands, its change, history, hashes and tags.
+//! One issue: as it stands, its change and removal, history, hashes and tags.
 
+use actix_web::HttpResponse;
 use engine::facets::{self, Facet};
 use engine::grouping::similar::Likeness;
 use serde_json::{Value, json};
 use store::issues::Issue;
-use store::{activity, hashes, lifecycle, live, similar};
+use store::lifecycle::{self, By};
+use store::{activity, hashes, live, similar};
 
 use super::call::{Answer, Call, json as answer};
+use super::change;
 use super::error::ApiError;
 use super::issues::{StatsPeriod, series};
 use super::shape::{date, issue as shape};
-use super::status::{Change, ResolvedIn};
+use super::status::Change;
 
 /// Changes shown with an issue.
 const ACTIVITY_ROWS: usize = 100;
@@ -36,15 +39,32 @@ pub(super) async fn get(call: Call) -> Answer {
 pub(super) async fn update(call: Call) -> Answer {
     let issue = call.issue().await?;
     let change = Change::read(&call.body()?, call.now)?;
-    let latest = match change {
-        Change::Resolve(ResolvedIn::Latest) => store::releases::latest(&call.api().pool, issue.project_id).await?,
-        _ => None,
-    };
-    if let Some(signal) = change.signal(latest.as_deref())? {
-        let pool = &call.api().pool;
-        let changed = lifecycle::apply(pool, &[(issue.project_id, issue.id)], &signal, None, call.now).await?;
-        live::notify(pool, &changed).await?;
+    change::check(&call, &change, Some(issue.project_id)).await?;
+    change::apply(&call, &change, &[(issue.project_id, issue.id)]).await?;
+    if change == Change::Discard {
+        return Ok(HttpResponse::NoContent().finish());
     }
+    let issue = call.issue().await?;
+    answer(detail(&call, &issue).await?)
+}
+
+/// `DELETE /issues/{issue}/`
+pub(super) async fn delete(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    change::delete(&call, &[(issue.project_id, issue.id)]).await?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// `POST /issues/{issue}/activities/{activity}/undo/`
+pub(super) async fn undo(call: Call) -> Answer {
+    let issue = call.issue().await?;
+    let activity = call.path("activity").parse().map_err(|_| ApiError::NotFound)?;
+    let id = (issue.project_id, issue.id);
+    let pool = &call.api().pool;
+    if !lifecycle::undo(pool, id, activity, By { user: None, at: call.now }).await? {
+        return Err(ApiError::NotFound);
+    }
+    live::notify(pool, &[id]).await?;
     let issue = call.issue().await?;
     answer(detail(&call, &issue).await?)
 }

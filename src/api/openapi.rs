@@ -43,7 +43,7 @@ const PARAMETERS: [(&str, &str); 19] = [
 ];
 
 /// Parts of paths by name, with what they mean.
-const PATH_PARTS: [(&str, &str); 7] = [
+const PATH_PARTS: [(&str, &str); 8] = [
     ("org", "Slug of the organization, or 1."),
     ("project", "Slug or number of a project."),
     ("issue", "Number or short id (SHOP-1A) of an issue."),
@@ -51,6 +51,7 @@ const PATH_PARTS: [(&str, &str); 7] = [
     ("version", "Name of a release, percent-encoded once; a plus sign stands for itself."),
     ("deploy", "Number of a deploy."),
     ("regrouping", "Number of a change of the grouping."),
+    ("activity", "Number of a change of an issue, from its activity."),
 ];
 
 /// `GET /api/openapi.json`, for anybody.
@@ -168,7 +169,7 @@ fn responses(endpoint: &Endpoint) -> Value {
         responses[status.to_string()] = ok.clone();
     }
     if endpoint.answer == Body::One("IssueUpdated") {
-        responses["204"] = json!({ "description": "Nothing was selected." });
+        responses["204"] = json!({ "description": "Nothing was selected, or it was discarded." });
         responses["413"] = error("The body is too large.");
     }
     responses

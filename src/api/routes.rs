@@ -10,7 +10,9 @@ use std::rc::Rc;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Scope as ActixScope, web};
-use engine::access::Scope::{self, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases, ProjectWrite};
+use engine::access::Scope::{
+    self, EventAdmin, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases, ProjectWrite,
+};
 
 use super::call::{Answer, Call};
 use super::error::ApiError;
@@ -138,7 +140,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 #[rustfmt::skip]
 fn of_organization() -> Vec<Endpoint> {
-    use Body::{One, Page};
+    use Body::{Nothing, One, Page};
     vec![
         endpoint!(GET, "/", ANY, organizations::token, "What the token may do", &[], One("Token")),
         endpoint!(GET, "/organizations/", &[OrgRead, OrgCi], organizations::list, "The organization, as a list of one", LIST, Page("Organization")),
@@ -150,6 +152,7 @@ fn of_organization() -> Vec<Endpoint> {
         endpoint!(POST, "/organizations/{org}/artifactbundle/assemble/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::assemble_bundle, "Offer an archive of source maps; it is noted and not kept", &[], One("Assembled")).taking("BundleOffer"),
         endpoint!(GET, "/organizations/{org}/issues/", &[EventRead], issues::list_all, "Issues of all projects, the last seen first", SEARCH_ALL, Page("Issue")),
         endpoint!(PUT, "/organizations/{org}/issues/", &[EventWrite], bulk::update_all, "Change many issues", SELECT_ALL, One("IssueUpdated")).taking("IssueUpdate"),
+        endpoint!(DELETE, "/organizations/{org}/issues/", &[EventAdmin], bulk::delete_all, "Delete issues by id, with their events", &["id", "project"], Nothing).done(&[204]),
         endpoint!(GET, "/organizations/{org}/shortids/{issue}/", &[EventRead], issue::by_short_id, "The issue behind a short id", &[], One("ShortIdMatch")),
         endpoint!(GET, "/organizations/{org}/stats_v2/", &[OrgRead], stats::outcomes, "Fates of all items that came in", STATS, One("Outcomes")),
     ]
@@ -157,7 +160,7 @@ fn of_organization() -> Vec<Endpoint> {
 
 #[rustfmt::skip]
 fn of_projects() -> Vec<Endpoint> {
-    use Body::{List, One, Page};
+    use Body::{List, Nothing, One, Page};
     vec![
         endpoint!(GET, "/projects/", &[ProjectRead], projects::list, "Projects", LIST, Page("Project")),
         endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project with its grouping rules", &[], One("ProjectDetail")),
@@ -167,6 +170,7 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),
         endpoint!(GET, "/projects/{org}/{project}/issues/", &[EventRead], issues::list_project, "Issues of a project, the last seen first", SEARCH, Page("Issue")),
         endpoint!(PUT, "/projects/{org}/{project}/issues/", &[EventWrite], bulk::update_project, "Change many issues of a project; without any selection, all of them", SELECT, One("IssueUpdated")).taking("IssueUpdate"),
+        endpoint!(DELETE, "/projects/{org}/{project}/issues/", &[EventAdmin], bulk::delete_project, "Delete issues of a project by id, with their events", &["id"], Nothing).done(&[204]),
         endpoint!(GET, "/projects/{org}/{project}/events/", &[EventRead], events::list_project, "Events of a project, the newest first", LIST, Page("EventSummary")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/", &[EventRead], events::get_of_project, "An event", &[], One("Event")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/json/", &[EventRead], events::json, "An event as its SDK sent it", &[], One("Payload")),
@@ -181,7 +185,7 @@ fn of_projects() -> Vec<Endpoint> {
 
 /// Each with and without the organization in front; newer scripts name it.
 fn of_issues() -> Vec<Endpoint> {
-    use Body::{List, One, Page};
+    use Body::{List, Nothing, One, Page};
     macro_rules! both {
         ($($method:ident $tail:literal, $handler:path, $summary:literal, $parameters:expr, $answer:expr;)*) => {
             vec![$(
@@ -191,6 +195,8 @@ fn of_issues() -> Vec<Endpoint> {
         };
     }
     let mut endpoints = both! {
+        DELETE "", issue::delete, "Delete an issue with its events; its keys are free at once", &[], Nothing;
+        POST "activities/{activity}/undo/", issue::undo, "Mark the newest change of an issue's state as wrong, and undo it", &[], One("IssueDetail");
         GET "", issue::get, "An issue, by number or short id", &[], One("IssueDetail");
         GET "events/", events::list_issue, "Events of an issue, the newest first", LIST, Page("EventSummary");
         GET "events/latest/", events::latest, "The newest event of an issue", &[], One("Event");
@@ -205,6 +211,10 @@ fn of_issues() -> Vec<Endpoint> {
     };
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method != Method::GET) {
         endpoint.scopes = &[EventWrite];
+    }
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.answer == Nothing) {
+        endpoint.scopes = &[EventAdmin];
+        endpoint.done = &[202];
     }
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.method == Method::PUT) {
         endpoint.takes = Some("IssueUpdate");

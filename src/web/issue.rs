@@ -22,6 +22,7 @@ use store::activity::{self, Activity};
 use store::counts::{self, Range};
 use store::events::{self, Neighbours, StoredEvent};
 use store::issues::{self, Issue};
+use store::releases;
 use time::OffsetDateTime;
 
 use self::ask::Ask;
@@ -40,6 +41,9 @@ use super::signs::{self, Flag, Sign};
 
 /// Changes shown in the activity.
 const ACTIVITY_ROWS: usize = 20;
+
+/// Releases offered to resolve in, besides the current one.
+const RELEASES_SHOWN: usize = 5;
 
 /// A range of the histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,9 +122,42 @@ struct IssuePage {
     suggestions: Vec<Suggestion>,
     suspects: Option<Suspects>,
     ask: Option<Ask>,
+    releases: Releases,
+}
+
+/// The releases that a resolution can name.
+struct Releases {
+    /// The newest one in the project's own order.
+    current: Option<String>,
+    /// Others that were first seen last.
+    others: Vec<String>,
+    /// How the project orders its releases, and why.
+    order: String,
+}
+
+impl Releases {
+    async fn load(web: &Web, issue: &Issue) -> Result<Self, PageError> {
+        let mut connection = web.pool.acquire().await.map_err(store::StoreError::from)?;
+        let current = releases::newest(&mut connection, issue.project_id, issue.last_release.as_deref()).await?;
+        let mut others = releases::recent(&mut connection, issue.project_id, RELEASES_SHOWN).await?;
+        others.retain(|name| current.as_ref() != Some(name));
+        let order = releases::order(&mut connection, issue.project_id).await?.1;
+        Ok(Self { current, others, order })
+    }
 }
 
 impl IssuePage {
+    /// The newest change of the state can be undone.
+    fn is_undoable(&self, change: &Activity) -> bool {
+        let newest = self.activity.iter().find(|change| change.is_transition);
+        !change.undone && newest.is_some_and(|newest| newest.id == change.id)
+    }
+
+    /// What a resolved issue waits for, or what fixed it.
+    fn resolution(&self) -> Option<String> {
+        engine::issue::resolution(&self.issue.state)
+    }
+
     fn heading(&self) -> (&str, &str) {
         if self.issue.ty.is_empty() { ("", self.issue.title.as_str()) } else { (&self.issue.ty, &self.issue.value) }
     }
@@ -139,7 +176,7 @@ impl IssuePage {
     }
 
     fn is_open(&self) -> bool {
-        self.issue.state.status() == "unresolved"
+        self.issue.state.is_unresolved()
     }
 
     fn is_regrouping(&self) -> bool {
@@ -287,6 +324,7 @@ async fn page(
         tagged_events,
         activity,
         now,
+        releases: Releases::load(web, &issue).await?,
         ask,
         issue,
         shell,

@@ -95,6 +95,10 @@ pub(super) enum Flag {
     Resolved,
     /// Put aside.
     Ignored,
+    /// Far more frequent than usual.
+    Escalating,
+    /// Gone for good.
+    Discarded,
 }
 
 impl Flag {
@@ -104,9 +108,11 @@ impl Flag {
         match state {
             State::New => Some(Self::New),
             State::Regressed => Some(Self::Regressed),
-            State::Resolved { .. } => Some(Self::Resolved),
-            State::Ignored { .. } => Some(Self::Ignored),
-            State::Ongoing => None,
+            State::Resolved(_) => Some(Self::Resolved),
+            State::Ignored(_) => Some(Self::Ignored),
+            State::Escalating => Some(Self::Escalating),
+            State::Discarded => Some(Self::Discarded),
+            State::Ongoing | State::Deleted => None,
         }
     }
 
@@ -116,6 +122,8 @@ impl Flag {
             Self::Regressed => ("regressed", RETURN, "Regressed"),
             Self::Resolved => ("resolved", CHECK, "Resolved"),
             Self::Ignored => ("ignored", STRUCK, "Ignored"),
+            Self::Escalating => ("regressed", UP, "Escalating"),
+            Self::Discarded => ("ignored", STRUCK, "Discarded"),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Toast {
             1 => "1 issue".to_owned(),
             many => format!("{many} issues"),
         };
-        let undo = if change == Change::Reopen || changed == 0 { Vec::new() } else { ids };
+        let undo = if matches!(change, Change::Reopen | Change::Undo) || changed == 0 { Vec::new() } else { ids };
         Some(Self { text: format!("{what} {}", change.done()), undo, regrouping: None })
     }
 

@@ -17,6 +17,7 @@ mod embedded_postgres;
 mod group;
 mod harness;
 mod ingest;
+mod lifecycle;
 mod maintenance;
 mod messages;
 mod notify;

@@ -10,7 +10,7 @@ mod worker;
 use std::sync::Arc;
 
 use engine::ids::{DestinationId, EventId, ProjectId};
-use engine::issue::Signal;
+use engine::issue::{Fix, Signal};
 use engine::payload::Packer;
 use firefinch::workers::notify::{Notifier, Settings};
 use sqlx::PgPool;
@@ -103,7 +103,9 @@ impl World {
         let issues: Vec<(i64, i64)> =
             sqlx::query_as("select project_id, id from issues").fetch_all(self.pool()).await.unwrap();
         let issues: Vec<_> = issues.into_iter().map(|(p, i)| (ProjectId(p), engine::ids::IssueId(i))).collect();
-        lifecycle::apply(self.pool(), &issues, &Signal::Resolve { in_release: None }, None, at).await.unwrap();
+        lifecycle::apply(self.pool(), &issues, &Signal::Resolve { fix: Fix::Now, commit: None }, None, at)
+            .await
+            .unwrap();
     }
 
     async fn destination(&self, target: Target) -> DestinationId {

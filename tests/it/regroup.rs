@@ -8,7 +8,7 @@ mod prune;
 mod random;
 mod replay;
 
-use engine::issue::Signal;
+use engine::issue::{Fix, Signal, Terms};
 use store::regroup::{self, Kind, State};
 
 use crate::support::Database;
@@ -20,7 +20,7 @@ async fn a_merge_teaches_and_its_undo_brings_everything_back() {
     let shop = Shop::open(&database.pool).await;
     shop.store(&[(1, 30), (2, 20), (3, 10)]).await;
     let [one, two, three] = shop.issues_of([1, 2, 3]).await;
-    store::lifecycle::apply(&database.pool, &[(shop.project_id, two)], &Signal::Ignore { until: None }, None, NOON)
+    store::lifecycle::apply(&database.pool, &[(shop.project_id, two)], &Signal::Ignore(Terms::default()), None, NOON)
         .await
         .unwrap();
     let before = shop.snapshot().await;
@@ -57,7 +57,7 @@ async fn a_merge_opens_what_was_closed_and_its_undo_closes_it_again() {
     let shop = Shop::open(&database.pool).await;
     shop.store(&[(1, 5), (2, 2)]).await;
     let [one, two] = shop.issues_of([1, 2]).await;
-    let resolve = Signal::Resolve { in_release: Some("shop@2".into()) };
+    let resolve = Signal::Resolve { fix: Fix::In("shop@2".into()), commit: None };
     store::lifecycle::apply(&database.pool, &[(shop.project_id, one)], &resolve, None, NOON).await.unwrap();
     let before = shop.snapshot().await;
     let merge = shop.merge(&[one, two]).await;

@@ -1,7 +1,7 @@
 //! The write path: what one batch leaves in the tables, alone, repeated, and beside other writers.
 
 use engine::ids::{EventId, IssueId, ProjectId};
-use engine::issue::Signal;
+use engine::issue::{Fix, Signal, Terms};
 use sqlx::PgPool;
 use store::ingest::{Batch, NewEvent, NewKey, OutcomeCount, SpoolPosition, Writer};
 use time::OffsetDateTime;
@@ -129,7 +129,7 @@ async fn an_event_on_a_resolved_issue_is_a_regression_and_on_an_ignored_one_is_n
     let writer = Writer::new(pool.clone());
     let written = writer.write(&batch(vec![event(project_id, 1, &[1])])).await.unwrap();
     let issue = written.touched[0];
-    let resolve = Signal::Resolve { in_release: None };
+    let resolve = Signal::Resolve { fix: Fix::Now, commit: None };
     assert_eq!(store::lifecycle::apply(pool, &[issue], &resolve, None, NOON).await.unwrap(), [issue]);
     assert!(store::lifecycle::apply(pool, &[issue], &resolve, None, NOON).await.unwrap().is_empty());
     let missing = (project_id, IssueId(999_999));
@@ -143,7 +143,7 @@ async fn an_event_on_a_resolved_issue_is_a_regression_and_on_an_ignored_one_is_n
         sqlx::query_scalar("select reason from issue_activity where kind = 'regressed'").fetch_one(pool).await.unwrap();
     assert_eq!(reason, "Came back in shop@1 after it was resolved.");
 
-    store::lifecycle::apply(pool, &[issue], &Signal::Ignore { until: None }, None, NOON).await.unwrap();
+    store::lifecycle::apply(pool, &[issue], &Signal::Ignore(Terms::default()), None, NOON).await.unwrap();
     let written = writer.write(&batch(vec![event(project_id, 4, &[1])])).await.unwrap();
     assert_eq!((written.stored, written.signals), (1, 0));
     assert_eq!(number(pool, "select events from issues where status = 'ignored'").await, 4);

@@ -1,162 +1,64 @@
 //! The life cycle of an issue: one enum, one pure `step`.
 //!
-//! Nothing else decides a change of state. The caller applies the `Transition` it gets, writes its
-//! sentence to the activity and its announcement to the outbox, all in one transaction.
+//! Nothing else decides a change of state. The caller looks up what the `Context` asks, applies the `Transition` it
+//! gets, writes its sentence to the activity and its announcement to the outbox, all in one transaction.
 //!
 //! ```text
-//!             Created            Aged
-//!   (nothing) -------> New ------------------> Ongoing
-//!                       |  Resolve / Ignore      |  ^ Reopen, or an event after `until`
-//!                       v                        v  |
-//!                    Resolved <--- Resolve --- Ignored
-//!                       |  ^
-//!         EventArrived  v  | Resolve
-//!                    Regressed ---- Aged ---> Ongoing
+//!    first event          Escalated           Calmed
+//!         |        .------------------> Escalating ---> Ongoing
+//!         v  Aged  |                        ^
+//!        New --> Ongoing <--------------.   | Escalated, if ignored until then
+//!         |        |    Reopen, or the  |   |
+//!         |        |    terms are met   |   |
+//!         '--------+---- Ignore -----> Ignored
+//!         |        |                    ^ |
+//!         '--------+---- Resolve ---> Resolved <--- ReleaseCreated, CommitReleased: which release it is
+//!                  ^                    | ^
+//!             Aged |                    v | Resolve
+//!               Regressed <--- an event that ought to have the fix
+//!
+//!    any state:  Delete -> Deleted      Discard -> Discarded      Undo -> the state before
 //! ```
 //!
-//! What is not drawn changes nothing. An ignored issue never regresses. To add a signal, add its
-//! variant, its arm in `step`, and its rows in the table test below.
+//! The whole table, one row per state, one column per signal; `.` changes nothing, `note` says why not. The first three
+//! columns are events of a newer release, of an older one and of none. The test `the_whole_table` writes all of it from
+//! `step` and fails when it is not this.
+//!
+//! ```text
+//!                  newer   older   unnamed resolve reopen  ignore  escal.  calmed  aged    quiet   release commit  undo    delete  discard
+//! new              .       .       .       resolv  .       ignored .       .       ongoing resolv  .       .       .       deleted discard
+//! ongoing          .       .       .       resolv  .       ignored escalat .       .       resolv  .       .       new     deleted discard
+//! escalating       .       .       .       resolv  .       ignored .       ongoing .       resolv  .       .       new     deleted discard
+//! regressed        .       .       .       resolv  .       ignored .       .       ongoing resolv  .       .       new     deleted discard
+//! resolved now     regress regress regress .       ongoing ignored .       .       .       .       .       .       new     deleted discard
+//!   in a release   regress note    note    resolv  ongoing ignored .       .       .       .       .       .       new     deleted discard
+//!   after one      regress note    note    resolv  ongoing ignored .       .       .       .       in      .       new     deleted discard
+//!   by a commit    note    note    note    resolv  ongoing ignored .       .       .       .       .       in      new     deleted discard
+//! ignored for good .       .       .       resolv  ongoing .       .       .       .       .       .       .       new     deleted discard
+//!   for a time     ongoing ongoing ongoing resolv  ongoing ignored .       .       .       .       .       .       new     deleted discard
+//!   5 more events  ongoing ongoing ongoing resolv  ongoing ignored .       .       .       .       .       .       new     deleted discard
+//!   to escalation  .       .       .       resolv  ongoing ignored escalat .       .       .       .       .       new     deleted discard
+//! deleted          .       .       .       .       .       .       .       .       .       .       .       .       .       .       .
+//! discarded        .       .       .       .       ongoing .       .       .       .       .       .       .       new     deleted .
+//! ```
+//!
+//! An ignored issue never regresses. `event` has the rules for events. To add a signal, add its variant, its arm in
+//! `step`, and its column in the test.
+
+mod event;
+mod signal;
+mod state;
+
+use std::cmp::Ordering;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Where an issue stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// Unresolved, and seen for the first time not long ago.
-    New,
-    /// Unresolved and known.
-    Ongoing,
-    /// Unresolved again: it came back after it had been resolved.
-    Regressed,
-    /// Somebody says that it is fixed.
-    Resolved {
-        /// The release that carries the fix, where one was named.
-        in_release: Option<String>,
-    },
-    /// Somebody does not want to hear of it.
-    Ignored {
-        /// Until when; for good when absent.
-        until: Option<OffsetDateTime>,
-    },
-}
+pub use event::{LATE_MAX, UNREPLACED_MAX};
+pub use signal::{ActivityKind, Arrival, Context, Signal, Standing, Transition};
+pub use state::{Commit, Counts, Fix, Ignored, State, Terms, Threshold};
 
-impl State {
-    /// The coarse status of lists, filters and the API.
-    #[must_use]
-    pub const fn status(&self) -> &'static str {
-        match self {
-            Self::New | Self::Ongoing | Self::Regressed => "unresolved",
-            Self::Resolved { .. } => "resolved",
-            Self::Ignored { .. } => "ignored",
-        }
-    }
-
-    /// The fine status.
-    #[must_use]
-    pub const fn substatus(&self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Ongoing => "ongoing",
-            Self::Regressed => "regressed",
-            Self::Resolved { .. } => "resolved",
-            Self::Ignored { .. } => "ignored",
-        }
-    }
-
-    /// Reads a state back from its columns; `None` for a substatus of another version.
-    #[must_use]
-    pub fn from_columns(substatus: &str, in_release: Option<String>, until: Option<OffsetDateTime>) -> Option<Self> {
-        match substatus {
-            "new" => Some(Self::New),
-            "ongoing" => Some(Self::Ongoing),
-            "regressed" => Some(Self::Regressed),
-            "resolved" => Some(Self::Resolved { in_release }),
-            "ignored" => Some(Self::Ignored { until }),
-            _ => None,
-        }
-    }
-}
-
-/// Something that happened to an issue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signal<'a> {
-    /// An event joined it.
-    EventArrived {
-        /// Release of the event.
-        release: Option<&'a str>,
-        /// Our clock when it arrived.
-        received_at: OffsetDateTime,
-    },
-    /// A person or a tool says that it is fixed.
-    Resolve {
-        /// The release that carries the fix.
-        in_release: Option<String>,
-    },
-    /// A person or a tool wants it back in the list.
-    Reopen,
-    /// A person or a tool wants to hear no more of it.
-    Ignore {
-        /// Until when; for good when absent.
-        until: Option<OffsetDateTime>,
-    },
-    /// It has been new or regressed for so long that neither says anything any more.
-    Aged,
-}
-
-/// What a transition is called in the activity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActivityKind {
-    /// Seen for the first time.
-    New,
-    /// Came back.
-    Regressed,
-    /// Declared fixed.
-    Resolved,
-    /// Back in the list.
-    Unresolved,
-    /// Put aside.
-    Ignored,
-}
-
-impl ActivityKind {
-    /// The name in the database and the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Regressed => "regressed",
-            Self::Resolved => "resolved",
-            Self::Unresolved => "unresolved",
-            Self::Ignored => "ignored",
-        }
-    }
-}
-
-/// What a signal does to an issue.
-#[must_use]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transition {
-    /// Nothing.
-    Stay,
-    /// A new state.
-    Change {
-        /// The state from now on.
-        to: State,
-        /// What the activity calls it.
-        kind: ActivityKind,
-        /// Why, in one sentence.
-        reason: String,
-    },
-}
-
-impl Transition {
-    /// Whether on-call wants to know.
-    #[must_use]
-    pub const fn is_announced(&self) -> bool {
-        matches!(self, Self::Change { kind: ActivityKind::New | ActivityKind::Regressed, .. })
-    }
-}
+use crate::release;
 
 /// The first transition of every issue: its first event makes it new.
 pub fn create(release: Option<&str>, environment: Option<&str>) -> Transition {
@@ -168,71 +70,135 @@ pub fn create(release: Option<&str>, environment: Option<&str>) -> Transition {
         reason.push_str(&format!(", {environment}"));
     }
     reason.push('.');
-    Transition::Change { to: State::New, kind: ActivityKind::New, reason }
+    change(State::New, ActivityKind::New, reason)
 }
 
 /// What `signal` does to an issue in `state`.
-pub fn step(state: &State, signal: Signal<'_>) -> Transition {
-    match signal {
-        Signal::EventArrived { release, received_at } => event_arrived(state, release, received_at),
-        Signal::Resolve { in_release } => {
-            if matches!(state, State::Resolved { in_release: known } if *known == in_release) {
-                return Transition::Stay;
-            }
-            let reason = match &in_release {
-                Some(release) => format!("Resolved in {release}."),
-                None => "Resolved.".to_owned(),
-            };
-            change(State::Resolved { in_release }, ActivityKind::Resolved, reason)
+pub fn step(state: &State, signal: &Signal<'_>, context: &Context) -> Transition {
+    match (state, signal) {
+        (State::Deleted, _) => Transition::Stay,
+        (_, Signal::Delete) => change(State::Deleted, ActivityKind::Deleted, "Deleted, with its events."),
+        (_, Signal::Undo { to, wrong }) => undo(state, to, wrong),
+        (State::Discarded, Signal::Reopen) => change(State::Ongoing, ActivityKind::Unresolved, "No longer discarded."),
+        (State::Discarded, _) => Transition::Stay,
+        (_, Signal::Discard) => change(
+            State::Discarded,
+            ActivityKind::Discarded,
+            "Discarded for good: later events are dropped and counted.",
+        ),
+        (State::Resolved(fix), Signal::EventArrived(arrival)) => event::on_resolved(fix, arrival, context),
+        (State::Ignored(ignored), Signal::EventArrived(arrival)) => event::on_ignored(ignored, arrival, context),
+        (State::Resolved(known), Signal::Resolve { fix, .. }) if known == fix => Transition::Stay,
+        (_, Signal::Resolve { fix, commit }) => resolve(fix, commit.as_deref()),
+        (State::Ignored(_), Signal::Ignore(terms)) if is_known(state, terms) => Transition::Stay,
+        (_, Signal::Ignore(terms)) => ignore(terms, context),
+        (State::Resolved(_), Signal::Reopen) => change(State::Ongoing, ActivityKind::Unresolved, "Reopened."),
+        (State::Ignored(_), Signal::Reopen) => change(State::Ongoing, ActivityKind::Unresolved, "No longer ignored."),
+        (State::Ongoing, Signal::Escalated(why)) => change(State::Escalating, ActivityKind::Escalating, why.as_str()),
+        (State::Ignored(ignored), Signal::Escalated(why)) if ignored.terms.until_escalating => {
+            change(State::Escalating, ActivityKind::Escalating, why.as_str())
         }
-        Signal::Reopen => match state {
-            State::Resolved { .. } => change(State::Ongoing, ActivityKind::Unresolved, "Reopened."),
-            State::Ignored { .. } => change(State::Ongoing, ActivityKind::Unresolved, "No longer ignored."),
-            State::New | State::Ongoing | State::Regressed => Transition::Stay,
-        },
-        Signal::Ignore { until } => {
-            if matches!(state, State::Ignored { until: known } if *known == until) {
-                return Transition::Stay;
-            }
-            let reason = match until {
-                Some(until) => format!("Ignored until {}.", written(until)),
-                None => "Ignored for good.".to_owned(),
-            };
-            change(State::Ignored { until }, ActivityKind::Ignored, reason)
+        (State::Escalating, Signal::Calmed(why)) => change(State::Ongoing, ActivityKind::Unresolved, why.as_str()),
+        (State::New, Signal::Aged) => change(State::Ongoing, ActivityKind::Unresolved, "No longer new."),
+        (State::Regressed, Signal::Aged) => {
+            change(State::Ongoing, ActivityKind::Unresolved, "Still open since it came back.")
         }
-        Signal::Aged => match state {
-            State::New => change(State::Ongoing, ActivityKind::Unresolved, "No longer new."),
-            State::Regressed => change(State::Ongoing, ActivityKind::Unresolved, "Still open since it came back."),
-            State::Ongoing | State::Resolved { .. } | State::Ignored { .. } => Transition::Stay,
-        },
+        (State::New | State::Ongoing | State::Escalating | State::Regressed, Signal::WentQuiet(days)) => {
+            let reason = format!("Resolved: not seen for {days} day{}.", if *days == 1 { "" } else { "s" });
+            change(State::Resolved(Fix::Now), ActivityKind::Resolved, reason)
+        }
+        (State::Resolved(Fix::After(last)), Signal::ReleaseCreated(release)) => released(last, release, context),
+        (State::Resolved(Fix::Commit(commit)), Signal::CommitReleased(release)) => {
+            let reason =
+                format!("Resolved in {}: it has commit {}.", release::shown(release), release::shown(&commit.id));
+            clearer(Fix::In((*release).to_owned()), reason)
+        }
+        _ => Transition::Stay,
     }
 }
 
-fn event_arrived(state: &State, release: Option<&str>, received_at: OffsetDateTime) -> Transition {
-    match state {
-        State::New | State::Ongoing | State::Regressed => Transition::Stay,
-        State::Resolved { in_release } => {
-            let mut reason = match release {
-                Some(release) => format!("Came back in {release}"),
-                None => "Came back in an event without a release".to_owned(),
-            };
-            match in_release {
-                Some(fixed) => reason.push_str(&format!(" after it was resolved in {fixed}.")),
-                None => reason.push_str(" after it was resolved."),
-            }
-            change(State::Regressed, ActivityKind::Regressed, reason)
+/// The words for what an issue is resolved by, or waits for; `None` when it is not resolved.
+#[must_use]
+pub fn resolution(state: &State) -> Option<String> {
+    let State::Resolved(fix) = state else { return None };
+    Some(match fix {
+        Fix::Now => "Resolved.".to_owned(),
+        Fix::In(release) => format!("Resolved in {}.", release::shown(release)),
+        Fix::After(last) => {
+            format!("Resolved in the release after {}; none has been seen yet.", release::shown(last))
         }
-        State::Ignored { until: Some(until) } if received_at >= *until => change(
-            State::Ongoing,
-            ActivityKind::Unresolved,
-            format!("Seen again after the end of the time it was ignored for ({}).", written(*until)),
-        ),
-        State::Ignored { .. } => Transition::Stay,
+        Fix::Commit(commit) => {
+            format!("Resolved by commit {}, which is in no release yet.", release::shown(&commit.id))
+        }
+    })
+}
+
+fn resolve(fix: &Fix, commit: Option<&str>) -> Transition {
+    let to = State::Resolved(fix.clone());
+    let mut reason = resolution(&to).unwrap_or_default();
+    if let (Some(commit), Fix::In(release)) = (commit, fix) {
+        reason = format!("Resolved in {} by commit {}.", release::shown(release), release::shown(commit));
     }
+    change(to, ActivityKind::Resolved, reason)
+}
+
+/// A release came to life while an issue waits for the one after `last`.
+fn released(last: &str, release: &str, context: &Context) -> Transition {
+    match context.standing {
+        // A project may release several packages: the next of one is not the next of another.
+        Some(standing) if standing.comparison.ordering == Ordering::Greater && release::may_follow(release, last) => {
+            let (release_shown, last) = (release::shown(release), release::shown(last));
+            let reason = format!("Resolved in {release_shown}: the first release after {last}.");
+            clearer(Fix::In(release.to_owned()), reason)
+        }
+        _ => Transition::Stay,
+    }
+}
+
+/// The same terms again change nothing, unless they count: then counting begins anew.
+fn is_known(state: &State, terms: &Terms) -> bool {
+    matches!(state, State::Ignored(known) if known.terms == *terms && !terms.counts())
+}
+
+fn ignore(terms: &Terms, context: &Context) -> Transition {
+    let from = if terms.counts() { context.total } else { Counts::default() };
+    let mut ends = Vec::new();
+    ends.extend(terms.until.map(written));
+    ends.extend(terms.events.map(|threshold| event::amount(threshold, "event")));
+    ends.extend(terms.users.map(|threshold| event::amount(threshold, "user")));
+    if terms.until_escalating {
+        ends.push("it escalates".to_owned());
+    }
+    let reason =
+        if ends.is_empty() { "Ignored for good.".to_owned() } else { format!("Ignored until {}.", ends.join(" or ")) };
+    change(State::Ignored(Ignored { terms: terms.clone(), from }), ActivityKind::Ignored, reason)
+}
+
+fn undo(state: &State, to: &State, wrong: &str) -> Transition {
+    if state == to || *to == State::Deleted {
+        return Transition::Stay;
+    }
+    let again = match to {
+        State::Resolved(Fix::Now | Fix::Commit(_)) => "resolved".to_owned(),
+        State::Resolved(Fix::In(release)) => format!("resolved in {}", release::shown(release)),
+        State::Resolved(Fix::After(last)) => format!("resolved in the release after {}", release::shown(last)),
+        other => other.substatus().to_owned(),
+    };
+    let wrong = wrong.trim_end_matches('.');
+    change(to.clone(), ActivityKind::Undone, format!("Marked as wrong: \u{201c}{wrong}\u{201d}. It is {again} again."))
 }
 
 fn change(to: State, kind: ActivityKind, reason: impl Into<String>) -> Transition {
-    Transition::Change { to, kind, reason: reason.into() }
+    Transition::Change { to, kind, reason: reason.into(), begins: true }
+}
+
+/// The same promise, said more exactly.
+fn clearer(fix: Fix, reason: String) -> Transition {
+    Transition::Change { to: State::Resolved(fix), kind: ActivityKind::Resolved, reason, begins: false }
+}
+
+fn stay_with(reason: String) -> Transition {
+    Transition::Note { reason }
 }
 
 fn written(time: OffsetDateTime) -> String {
@@ -241,98 +207,4 @@ fn written(time: OffsetDateTime) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use time::macros::datetime;
-
-    const NOON: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
-
-    fn states() -> [State; 6] {
-        [
-            State::New,
-            State::Ongoing,
-            State::Regressed,
-            State::Resolved { in_release: None },
-            State::Ignored { until: None },
-            State::Ignored { until: Some(NOON) },
-        ]
-    }
-
-    fn signals() -> [Signal<'static>; 5] {
-        [
-            Signal::EventArrived { release: Some("shop@2"), received_at: NOON },
-            Signal::Resolve { in_release: None },
-            Signal::Reopen,
-            Signal::Ignore { until: None },
-            Signal::Aged,
-        ]
-    }
-
-    #[test]
-    fn the_whole_table() {
-        // Rows: states() in order. Columns: signals() in order. `-` changes nothing.
-        let expected = [
-            ["-", "resolved", "-", "ignored", "ongoing"],
-            ["-", "resolved", "-", "ignored", "-"],
-            ["-", "resolved", "-", "ignored", "ongoing"],
-            ["regressed", "-", "ongoing", "ignored", "-"],
-            ["-", "resolved", "ongoing", "-", "-"],
-            ["ongoing", "resolved", "ongoing", "ignored", "-"],
-        ];
-        for (state, row) in states().iter().zip(expected) {
-            for (signal, cell) in signals().into_iter().zip(row) {
-                let found = match step(state, signal.clone()) {
-                    Transition::Stay => "-",
-                    Transition::Change { to, reason, .. } => {
-                        assert!(reason.ends_with('.'), "{reason:?} is no sentence");
-                        to.substatus()
-                    }
-                };
-                assert_eq!(found, cell, "{state:?} on {signal:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_regression_says_which_release_broke_which_promise() {
-        let resolved = State::Resolved { in_release: Some("shop@2.1".into()) };
-        let Transition::Change { reason, .. } =
-            step(&resolved, Signal::EventArrived { release: Some("shop@2.2"), received_at: NOON })
-        else {
-            panic!("must regress");
-        };
-        assert_eq!(reason, "Came back in shop@2.2 after it was resolved in shop@2.1.");
-    }
-
-    #[test]
-    fn an_issue_ignored_for_a_time_stays_ignored_until_then() {
-        let state = State::Ignored { until: Some(NOON) };
-        let before = NOON - time::Duration::SECOND;
-        assert_eq!(step(&state, Signal::EventArrived { release: None, received_at: before }), Transition::Stay);
-    }
-
-    #[test]
-    fn only_new_and_regressed_are_announced() {
-        assert!(create(None, None).is_announced());
-        for state in states() {
-            for signal in signals() {
-                let transition = step(&state, signal);
-                let regressed = matches!(&transition, Transition::Change { to: State::Regressed, .. });
-                assert_eq!(transition.is_announced(), regressed);
-            }
-        }
-    }
-
-    #[test]
-    fn columns_read_back_as_the_same_state() {
-        for state in states() {
-            let (in_release, until) = match &state {
-                State::Resolved { in_release } => (in_release.clone(), None),
-                State::Ignored { until } => (None, *until),
-                _ => (None, None),
-            };
-            assert_eq!(State::from_columns(state.substatus(), in_release, until), Some(state));
-        }
-        assert_eq!(State::from_columns("frozen", None, None), None);
-    }
-}
+mod tests;

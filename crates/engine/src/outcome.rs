@@ -147,6 +147,8 @@ texts! {
         None = "",
         /// An event with this id is known already; written by the store.
         Duplicate = "duplicate",
+        /// The issue that it would have joined was discarded for good; written by the store.
+        Discarded = "discarded",
         /// This version recognises the type and does not store it.
         NotSupported = "not_supported",
         /// This version does not know the type.

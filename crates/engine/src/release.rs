@@ -16,6 +16,9 @@ pub use version::{Scheme, Version, is_hash};
 /// Newest releases of a project that decide on its order.
 pub const NEWEST: usize = 10;
 
+/// Characters of a hash that are shown.
+const HASH_SHOWN: usize = 12;
+
 /// The name of a release, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name<'a> {
@@ -158,6 +161,28 @@ pub fn compare(one: Seen<'_>, other: Seen<'_>, order: Order) -> Comparison {
     // Seen in one moment: any order will do, as long as it is always the same.
     let ordering = ordering.then_with(|| one.name.cmp(other.name));
     Comparison { ordering, by: Order::FirstSeen }
+}
+
+/// A name for sentences: a hash is cut to as much of it as people tell hashes apart by.
+#[must_use]
+pub fn shown(name: &str) -> &str {
+    if is_hash(name) { name.get(..HASH_SHOWN).unwrap_or(name) } else { name }
+}
+
+/// The version after which the next release of `near` comes, from the greatest versions of its package, the greatest
+/// first. A pre-release is skipped where `near` is none: after 2.1.0 comes 2.1.1, though 3.0.0-beta.1 is about.
+#[must_use]
+pub fn pick_greatest<'a>(greatest: &[&'a str], near: Option<&str>) -> Option<&'a str> {
+    let is_pre_release = |name: &str| Name::parse(name).version.is_some_and(|version| version.is_pre_release);
+    let wants_all = near.is_some_and(is_pre_release);
+    greatest.iter().find(|name| wants_all || !is_pre_release(name)).or(greatest.first()).copied()
+}
+
+/// Whether one release may be the next after the other: not when both say that they are of different packages.
+#[must_use]
+pub fn may_follow(next: &str, last: &str) -> bool {
+    let (next, last) = (Name::parse(next).package, Name::parse(last).package);
+    next == last || next.is_empty() || last.is_empty()
 }
 
 /// Whether two releases are of one line: versions of one package, or names that are no versions. Releases of different

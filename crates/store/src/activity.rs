@@ -13,7 +13,7 @@ pub struct Activity {
     pub id: i64,
     /// When.
     pub at: OffsetDateTime,
-    /// `new`, `regressed`, `resolved`, `unresolved`, `ignored`, `merged`, `unmerged`, `split` or `regrouped`.
+    /// One of `engine::issue::ActivityKind`, or `merged`, `unmerged`, `split` or `regrouped`.
     pub kind: String,
     /// Why, in one sentence.
     pub reason: String,
@@ -23,6 +23,10 @@ pub struct Activity {
     pub event_id: Option<EventId>,
     /// The release it is about.
     pub release: Option<String>,
+    /// Whether it changed the state from another one: the newest such change can be undone.
+    pub is_transition: bool,
+    /// Whether a person said that it was wrong.
+    pub undone: bool,
 }
 
 /// A person as shown beside what they did.
@@ -58,7 +62,8 @@ pub async fn list(
             union
             select i.id from part join issues i on i.project_id = $1 and i.merged_into = part.id
         )
-        select a.id, a.at, a.kind, a.reason, a.event_id, a.release,
+        select a.id, a.at, a.kind, a.reason, a.event_id, a.release, a.undone,
+            a.before is not null as "is_transition!",
             u.id as "user_id?", u.name as "user_name?", u.email as "user_email?"
         from (select id from part limit $5) as p
         cross join lateral (
@@ -93,6 +98,8 @@ pub async fn list(
             }),
             event_id: row.event_id.map(EventId),
             release: row.release,
+            is_transition: row.is_transition,
+            undone: row.undone,
         })
         .collect())
 }

@@ -10,15 +10,16 @@
 //!
 //! `plan` decides in memory which event joins which issue; the other modules hold the SQL.
 
+mod arrivals;
 mod counters;
 mod issues;
 pub(crate) mod learned;
+mod memory;
 mod plan;
 mod sessions;
 mod statements;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use engine::grouping::templates::FreeText;
 use engine::ids::{EventId, IssueId, ProjectId};
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 pub use sessions::NewSessions;
 
+use self::memory::Memory;
 use crate::StoreError;
 use crate::releases::{self, Named};
 
@@ -163,32 +165,28 @@ pub struct Written {
     pub touched: Vec<(ProjectId, IssueId)>,
     /// Signals (new, regressed) that were written to the outbox.
     pub signals: u64,
+    /// Events that were dropped, as the issue that they would have joined was discarded.
+    pub discarded: u64,
+    /// Issues and releases of which the activity says now why they are still resolved.
+    notes: Vec<((ProjectId, IssueId), Option<String>)>,
 }
 
 /// A batch is tried this often when another writer gets in between (a new hash claimed by both, a
 /// duplicate in flight, an issue deleted meanwhile); each try starts from fresh reads.
 const TRIES_MAX: usize = 8;
 
-/// A release or environment is touched again after this many seconds; its `last_seen` is as exact.
-const NAME_FRESH_S: i64 = 60;
-
-/// Names remembered as fresh. Beyond it the memory is emptied: that costs statements, not correctness.
-const NAMES_MAX: usize = 20_000;
-
 /// Stores batches. Several may run at once, also in several processes.
 #[derive(Debug)]
 pub struct Writer {
     pool: PgPool,
-    /// When each release and environment was last written by this process, so that most batches
-    /// need no statement for them.
-    names: Mutex<HashMap<counters::Name, i64>>,
+    memory: Memory,
 }
 
 impl Writer {
     /// `pool` should come from `pool::connect_writer`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, names: Mutex::new(HashMap::new()) }
+        Self { pool, memory: Memory::default() }
     }
 
     /// Stores a batch in one transaction; when it returns, the batch is durable.
@@ -212,8 +210,11 @@ impl Writer {
         let mut tx = connection.begin().await?;
         let attempt = self.write_in(&mut tx, batch).await;
         match attempt {
-            Ok(Attempt::Done(written)) => match tx.commit().await {
-                Ok(()) => Ok(Attempt::Done(written)),
+            Ok(Attempt::Done(mut written)) => match tx.commit().await {
+                Ok(()) => {
+                    self.memory.remember_notes(std::mem::take(&mut written.notes));
+                    Ok(Attempt::Done(written))
+                }
                 Err(error) => statements::raced_or(error.into()),
             },
             Ok(again) => {
@@ -231,28 +232,35 @@ impl Writer {
         let known = statements::known_events(tx, &batch.events).await?;
         let (fresh, duplicates) = plan::without_duplicates(&batch.events, &known);
         let mut written = Written { duplicates: duplicates.len() as u64, ..Written::default() };
-        let learned;
+        let (learned, discarded);
         let mut plan = plan::Plan::default();
         if !fresh.is_empty() {
             let mut owners = statements::owners(tx, &fresh).await?;
             learned = learned::learn(tx, &fresh, &mut owners).await?;
+            discarded = statements::discarded(tx, &owners, &self.memory).await?;
             let new_issues = plan::count_new_issues(&fresh, &owners);
             let ids = statements::new_issue_ids(tx, new_issues).await?;
-            plan = plan::assign(&fresh, owners, &learned, ids);
-            if let Some(raced) = statements::store_events(tx, &plan, &mut written).await? {
-                return Ok(Attempt::Raced(raced));
-            }
+            plan = plan::assign(&fresh, owners, &discarded, &learned, ids);
         }
-        let due = self.due_names(plan.names(&batch.sessions));
+        if !plan.events.is_empty()
+            && let Some(raced) = statements::store_events(tx, &plan, &self.memory, &mut written).await?
+        {
+            return Ok(Attempt::Raced(raced));
+        }
+        let mut due = plan.names(&batch.sessions);
+        due.retain(|due| self.memory.is_due(due));
         if !counters::touch_names(tx, &due).await? {
-            self.forget_releases();
+            self.memory.forget_releases();
             return Ok(Attempt::Raced("deleted release"));
         }
-        self.remember(due);
+        // Before the commit: if that fails, `last_seen` of a name known to the database is up to a minute older, and
+        // an environment that it does not know yet is written by the next due batch.
+        self.memory.remember_names(due);
         counters::count_issue_events(tx, &plan).await?;
         sessions::count(tx, &batch.sessions).await?;
         counters::count_project_events(tx, &plan).await?;
-        counters::count_outcomes(tx, &plan::outcomes(batch, &fresh, &duplicates)).await?;
+        written.discarded = plan.discarded.len() as u64;
+        counters::count_outcomes(tx, &plan::outcomes(batch, &plan, &duplicates)).await?;
         if let Some(position) = &batch.spool {
             counters::move_spool(tx, position).await?;
         }
@@ -276,13 +284,12 @@ impl Writer {
         let by_events = unknown.iter().filter(|due| due.name.kind == counters::NameKind::Release);
         counters::touch_releases(&mut tx, &by_events.collect::<Vec<_>>()).await?;
         tx.commit().await?;
-        self.remember(unknown);
+        self.memory.remember_names(unknown);
         Ok(())
     }
 
     /// Releases of a batch that are not remembered, each with its first event.
     fn unknown_releases(&self, batch: &Batch) -> Vec<counters::DueName> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let of_events = batch.events.iter().filter_map(|event| {
             let name = counters::Name::release(event.project_id, event.release.as_deref()?);
             Some((name, event.received_at))
@@ -290,35 +297,12 @@ impl Writer {
         let of_sessions = sessions::names(&batch.sessions, counters::NameKind::ReleaseOfSessions);
         let mut unknown: BTreeMap<counters::Name, OffsetDateTime> = BTreeMap::new();
         for (name, received_at) in of_events.chain(of_sessions) {
-            if !names.contains_key(&name) {
+            if !self.memory.knows(&name) {
                 let at = unknown.entry(name).or_insert(received_at);
                 *at = received_at.min(*at);
             }
         }
         unknown.into_iter().map(|(name, seen_at)| counters::DueName { name, seen_at }).collect()
-    }
-
-    fn forget_releases(&self) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|name, _| name.kind == counters::NameKind::Environment);
-    }
-
-    fn due_names(&self, named: Vec<counters::DueName>) -> Vec<counters::DueName> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        named
-            .into_iter()
-            .filter(|due| names.get(&due.name).is_none_or(|seen| due.seen_at.unix_timestamp() - seen >= NAME_FRESH_S))
-            .collect()
-    }
-
-    /// Remembered before the commit: if that fails, `last_seen` of a name known to the database is
-    /// up to a minute older, and an environment that it does not know yet is written by the next due batch.
-    fn remember(&self, due: Vec<counters::DueName>) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() + due.len() > NAMES_MAX {
-            names.clear();
-        }
-        names.extend(due.into_iter().map(|due| (due.name, due.seen_at.unix_timestamp())));
     }
 }
 

@@ -91,7 +91,7 @@ pub async fn get(pool: &PgPool, id: IssueId) -> Result<Option<Issue>, StoreError
             i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
             i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
             i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.resolved_in_release, i.ignored_until
+            i.status_changed_at, i.state_details
         from issues i
         join projects p on p.id = i.project_id
         where i.id = (
@@ -104,7 +104,7 @@ pub async fn get(pool: &PgPool, id: IssueId) -> Result<Option<Issue>, StoreError
                 where way.hops < 100
             )
             select id from way where merged_into is null
-        )"#,
+        ) and i.status <> 'deleted'"#,
         id.get()
     )
     .fetch_optional(pool)
@@ -184,15 +184,14 @@ struct IssueRow {
     events: i64,
     users: i64,
     status_changed_at: OffsetDateTime,
-    resolved_in_release: Option<String>,
-    ignored_until: Option<OffsetDateTime>,
+    state_details: Option<serde_json::Value>,
 }
 
 impl TryFrom<IssueRow> for Issue {
     type Error = StoreError;
 
     fn try_from(row: IssueRow) -> Result<Self, StoreError> {
-        let Some(state) = State::from_columns(&row.substatus, row.resolved_in_release, row.ignored_until) else {
+        let Some(state) = State::from_columns(&row.substatus, row.state_details.as_ref()) else {
             return Err(StoreError::Corrupt {
                 table: "issues",
                 column: "substatus",

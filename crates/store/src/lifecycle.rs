@@ -1,18 +1,49 @@
 //! Issues coming to life and changing state. Every change goes through `engine::issue::step`, leaves
 //! an activity row that says why, and, where on-call wants to know, a signal in the outbox, all in
 //! the caller's transaction.
+//!
+//! Here is what people and tools ask for. `rows` writes states and their history, `lookup` finds what `step` wants to
+//! know, `waiting` settles what waited for a release or a commit, `undo` takes a transition back, and `removal` deletes.
+//! Events act on states in `ingest`.
+
+pub(crate) mod lookup;
+mod removal;
+mod rows;
+mod undo;
+pub(crate) mod waiting;
 
 use engine::ids::{IssueId, ProjectId, UserId};
-use engine::issue::{self, ActivityKind, Signal, State, Transition};
-use sha2::{Digest, Sha256};
+use engine::issue::{self, Context, Counts, Fix, Signal, State, Transition};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use crate::StoreError;
-use crate::ingest::NewEvent;
+pub use removal::{PURGED_PER_ROUND, purge};
+pub(crate) use rows::{Cause, insert_issue, record, reserve_numbers, set_state, state, user_hash};
+pub use undo::undo;
+pub use waiting::commits_released;
+
+use crate::{StoreError, releases};
 
 /// Issues that one call may change: a bulk action works on what a person can have chosen.
 pub const BULK_MAX: usize = 1000;
+
+/// Who changes issues, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct By {
+    /// The person, where it is one.
+    pub user: Option<UserId>,
+    /// Our clock.
+    pub at: OffsetDateTime,
+}
+
+/// A release that a resolution names by where it stands rather than by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relative {
+    /// The newest release has the fix.
+    Current,
+    /// The release after the newest one will have it.
+    Next,
+}
 
 /// Lets `signal` act on issues, as a person or a tool asked for; returns the issues that changed.
 /// Ids that do not exist are left out of the answer, as are issues on which the signal does nothing.
@@ -27,28 +58,63 @@ pub async fn apply(
     at: OffsetDateTime,
 ) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
     let mut tx = pool.begin().await?;
-    let projects: Vec<i64> = issues.iter().take(BULK_MAX).map(|(project_id, _)| project_id.get()).collect();
-    let ids: Vec<i64> = issues.iter().take(BULK_MAX).map(|(_, id)| id.get()).collect();
-    let rows = sqlx::query!(
-        "select i.project_id, i.id, i.substatus, i.resolved_in_release, i.ignored_until
-         from unnest($1::bigint[], $2::bigint[]) as n (project_id, id)
-         join issues i on i.project_id = n.project_id and i.id = n.id and i.status <> 'merged'
-         order by i.project_id, i.id
-         for no key update of i",
-        &projects,
-        &ids,
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+    let changed = apply_in(&mut tx, issues, signal, By { user, at }).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// `apply` as part of a transaction. It locks the issues in key order: to be called once per transaction, after
+/// `releases::ensure`.
+///
+/// # Errors
+/// When PostgreSQL is away or a stored state cannot be read.
+pub async fn apply_in(
+    tx: &mut PgConnection,
+    issues: &[(ProjectId, IssueId)],
+    signal: &Signal<'_>,
+    by: By,
+) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
+    if matches!(signal, Signal::Delete | Signal::Discard) {
+        removal::keep_regrouping_out(tx, issues).await?;
+    }
     let mut changed = Vec::new();
-    for row in rows {
-        let (project_id, issue_id) = (ProjectId(row.project_id), IssueId(row.id));
-        let known = state(issue_id, &row.substatus, row.resolved_in_release, row.ignored_until)?;
-        let transition = issue::step(&known, signal.clone());
-        if let Transition::Change { to, .. } = &transition {
-            set_state(&mut tx, project_id, issue_id, to, at).await?;
-            record(&mut tx, project_id, issue_id, &transition, None, user, at).await?;
-            changed.push((project_id, issue_id));
+    for row in lock(tx, issues).await? {
+        if change(tx, &row, signal, by).await? {
+            changed.push(row.id);
+        }
+    }
+    Ok(changed)
+}
+
+/// Resolves issues in the current or the next release of their project, as seen from where each was seen last. In a
+/// project without releases they are resolved now.
+///
+/// # Errors
+/// When PostgreSQL is away or a stored state cannot be read.
+pub async fn resolve_relative(
+    pool: &PgPool,
+    issues: &[(ProjectId, IssueId)],
+    relative: Relative,
+    by: By,
+) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
+    let mut tx = pool.begin().await?;
+    let mut projects: Vec<ProjectId> = issues.iter().map(|(project_id, _)| *project_id).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    // No release comes to life between looking for the newest one and waiting for the one after it.
+    for project_id in projects {
+        waiting::hold_releases(&mut tx, project_id).await?;
+    }
+    let mut changed = Vec::new();
+    for row in lock(&mut tx, issues).await? {
+        let newest = releases::newest(&mut tx, row.id.0, row.last_release.as_deref()).await?;
+        let fix = match (newest, relative) {
+            (Some(release), Relative::Current) => Fix::In(release),
+            (Some(release), Relative::Next) => Fix::After(release),
+            (None, _) => Fix::Now,
+        };
+        if change(&mut tx, &row, &Signal::Resolve { fix, commit: None }, by).await? {
+            changed.push(row.id);
         }
     }
     tx.commit().await?;
@@ -81,184 +147,52 @@ pub async fn age(
     apply(pool, &issues, &Signal::Aged, None, at).await
 }
 
-/// First half of SHA-256: `issue_users` only has to tell users apart, not to name them.
-pub(crate) fn user_hash(user_key: &str) -> [u8; 16] {
-    let digest = Sha256::digest(user_key.as_bytes());
-    let mut hash = [0; 16];
-    hash.copy_from_slice(&digest[..16]);
-    hash
+/// An issue that this transaction holds.
+struct Row {
+    id: (ProjectId, IssueId),
+    state: State,
+    since: OffsetDateTime,
+    total: Counts,
+    last_release: Option<String>,
 }
 
-/// Reads an issue's state from its columns.
-pub(crate) fn state(
-    issue_id: IssueId,
-    substatus: &str,
-    resolved_in_release: Option<String>,
-    ignored_until: Option<OffsetDateTime>,
-) -> Result<State, StoreError> {
-    State::from_columns(substatus, resolved_in_release, ignored_until).ok_or_else(|| StoreError::Corrupt {
-        table: "issues",
-        column: "substatus",
-        row: issue_id.to_string(),
-        found: substatus.chars().take(40).collect(),
-    })
-}
-
-/// Takes the next `count` issue numbers of a project and returns the first. The row stays locked
-/// until the end of the transaction, so numbers have no order problem and few gaps.
-pub(crate) async fn reserve_numbers(
-    tx: &mut PgConnection,
-    project_id: ProjectId,
-    count: usize,
-) -> Result<i64, StoreError> {
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let last = sqlx::query_scalar!(
-        "insert into issue_numbers (project_id, last_number)
-         values ($1, $2)
-         on conflict (project_id)
-         do update set last_number = issue_numbers.last_number + excluded.last_number
-         returning last_number",
-        project_id.get(),
-        count,
+/// Locks issues in key order. Those that do not exist or are part of others are left out.
+async fn lock(tx: &mut PgConnection, issues: &[(ProjectId, IssueId)]) -> Result<Vec<Row>, StoreError> {
+    let projects: Vec<i64> = issues.iter().take(BULK_MAX).map(|(project_id, _)| project_id.get()).collect();
+    let ids: Vec<i64> = issues.iter().take(BULK_MAX).map(|(_, id)| id.get()).collect();
+    let rows = sqlx::query!(
+        "select i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.events, i.users, i.last_release
+         from unnest($1::bigint[], $2::bigint[]) as n (project_id, id)
+         join issues i on i.project_id = n.project_id and i.id = n.id and i.status <> 'merged'
+         order by i.project_id, i.id
+         for no key update of i",
+        &projects,
+        &ids,
     )
-    .fetch_one(tx)
+    .fetch_all(tx)
     .await?;
-    Ok(last - count + 1)
-}
-
-/// Makes an issue from the first and the newest of its events. `counts` are events and users.
-pub(crate) async fn insert_issue(
-    tx: &mut PgConnection,
-    issue_id: IssueId,
-    number: i64,
-    first: &NewEvent,
-    newest: &NewEvent,
-    counts: (i64, i64),
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "insert into issues (project_id, id, number, status, substatus, level, platform, type, value, title, culprit,
-             location, handled, first_seen, last_seen, seen_slot, first_release, last_release, first_event_id,
-             last_event_id, events, users, status_changed_at)
-         values ($1, $2, $3, 'unresolved', 'new', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-             floor(extract(epoch from $13::timestamptz) / 10)::bigint, $14, $15, $16, $17, $18, $19, $12)",
-        first.project_id.get(),
-        issue_id.get(),
-        number,
-        newest.level,
-        newest.platform,
-        newest.ty,
-        newest.value,
-        newest.title,
-        newest.culprit,
-        newest.location,
-        newest.handled,
-        first.received_at,
-        newest.received_at,
-        first.release,
-        newest.release.as_ref().or(first.release.as_ref()),
-        first.event_id.0,
-        newest.event_id.0,
-        counts.0,
-        counts.1,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Writes a state to its columns.
-pub(crate) async fn set_state(
-    tx: &mut PgConnection,
-    project_id: ProjectId,
-    issue_id: IssueId,
-    to: &State,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let (in_release, until) = match to {
-        State::Resolved { in_release } => (in_release.as_deref(), None),
-        State::Ignored { until } => (None, *until),
-        State::New | State::Ongoing | State::Regressed => (None, None),
-    };
-    sqlx::query!(
-        "update issues
-         set status = $3, substatus = $4, resolved_in_release = $5, ignored_until = $6, status_changed_at = $7
-         where project_id = $1 and id = $2",
-        project_id.get(),
-        issue_id.get(),
-        to.status(),
-        to.substatus(),
-        in_release,
-        until,
-        at,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Writes the activity row of a transition and, where on-call wants to know, its signal; returns how
-/// many signals were written.
-pub(crate) async fn record(
-    tx: &mut PgConnection,
-    project_id: ProjectId,
-    issue_id: IssueId,
-    transition: &Transition,
-    event: Option<&NewEvent>,
-    user: Option<UserId>,
-    at: OffsetDateTime,
-) -> Result<u64, StoreError> {
-    let Transition::Change { kind, reason, .. } = transition else {
-        return Ok(0);
-    };
-    sqlx::query!(
-        "insert into issue_activity (project_id, issue_id, at, kind, reason, user_id, event_id, release)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        project_id.get(),
-        issue_id.get(),
-        at,
-        kind.as_str(),
-        reason,
-        user.map(UserId::get),
-        event.map(|event| event.event_id.0),
-        event.and_then(|event| event.release.as_deref()),
-    )
-    .execute(&mut *tx)
-    .await?;
-    match event {
-        Some(event) if transition.is_announced() => {
-            announce(tx, issue_id, *kind, reason, event).await?;
-            Ok(1)
-        }
-        _ => Ok(0),
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.push(Row {
+            id: (ProjectId(row.project_id), IssueId(row.id)),
+            state: state(IssueId(row.id), &row.substatus, row.state_details.as_ref())?,
+            since: row.status_changed_at,
+            total: Counts { events: row.events, users: row.users },
+            last_release: row.last_release,
+        });
     }
+    Ok(found)
 }
 
-async fn announce(
-    tx: &mut PgConnection,
-    issue_id: IssueId,
-    kind: ActivityKind,
-    reason: &str,
-    event: &NewEvent,
-) -> Result<(), StoreError> {
-    let facts = serde_json::json!({
-        "reason": reason,
-        "release": event.release,
-        "environment": event.environment,
-        "level": event.level,
-        "title": event.title,
-        "culprit": event.culprit,
-    });
-    sqlx::query!(
-        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
-         values ($1, $2, $3, $4, $5, $6)",
-        event.project_id.get(),
-        issue_id.get(),
-        event.event_id.0,
-        kind.as_str(),
-        facts,
-        event.received_at,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
+async fn change(tx: &mut PgConnection, row: &Row, signal: &Signal<'_>, by: By) -> Result<bool, StoreError> {
+    let context = Context { total: row.total, ..Context::since(row.since) };
+    let transition = issue::step(&row.state, signal, &context);
+    let Transition::Change { to, .. } = &transition else { return Ok(false) };
+    set_state(tx, row.id, to, by.at).await?;
+    let cause = Cause { before: Some(&row.state), user: by.user, ..Cause::at(by.at) };
+    record(tx, row.id, &transition, &cause).await?;
+    if *to == State::Deleted {
+        removal::free_keys(tx, row.id).await?;
+    }
+    Ok(true)
 }

@@ -57,6 +57,8 @@ pub struct Report {
     pub issues_aged: usize,
     /// Regroupings that cannot be undone any more.
     pub regroupings_forgotten: u64,
+    /// Deleted issues whose events and rows are gone now.
+    pub issues_purged: usize,
 }
 
 /// Does one round at `now`; `None` when another process is doing one.
@@ -107,6 +109,7 @@ async fn work(
         signals_deleted: notifications::prune(pool, now - SIGNALS_KEPT, SIGNALS_PER_ROUND).await?,
         issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
         regroupings_forgotten: regroup::prune(pool, now).await?,
+        issues_purged: lifecycle::purge(pool, lifecycle::PURGED_PER_ROUND).await?,
     })
 }
 

@@ -73,7 +73,8 @@ async fn candidates(pool: &PgPool, issue: &Issue) -> Result<Vec<Candidate>, Stor
         from (
             select id
             from issues
-            where project_id = $1 and platform = $2 and type = $3 and status <> 'merged' and id <> $4
+            where project_id = $1 and platform = $2 and type = $3 and status <> 'merged'
+                and status not in ('deleted', 'discarded') and id <> $4
             order by id desc
             limit $5
         ) i

@@ -104,6 +104,18 @@ fn basics() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn activity() -> Value {
+    object(&[
+        ("id", text()),
+        ("type", text()),
+        ("user", any()),
+        ("data", any()),
+        ("dateCreated", date()),
+        ("undone", flag()),
+        ("undoable", flag()),
+    ])
+}
+
 fn issues() -> Vec<(&'static str, Value)> {
     let issue = issue_fields();
     let mut detail = issue.clone();
@@ -118,7 +130,6 @@ fn issues() -> Vec<(&'static str, Value)> {
         ("pluginActions", list(any())),
         ("tags", list(any())),
     ]);
-    let activity = [("id", text()), ("type", text()), ("user", any()), ("data", any()), ("dateCreated", date())];
     let value = [("name", text()), ("value", text()), ("count", whole()), ("firstSeen", date()), ("lastSeen", date())];
     vec![
         ("Issue", object(&issue)),
@@ -130,7 +141,7 @@ fn issues() -> Vec<(&'static str, Value)> {
                 "type": "object",
                 "description": "What was applied. more: the call stopped at its bound; call again to go on.",
                 "properties": {
-                    "status": text(), "statusDetails": any(), "more": flag(),
+                    "status": text(), "statusDetails": any(), "substatus": text(), "more": flag(),
                     "merge": object(&[("parent", text()), ("children", list(text()))]),
                     "regrouping": reference("Regrouping"),
                 },
@@ -149,7 +160,7 @@ fn issues() -> Vec<(&'static str, Value)> {
                 ("shortId", text()),
             ]),
         ),
-        ("Activity", object(&activity)),
+        ("Activity", activity()),
         ("Activities", object(&[("activity", list(reference("Activity")))])),
         (
             "Hash",
@@ -237,6 +248,8 @@ fn issue_update() -> Value {
             "status": statuses,
             "statusDetails": any(),
             "merge": { "type": ["integer", "boolean", "null"], "description": "1: the issues become one." },
+            "substatus": text(),
+            "discard": { "type": ["boolean", "null"], "description": "true: gone for good; later events are dropped." },
             "ignoreDuration": { "type": ["integer", "null"], "description": "Minutes." },
             "snoozeDuration": { "type": ["integer", "null"], "description": "Minutes; the older name." },
         },

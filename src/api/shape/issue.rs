@@ -1,14 +1,14 @@
 //! Issues, their activity, hashes and tags as JSON.
 
 use engine::grouping::readable::readable;
-use engine::issue::State;
+use engine::issue::{Fix, State};
 use serde_json::{Map, Value, json};
 use store::activity::Activity;
 use store::hashes::IssueHash;
 use store::issues::Issue;
 
 use super::date;
-use crate::api::Api;
+use crate::api::{Api, status};
 
 /// An issue as in lists.
 pub(in crate::api) fn issue(api: &Api, issue: &Issue, stats: Value) -> Value {
@@ -76,11 +76,13 @@ pub(super) fn short_version(version: &str) -> &str {
     version.char_indices().skip(1).find(|(_, char)| *char == '@').map_or(version, |(at, _)| &version[at + 1..])
 }
 
-/// Details of a status: until when it is ignored, or where it was resolved.
+/// Details of a status: on which terms it is ignored, or by what it was resolved.
 pub(in crate::api) fn status_details(state: &State) -> Value {
     match state {
-        State::Resolved { in_release: Some(release) } => json!({ "inRelease": release }),
-        State::Ignored { until: Some(until) } => json!({ "ignoreUntil": date(*until) }),
+        State::Resolved(Fix::In(release)) => json!({ "inRelease": release }),
+        State::Resolved(Fix::After(release)) => json!({ "inNextRelease": true, "afterRelease": release }),
+        State::Resolved(Fix::Commit(commit)) => json!({ "inCommit": status::in_commit(commit) }),
+        State::Ignored(ignored) => status::ignored_details(&ignored.terms),
         _ => json!({}),
     }
 }
@@ -88,10 +90,9 @@ pub(in crate::api) fn status_details(state: &State) -> Value {
 /// The fine status in Sentry's words, which has none for resolved issues.
 fn substatus(state: &State) -> Option<&'static str> {
     match state {
-        State::New | State::Ongoing | State::Regressed => Some(state.substatus()),
-        State::Ignored { until: Some(_) } => Some("archived_until_condition_met"),
-        State::Ignored { until: None } => Some("archived_forever"),
-        State::Resolved { .. } => None,
+        State::New | State::Ongoing | State::Escalating | State::Regressed => Some(state.substatus()),
+        State::Ignored(ignored) => Some(status::ignored_substatus(&ignored.terms)),
+        State::Resolved(_) | State::Deleted | State::Discarded => None,
     }
 }
 
@@ -120,6 +121,7 @@ pub(in crate::api) fn activity(activity: &Activity) -> Value {
         "resolved" => "set_resolved",
         "unresolved" => "set_unresolved",
         "ignored" => "set_ignored",
+        "escalating" => "set_escalating",
         other => other,
     };
     let mut data = Map::new();
@@ -140,6 +142,8 @@ pub(in crate::api) fn activity(activity: &Activity) -> Value {
         "user": user,
         "data": data,
         "dateCreated": date(activity.at),
+        "undone": activity.undone,
+        "undoable": activity.is_transition && !activity.undone,
     })
 }
 

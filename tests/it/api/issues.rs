@@ -215,7 +215,7 @@ async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
     sqlx::query(
         "insert into issues select project_id, nextval('issue_ids'), number + n, status, substatus, level, platform, type, value,
              title, culprit, location, handled, first_seen, now(), seen_slot + n, first_release, last_release,
-             first_event_id, last_event_id, events, users, status_changed_at, resolved_in_release, ignored_until
+             first_event_id, last_event_id, events, users, status_changed_at, merged_into, state_details
          from issues, generate_series(1, 1200) n",
     )
     .execute(&served.database.pool)

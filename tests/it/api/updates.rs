@@ -53,6 +53,8 @@ async fn what_is_not_understood_is_refused_and_changes_nothing() {
         (json!({"status": "fixed"}), 400),
         (json!({"assignedTo": "me"}), 400),
         (json!({"statusDetails": {"inCommit": {"commit": "abc", "repository": "r"}}}), 400),
+        (json!({"status": "resolved", "statusDetails": {"inRelease": "shop@9"}}), 400),
+        (json!({"status": "ignored", "statusDetails": {"ignoreCount": -1}}), 400),
         (json!([]), 400),
         (json!({"status": "resolved", "padding": "x".repeat(70_000)}), 413),
     ] {

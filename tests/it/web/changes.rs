@@ -32,8 +32,9 @@ async fn ignoring_ends_when_asked_to() {
     let id = issue.to_string();
     let mut person = site.sign_in(Role::Member).await;
     let until = async || {
-        let row =
-            sqlx::query_scalar("select extract(epoch from ignored_until - now())::float8 from issues where id = $1");
+        let row = sqlx::query_scalar(
+            "select extract(epoch from (state_details->>'until')::timestamptz - now())::float8 from issues where id = $1",
+        );
         row.bind(issue).fetch_one(&site.server.db.pool).await.unwrap()
     };
     person.submit("/issues", "/issues", &[("do", "ignore:3600"), ("id", &id)]).await;

@@ -1,15 +1,17 @@
-//! The statements on `issues`: making them, counting events into them, and acting on their state.
+//! The statements on `issues`: making them and counting events into them.
 
 use std::collections::BTreeMap;
 
 use engine::ids::{IssueId, ProjectId};
-use engine::issue::{self, Transition};
+use engine::issue;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::memory::Memory;
 use super::plan::{Arrivals, Plan};
-use super::{NewEvent, Written};
-use crate::{StoreError, lifecycle};
+use super::{NewEvent, Written, arrivals};
+use crate::StoreError;
+use crate::lifecycle::{self, Cause};
 
 /// The events of each issue of a batch.
 pub(super) type Issues<'a> = BTreeMap<(ProjectId, IssueId), Arrivals<'a>>;
@@ -36,50 +38,65 @@ pub(super) async fn create_issues(
             let (Some(first), Some(newest)) = (arrivals.oldest(), arrivals.newest()) else { continue };
             let users = new_users.get(&(project_id, issue_id)).copied().unwrap_or_default();
             let counts = (arrivals.events.len() as i64, users);
-            lifecycle::insert_issue(tx, issue_id, number, first, newest, counts).await?;
+            let release = arrivals.newest_release();
+            lifecycle::insert_issue(tx, issue_id, number, (first, newest), release, counts).await?;
             number += 1;
             let transition = issue::create(first.release.as_deref(), first.environment.as_deref());
-            written.signals +=
-                lifecycle::record(tx, project_id, issue_id, &transition, Some(first), None, first.received_at).await?;
+            let cause = Cause::event(first);
+            written.signals += lifecycle::record(tx, (project_id, issue_id), &transition, &cause).await?;
         }
     }
     Ok(())
 }
 
-/// Counts the events into their issues and lets each event act on its issue's state. False when one
-/// of the issues no longer exists.
+/// Counts the events into their issues and lets each event act on its issue's state. Says what another transaction
+/// changed meanwhile, if that means to begin anew.
 pub(super) async fn update_issues(
     tx: &mut PgConnection,
     issues: &[(&(ProjectId, IssueId), &Arrivals<'_>)],
     new_users: &Counted,
+    memory: &Memory,
     written: &mut Written,
-) -> Result<bool, StoreError> {
+) -> Result<Option<&'static str>, StoreError> {
     if issues.is_empty() {
-        return Ok(true);
+        return Ok(None);
     }
     let rows = count_into(tx, issues, new_users).await?;
-    let all_there = rows.len() == issues.len();
+    if rows.len() != issues.len() {
+        return Ok(Some("deleted issue"));
+    }
+    let mut closed = Vec::new();
     for row in rows {
-        // States in which no event changes anything: nearly every row of nearly every batch.
-        if matches!(row.substatus.as_str(), "new" | "ongoing" | "regressed") {
-            continue;
-        }
         let id = (ProjectId(row.project_id), IssueId(row.id));
-        let state = lifecycle::state(id.1, &row.substatus, row.resolved_in_release, row.ignored_until)?;
+        match row.substatus.as_str() {
+            // States in which no event changes anything: nearly every row of nearly every batch.
+            "new" | "ongoing" | "escalating" | "regressed" => continue,
+            // Its keys are free since; the events make a new issue.
+            "deleted" => return Ok(Some("deleted issue")),
+            "discarded" => {
+                memory.discard(id);
+                return Ok(Some("discarded issue"));
+            }
+            _ => {}
+        }
         if let Ok(at) = issues.binary_search_by_key(&id, |(id, _)| **id) {
-            written.signals += arrive(tx, id, state, issues[at].1).await?;
+            let users = new_users.get(&id).copied().unwrap_or_default();
+            closed.push(arrivals::Closed::new(&row, issues[at].1, users)?);
         }
     }
-    Ok(all_there)
+    arrivals::act(tx, &closed, memory, written).await?;
+    Ok(None)
 }
 
 /// State of an issue that events were counted into.
-struct StateRow {
-    project_id: i64,
-    id: i64,
-    substatus: String,
-    resolved_in_release: Option<String>,
-    ignored_until: Option<OffsetDateTime>,
+pub(super) struct StateRow {
+    pub(super) project_id: i64,
+    pub(super) id: i64,
+    pub(super) substatus: String,
+    pub(super) state_details: Option<serde_json::Value>,
+    pub(super) status_changed_at: OffsetDateTime,
+    pub(super) events: i64,
+    pub(super) users: i64,
 }
 
 /// Counts the events into the issues, shows the newest one on each, and returns their states.
@@ -94,6 +111,7 @@ async fn count_into(
             &newest.iter().map(|$event| $value).collect::<Vec<_>>()
         };
     }
+    let releases: Vec<Option<&str>> = issues.iter().map(|(_, arrivals)| arrivals.newest_release()).collect();
     let ids: Vec<i64> = issues.iter().map(|((_, id), _)| id.get()).collect();
     let events: Vec<i64> = issues.iter().map(|(_, arrivals)| arrivals.events.len() as i64).collect();
     let users: Vec<i64> = issues.iter().map(|(id, _)| new_users.get(id).copied().unwrap_or_default()).collect();
@@ -134,7 +152,7 @@ async fn count_into(
              last_release = coalesce(n.release, i.last_release)
          from locked n
          where i.project_id = n.project_id and i.id = n.id
-         returning i.project_id, i.id, i.substatus, i.resolved_in_release, i.ignored_until",
+         returning i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.events, i.users",
         column!(event => event.project_id.get()),
         &ids,
         &events,
@@ -149,29 +167,8 @@ async fn count_into(
         column!(event => event.culprit.as_str()) as &[&str],
         column!(event => event.location.as_str()) as &[&str],
         column!(event => event.handled) as &[Option<bool>],
-        column!(event => event.release.as_deref()) as &[Option<&str>],
+        &releases as &[Option<&str>],
     )
     .fetch_all(&mut *tx)
     .await?)
-}
-
-/// Lets the events of an issue act on its state, in order of arrival.
-async fn arrive(
-    tx: &mut PgConnection,
-    (project_id, issue_id): (ProjectId, IssueId),
-    mut state: issue::State,
-    arrivals: &Arrivals<'_>,
-) -> Result<u64, StoreError> {
-    let mut signals = 0;
-    for event in &arrivals.events {
-        let signal = issue::Signal::EventArrived { release: event.release.as_deref(), received_at: event.received_at };
-        let transition = issue::step(&state, signal);
-        if let Transition::Change { to, .. } = &transition {
-            lifecycle::set_state(tx, project_id, issue_id, to, event.received_at).await?;
-            signals +=
-                lifecycle::record(tx, project_id, issue_id, &transition, Some(event), None, event.received_at).await?;
-            state = to.clone();
-        }
-    }
-    Ok(signals)
 }

@@ -20,6 +20,8 @@ pub(super) struct Plan<'a> {
     pub(super) claims: BTreeMap<(ProjectId, [u8; 16]), Claim<'a>>,
     /// Issues that are made by this batch.
     pub(super) new_issues: BTreeSet<(ProjectId, IssueId)>,
+    /// Events whose issue was discarded.
+    pub(super) discarded: Vec<&'a NewEvent>,
 }
 
 /// A key that gets an owner, and the event that brought it.
@@ -38,6 +40,12 @@ impl<'a> Arrivals<'a> {
     /// The event whose title the issue shows: the last that arrived.
     pub(super) fn newest(&self) -> Option<&'a NewEvent> {
         self.events.iter().copied().max_by_key(|event| event.received_at)
+    }
+
+    /// The release that was named last.
+    pub(super) fn newest_release(&self) -> Option<&'a str> {
+        let named = self.events.iter().filter(|event| event.release.is_some());
+        named.max_by_key(|event| event.received_at).and_then(|event| event.release.as_deref())
     }
 
     pub(super) fn oldest(&self) -> Option<&'a NewEvent> {
@@ -115,12 +123,17 @@ pub(super) fn count_new_issues(events: &[&NewEvent], owners: &Owners) -> usize {
 pub(super) fn assign<'a>(
     events: &[&'a NewEvent],
     mut owners: Owners,
+    discarded: &HashSet<(ProjectId, IssueId)>,
     learned: &'a Learned,
     ids: Vec<IssueId>,
 ) -> Plan<'a> {
     let mut ids = ids.into_iter();
-    let mut plan =
-        Plan { events: Vec::with_capacity(events.len()), claims: BTreeMap::new(), new_issues: BTreeSet::new() };
+    let mut plan = Plan {
+        events: Vec::with_capacity(events.len()),
+        claims: BTreeMap::new(),
+        new_issues: BTreeSet::new(),
+        discarded: Vec::new(),
+    };
     for event in events.iter().copied() {
         let owner_of = |key: &NewKey| owners.get(&(event.project_id, key.hash)).copied();
         let mut alias = learned.alias(event);
@@ -132,6 +145,10 @@ pub(super) fn assign<'a>(
         let Some(issue_id) = owner.or_else(|| ids.next()) else {
             continue;
         };
+        if discarded.contains(&(event.project_id, issue_id)) {
+            plan.discarded.push(event);
+            continue;
+        }
         if owner.is_none() {
             plan.new_issues.insert((event.project_id, issue_id));
         }
@@ -150,14 +167,15 @@ pub(super) fn assign<'a>(
 }
 
 /// Everything that is counted as an outcome, one entry per row, in key order.
-pub(super) fn outcomes(batch: &Batch, fresh: &[&NewEvent], duplicates: &[&NewEvent]) -> Vec<OutcomeCount> {
+pub(super) fn outcomes(batch: &Batch, plan: &Plan<'_>, duplicates: &[&NewEvent]) -> Vec<OutcomeCount> {
     let mut counts: BTreeMap<_, i64> = BTreeMap::new();
     for new in &batch.sessions {
         *counts.entry((new.project_id, hour(new.received_at), "session", "accepted", "")).or_default() += 1;
     }
-    let stored = fresh.iter().map(|event| (event, "accepted", ""));
-    let dropped = duplicates.iter().map(|event| (event, "dropped", "duplicate"));
-    for (event, outcome, reason) in stored.chain(dropped) {
+    let stored = plan.events.iter().map(|(event, _)| (event, "accepted", ""));
+    let discarded = plan.discarded.iter().map(|event| (event, "dropped", "discarded"));
+    let repeated = duplicates.iter().map(|event| (event, "dropped", "duplicate"));
+    for (event, outcome, reason) in stored.chain(discarded).chain(repeated) {
         *counts.entry((event.project_id, hour(event.received_at), event.category, outcome, reason)).or_default() += 1;
     }
     for count in &batch.outcomes {

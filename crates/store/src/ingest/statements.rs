@@ -12,6 +12,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::issues::{create_issues, update_issues};
+use super::memory::Memory;
 use super::plan::{Claim, Owners, Plan};
 use super::{Attempt, NewEvent, Written};
 use crate::{StoreError, lifecycle};
@@ -111,6 +112,37 @@ pub(super) async fn owners_of(tx: &mut PgConnection, keys: HashSet<(i64, [u8; 16
     Ok(owners)
 }
 
+/// Owners that are discarded. A discarded issue is found by counting events into it, which is then undone; from then on
+/// it is remembered, and only what is remembered is asked for.
+pub(super) async fn discarded(
+    tx: &mut PgConnection,
+    owners: &Owners,
+    memory: &Memory,
+) -> Result<HashSet<(ProjectId, IssueId)>, StoreError> {
+    let owned: Vec<(ProjectId, IssueId)> = owners.iter().map(|((project_id, _), id)| (*project_id, *id)).collect();
+    let asked = memory.maybe_discarded(owned.iter());
+    if asked.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let (projects, ids): (Vec<i64>, Vec<i64>) =
+        asked.iter().map(|(project_id, id)| (project_id.get(), id.get())).unzip();
+    // Shared locks: an issue that somebody wants back stays discarded until this batch is done.
+    let rows = sqlx::query!(
+        "select i.project_id, i.id
+         from unnest($1::bigint[], $2::bigint[]) as n (project_id, id)
+         join issues i on i.project_id = n.project_id and i.id = n.id and i.status = 'discarded'
+         order by i.project_id, i.id
+         for share of i",
+        &projects,
+        &ids,
+    )
+    .fetch_all(tx)
+    .await?;
+    let found = rows.into_iter().map(|row| (ProjectId(row.project_id), IssueId(row.id))).collect();
+    memory.keep_discarded(&asked, &found);
+    Ok(found)
+}
+
 /// Unused issue ids; a gap left by another try does not matter.
 pub(super) async fn new_issue_ids(tx: &mut PgConnection, count: usize) -> Result<Vec<IssueId>, StoreError> {
     if count == 0 {
@@ -127,6 +159,7 @@ pub(super) async fn new_issue_ids(tx: &mut PgConnection, count: usize) -> Result
 pub(super) async fn store_events(
     tx: &mut PgConnection,
     plan: &Plan<'_>,
+    memory: &Memory,
     written: &mut Written,
 ) -> Result<Option<&'static str>, StoreError> {
     if !claim_hashes(tx, plan).await? {
@@ -139,8 +172,8 @@ pub(super) async fn store_events(
     }
     create_issues(tx, plan, &issues, &new_users, written).await?;
     let known: Vec<_> = issues.iter().filter(|(id, _)| !plan.new_issues.contains(id)).collect();
-    if !update_issues(tx, &known, &new_users, written).await? {
-        return Ok(Some("deleted issue"));
+    if let Some(raced) = update_issues(tx, &known, &new_users, memory, written).await? {
+        return Ok(Some(raced));
     }
     written.stored = plan.events.len() as u64;
     written.touched = issues.into_keys().collect();

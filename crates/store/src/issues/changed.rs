@@ -22,10 +22,10 @@ pub async fn by_ids(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<Issue>, StoreE
             i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
             i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
             i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.resolved_in_release, i.ignored_until
+            i.status_changed_at, i.state_details
         from issues i
         join projects p on p.id = i.project_id
-        where i.id = any($1) and i.status <> 'merged'
+        where i.id = any($1) and i.status not in ('merged', 'deleted')
         order by i.id"#,
         &ids
     )
@@ -40,7 +40,11 @@ pub async fn by_ids(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<Issue>, StoreE
 /// When the database fails.
 pub async fn newest_of_project(pool: &PgPool, project_id: ProjectId) -> Result<Option<IssueId>, StoreError> {
     let id = sqlx::query_scalar!(
-        r#"select id from issues where project_id = $1 and status <> 'merged' order by project_id desc, id desc limit 1"#,
+        "select id
+        from issues
+        where project_id = $1 and status not in ('merged', 'deleted', 'discarded')
+        order by project_id desc, id desc
+        limit 1",
         project_id.get()
     )
     .fetch_optional(pool)

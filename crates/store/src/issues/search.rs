@@ -144,7 +144,7 @@ fn statement(search: &IssueSearch<'_>, paging: &Paging<IssueKey>, bounds: Bounds
             i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
             i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
             i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.resolved_in_release, i.ignored_until
+            i.status_changed_at, i.state_details
         from (select 1) as always
         left join (select * from scanned order by seen_slot {back}, id {back} limit 1) as scanned_end on true
         left join (select * from candidates order by seen_slot {back}, id {back} limit 1) as candidates_end on true

@@ -1,13 +1,12 @@
 //! How a merge begins: in one transaction the keys of the others become the survivor's and their ids lead to it.
 
 use engine::ids::{IssueId, ProjectId, RegroupingId};
-use engine::issue::{self, Signal, Transition};
+use engine::issue::Signal;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 
 use super::{Asked, Kind, Regrouping, close_gate, facts, rows};
-use crate::{StoreError, issues, lifecycle, live};
+use crate::{StoreError, issues, live};
 
 /// Issues that one merge may take: what a person can have chosen on a page of the list, twice.
 pub const ISSUES_MAX: usize = 200;
@@ -118,11 +117,7 @@ async fn reopen(
     if !others.iter().any(|other| other.state.status() == "unresolved") {
         return Ok(());
     }
-    let transition = issue::step(&into.state, Signal::Reopen);
-    if let Transition::Change { to, .. } = &transition {
-        lifecycle::set_state(tx, project_id, into.id, to, asked.at).await?;
-        lifecycle::record(tx, project_id, into.id, &transition, None, asked.user, asked.at).await?;
-    }
+    facts::act(tx, project_id, into, &Signal::Reopen, asked).await?;
     Ok(())
 }
 
@@ -151,6 +146,7 @@ async fn tell(
 
 /// Writes the row of a change, which who begins it then works at. The named index refuses a second one that runs in the same project.
 pub(super) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> Result<RegroupingId, StoreError> {
+    keep_deletion_out(tx, new.project_id).await?;
     let inserted = sqlx::query_scalar!(
         "insert into regroupings (project_id, kind, issue_id, undoes, total, phase, source, before, user_id, reason,
              created_at, leased_until)
@@ -178,6 +174,20 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &New<'_>) -> Result<Regro
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Events of deleted issues would be moved to others, and so come back.
+async fn keep_deletion_out(tx: &mut PgConnection, project_id: ProjectId) -> Result<(), StoreError> {
+    let is_deleting = sqlx::query_scalar!(
+        r#"select exists (select 1 from issues where project_id = $1 and status = 'deleted') as "is_deleting!""#,
+        project_id.get()
+    )
+    .fetch_one(tx)
+    .await?;
+    if is_deleting {
+        return Err(conflict("Deleted issues of this project are still being removed; try again in some minutes"));
+    }
+    Ok(())
 }
 
 /// Notes which issues are part of a change.
@@ -268,9 +278,7 @@ pub(super) fn conflict(text: &str) -> StoreError {
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Before {
     pub(super) substatus: String,
-    pub(super) resolved_in_release: Option<String>,
-    #[serde(with = "time::serde::timestamp::option")]
-    pub(super) ignored_until: Option<OffsetDateTime>,
+    pub(super) state_details: Option<serde_json::Value>,
     pub(super) first_event_id: uuid::Uuid,
     pub(super) first_release: Option<String>,
     pub(super) first_seen_us: i64,

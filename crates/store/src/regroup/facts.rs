@@ -2,7 +2,7 @@
 
 use engine::event::Event;
 use engine::ids::{EventId, IssueId, ProjectId, ShortId};
-use engine::issue::State;
+use engine::issue::{self, Context, Counts, Signal, State, Transition};
 use engine::{payload, title};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::Asked;
 use super::begin::Before;
-use crate::{StoreError, lifecycle};
+use crate::StoreError;
+use crate::lifecycle::{self, Cause};
 
 /// An issue that this transaction holds.
 pub(super) struct Locked {
     pub(super) id: IssueId,
     pub(super) number: i64,
     pub(super) events: i64,
+    total: Counts,
     pub(super) state: State,
     pub(super) status_changed_at: OffsetDateTime,
     first_seen: OffsetDateTime,
@@ -32,15 +34,9 @@ impl Locked {
 
     /// What is needed to bring it back to where it was.
     pub(super) fn before(&self) -> serde_json::Value {
-        let (in_release, until) = match &self.state {
-            State::Resolved { in_release } => (in_release.as_deref(), None),
-            State::Ignored { until } => (None, until.map(OffsetDateTime::unix_timestamp)),
-            State::New | State::Ongoing | State::Regressed => (None, None),
-        };
         json!({
             "substatus": self.state.substatus(),
-            "resolved_in_release": in_release,
-            "ignored_until": until,
+            "state_details": self.state.details(),
             "first_event_id": self.first_event_id,
             "first_release": self.first_release,
             "first_seen_us": i64::try_from(self.first_seen.unix_timestamp_nanos() / 1_000).unwrap_or(0),
@@ -48,7 +44,7 @@ impl Locked {
     }
 }
 
-/// Locks issues in key order. Those that do not exist or were merged are left out.
+/// Locks issues in key order. Those that do not exist or were merged or removed are left out.
 pub(super) async fn lock(
     tx: &mut PgConnection,
     project_id: ProjectId,
@@ -56,10 +52,10 @@ pub(super) async fn lock(
 ) -> Result<Vec<Locked>, StoreError> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let rows = sqlx::query!(
-        "select id, number, events, substatus, resolved_in_release, ignored_until, status_changed_at, first_seen,
+        "select id, number, events, users, substatus, state_details, status_changed_at, first_seen,
              first_release, first_event_id
          from issues
-         where project_id = $1 and id = any($2) and status <> 'merged'
+         where project_id = $1 and id = any($2) and status not in ('merged', 'deleted', 'discarded')
          order by id
          for no key update",
         project_id.get(),
@@ -72,7 +68,8 @@ pub(super) async fn lock(
             id: IssueId(row.id),
             number: row.number,
             events: row.events,
-            state: lifecycle::state(IssueId(row.id), &row.substatus, row.resolved_in_release, row.ignored_until)?,
+            total: Counts { events: row.events, users: row.users },
+            state: lifecycle::state(IssueId(row.id), &row.substatus, row.state_details.as_ref())?,
             status_changed_at: row.status_changed_at,
             first_seen: row.first_seen,
             first_release: row.first_release,
@@ -80,6 +77,25 @@ pub(super) async fn lock(
         })
     });
     locked.collect()
+}
+
+/// Lets a signal act on an issue that this transaction holds.
+pub(super) async fn act(
+    tx: &mut PgConnection,
+    project_id: ProjectId,
+    issue: &Locked,
+    signal: &Signal<'_>,
+    asked: &Asked<'_>,
+) -> Result<(), StoreError> {
+    let id = (project_id, issue.id);
+    let context = Context { total: issue.total, ..Context::since(issue.status_changed_at) };
+    let transition = issue::step(&issue.state, signal, &context);
+    if let Transition::Change { to, .. } = &transition {
+        lifecycle::set_state(tx, id, to, asked.at).await?;
+        let cause = Cause { before: Some(&issue.state), user: asked.user, ..Cause::at(asked.at) };
+        lifecycle::record(tx, id, &transition, &cause).await?;
+    }
+    Ok(())
 }
 
 /// Slug of a project, for short ids.

@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 
 use engine::ids::IssueId;
-use engine::issue::{self, Signal, Transition};
+use engine::issue::Signal;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::plan::{self, Bunch, Hash, Plan, Target};
 use super::step::{Held, Stepped};
 use super::{Asked, facts, messages, split};
-use crate::{StoreError, lifecycle};
+use crate::StoreError;
 
 /// Makes the plan and lets it take hold, in one transaction.
 pub(super) async fn settle(tx: &mut PgConnection, held: &Held, at: OffsetDateTime) -> Result<Stepped, StoreError> {
@@ -236,11 +236,7 @@ async fn lead_away(
     .await?;
     begin_earlier(tx, held, &from, &to).await?;
     for target in facts::lock(tx, project_id, &open).await? {
-        let transition = issue::step(&target.state, Signal::Reopen);
-        if let Transition::Change { to, .. } = &transition {
-            lifecycle::set_state(tx, project_id, target.id, to, asked.at).await?;
-            lifecycle::record(tx, project_id, target.id, &transition, None, asked.user, asked.at).await?;
-        }
+        facts::act(tx, project_id, &target, &Signal::Reopen, asked).await?;
     }
     tell(tx, held, &from, &to, asked).await
 }

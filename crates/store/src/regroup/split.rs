@@ -171,10 +171,10 @@ pub(super) async fn copy(
     let id = sqlx::query_scalar!(
         "insert into issues (project_id, id, number, status, substatus, level, platform, type, value, title, culprit,
              location, handled, first_seen, last_seen, seen_slot, first_release, last_release, first_event_id,
-             last_event_id, events, users, status_changed_at, resolved_in_release, ignored_until)
+             last_event_id, events, users, status_changed_at, state_details)
          select project_id, nextval('issue_ids'), $3, status, substatus, level, platform, type, value, title, culprit,
              location, handled, first_seen, last_seen, seen_slot, first_release, last_release, first_event_id,
-             last_event_id, 0, 0, status_changed_at, resolved_in_release, ignored_until
+             last_event_id, 0, 0, status_changed_at, state_details
          from issues
          where project_id = $1 and id = $2
          returning id",

@@ -1,7 +1,7 @@
 //! How the undoing of a change begins. Undoing is a change of its own, with steps and progress.
 
 use engine::ids::{IssueId, RegroupingId};
-use engine::issue::{self, Signal, Transition};
+use engine::issue::{self, Signal};
 use sqlx::{PgConnection, PgPool};
 
 use super::begin::{self, Before, New, begun, conflict};
@@ -202,18 +202,12 @@ async fn stand_as_before(
         return Ok(());
     }
     let Some(before) = before(tx, known.id, issue.id).await? else { return Ok(()) };
-    let state = lifecycle::state(issue.id, &before.substatus, before.resolved_in_release, before.ignored_until)?;
-    let signal = match state {
-        issue::State::Resolved { in_release } => Signal::Resolve { in_release },
-        issue::State::Ignored { until } => Signal::Ignore { until },
-        issue::State::New | issue::State::Ongoing | issue::State::Regressed => return Ok(()),
+    let signal = match lifecycle::state(issue.id, &before.substatus, before.state_details.as_ref())? {
+        issue::State::Resolved(fix) => Signal::Resolve { fix, commit: None },
+        issue::State::Ignored(ignored) => Signal::Ignore(ignored.terms),
+        _ => return Ok(()),
     };
-    let transition = issue::step(&issue.state, signal);
-    if let Transition::Change { to, .. } = &transition {
-        lifecycle::set_state(tx, known.project_id, issue.id, to, asked.at).await?;
-        lifecycle::record(tx, known.project_id, issue.id, &transition, None, asked.user, asked.at).await?;
-    }
-    Ok(())
+    facts::act(tx, known.project_id, issue, &signal, asked).await
 }
 
 /// What an issue said before a change, where it is the change's own.

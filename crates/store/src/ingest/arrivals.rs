@@ -1,0 +1,95 @@
+//! Events on issues that are resolved or ignored: the few of a batch that may change a state.
+
+use engine::ids::{IssueId, ProjectId};
+use engine::issue::{self, Arrival, Context, Counts, Signal, State, Transition};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::issues::StateRow;
+use super::memory::Memory;
+use super::plan::Arrivals;
+use super::{NewEvent, Written};
+use crate::StoreError;
+use crate::lifecycle::lookup::{self, Ask};
+use crate::lifecycle::{self, Cause};
+
+/// An issue that is closed, and the events of the batch that joined it.
+pub(super) struct Closed<'a> {
+    id: (ProjectId, IssueId),
+    state: State,
+    since: OffsetDateTime,
+    events: &'a [&'a NewEvent],
+    /// Before the batch, and with it.
+    before: Counts,
+    total: Counts,
+}
+
+impl<'a> Closed<'a> {
+    pub(super) fn new(row: &StateRow, arrivals: &'a Arrivals<'a>, new_users: i64) -> Result<Self, StoreError> {
+        let events = &arrivals.events;
+        Ok(Self {
+            id: (ProjectId(row.project_id), IssueId(row.id)),
+            state: lifecycle::state(IssueId(row.id), &row.substatus, row.state_details.as_ref())?,
+            since: row.status_changed_at,
+            before: Counts { events: row.events - events.len() as i64, users: row.users - new_users },
+            total: Counts { events: row.events, users: row.users },
+            events,
+        })
+    }
+
+    fn ask(&self, event: &NewEvent) -> Option<Ask> {
+        Ask::of(self.id.0, &self.state, event.release.as_deref(), self.since, event.received_at)
+    }
+}
+
+/// Lets the events of each issue act on its state, in order of arrival.
+pub(super) async fn act(
+    tx: &mut PgConnection,
+    closed: &[Closed<'_>],
+    memory: &Memory,
+    written: &mut Written,
+) -> Result<(), StoreError> {
+    let asks = closed.iter().flat_map(|issue| issue.events.iter().filter_map(|event| issue.ask(event)));
+    let standings = lookup::standings(tx, asks.collect::<Vec<_>>()).await?;
+    for issue in closed {
+        let Some(last) = issue.events.last() else { continue };
+        let (count, now) = (issue.events.len() as i64, last.received_at);
+        let in_window = lookup::in_window(tx, issue.id, &issue.state, issue.since, now, count).await?;
+        let mut state = issue.state.clone();
+        for (event, nth) in issue.events.iter().zip(1..) {
+            // Who is new among the users of a batch, and what is in a window, is known at its end.
+            let is_last = nth == count;
+            let context = Context {
+                since: issue.since,
+                standing: issue.ask(event).and_then(|ask| standings.get(&ask).copied()),
+                total: Counts {
+                    events: issue.before.events + nth,
+                    users: if is_last { issue.total.users } else { issue.before.users },
+                },
+                in_window: if is_last { in_window } else { Counts::default() },
+            };
+            let arrival = Arrival {
+                release: event.release.as_deref(),
+                occurred_at: event.occurred_at,
+                received_at: event.received_at,
+            };
+            let transition = issue::step(&state, &Signal::EventArrived(arrival), &context);
+            let cause = Cause { before: Some(&state), ..Cause::event(event) };
+            match &transition {
+                Transition::Stay => {}
+                Transition::Note { .. } if memory.has_note(issue.id, arrival.release) => {}
+                Transition::Note { .. } => {
+                    lifecycle::record(tx, issue.id, &transition, &cause).await?;
+                    written.notes.push((issue.id, event.release.clone()));
+                }
+                Transition::Change { to, .. } => {
+                    lifecycle::set_state(tx, issue.id, to, event.received_at).await?;
+                    written.signals += lifecycle::record(tx, issue.id, &transition, &cause).await?;
+                    state = to.clone();
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}

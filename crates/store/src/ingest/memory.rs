@@ -1,0 +1,99 @@
+//! What a writer remembers between batches, so that most need no statement for it. Forgetting costs statements, never
+//! correctness: what is remembered is asked again, or held against the database, wherever it decides.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use engine::ids::{IssueId, ProjectId};
+
+use super::counters::{DueName, Name, NameKind};
+
+/// A release or environment is touched again after this many seconds; its `last_seen` is as exact.
+const NAME_FRESH_S: i64 = 60;
+
+/// Things of one kind that are remembered. Beyond it, all of them are forgotten.
+const ROWS_MAX: usize = 20_000;
+
+type Issue = (ProjectId, IssueId);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// When each release and environment was last written by this process.
+    names: Mutex<HashMap<Name, i64>>,
+    /// Issues and releases of which the activity says why they are still resolved.
+    notes: Mutex<HashSet<(Issue, Option<String>)>>,
+    /// Issues that were discarded, perhaps not any more.
+    discarded: Mutex<HashSet<Issue>>,
+}
+
+impl Memory {
+    pub(super) fn is_due(&self, due: &DueName) -> bool {
+        held(&self.names).get(&due.name).is_none_or(|seen| due.seen_at.unix_timestamp() - seen >= NAME_FRESH_S)
+    }
+
+    pub(super) fn knows(&self, name: &Name) -> bool {
+        held(&self.names).contains_key(name)
+    }
+
+    pub(super) fn remember_names(&self, due: Vec<DueName>) {
+        let mut names = held(&self.names);
+        if names.len() + due.len() > ROWS_MAX {
+            names.clear();
+        }
+        names.extend(due.into_iter().map(|due| (due.name, due.seen_at.unix_timestamp())));
+    }
+
+    pub(super) fn forget_releases(&self) {
+        held(&self.names).retain(|name, _| name.kind == NameKind::Environment);
+    }
+
+    pub(super) fn has_note(&self, issue: Issue, release: Option<&str>) -> bool {
+        let notes = held(&self.notes);
+        !notes.is_empty() && notes.contains(&(issue, release.map(str::to_owned)))
+    }
+
+    /// To be called when they are committed: a note that was only thought of is never written.
+    pub(super) fn remember_notes(&self, notes: Vec<(Issue, Option<String>)>) {
+        for note in notes {
+            add(&self.notes, note);
+        }
+    }
+
+    pub(super) fn discard(&self, issue: Issue) {
+        add(&self.discarded, issue);
+    }
+
+    /// Those of the issues that may be discarded.
+    pub(super) fn maybe_discarded<'a>(&self, issues: impl Iterator<Item = &'a Issue>) -> Vec<Issue> {
+        let discarded = held(&self.discarded);
+        if discarded.is_empty() {
+            return Vec::new();
+        }
+        let mut found: Vec<Issue> = issues.filter(|issue| discarded.contains(issue)).copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Forgets those that are not discarded any more.
+    pub(super) fn keep_discarded(&self, asked: &[Issue], found: &HashSet<Issue>) {
+        let mut discarded = held(&self.discarded);
+        for issue in asked.iter().filter(|issue| !found.contains(issue)) {
+            discarded.remove(issue);
+        }
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn add<T: Hash + Eq>(set: &Mutex<HashSet<T>>, row: T) {
+    let mut set = held(set);
+    if set.len() >= ROWS_MAX {
+        set.clear();
+    }
+    set.insert(row);
+}

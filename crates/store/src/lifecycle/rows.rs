@@ -1,0 +1,210 @@
+//! The rows of a state: its columns on the issue, its line in the activity, its signal in the outbox.
+
+use engine::ids::{IssueId, ProjectId, UserId};
+use engine::issue::{ActivityKind, State, Transition};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::StoreError;
+use crate::ingest::NewEvent;
+
+/// What led to a transition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    /// The state before it; none when the issue came to life.
+    pub(crate) before: Option<&'a State>,
+    /// The event.
+    pub(crate) event: Option<&'a NewEvent>,
+    /// The release, where it is not the event's.
+    pub(crate) release: Option<&'a str>,
+    /// The person.
+    pub(crate) user: Option<UserId>,
+    /// Our clock.
+    pub(crate) at: OffsetDateTime,
+}
+
+impl<'a> Cause<'a> {
+    pub(crate) fn at(at: OffsetDateTime) -> Self {
+        Self { before: None, event: None, release: None, user: None, at }
+    }
+
+    pub(crate) fn event(event: &'a NewEvent) -> Self {
+        Self { event: Some(event), ..Self::at(event.received_at) }
+    }
+}
+
+/// First half of SHA-256: `issue_users` only has to tell users apart, not to name them.
+pub(crate) fn user_hash(user_key: &str) -> [u8; 16] {
+    let digest = Sha256::digest(user_key.as_bytes());
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&digest[..16]);
+    hash
+}
+
+/// Reads an issue's state from its columns.
+pub(crate) fn state(issue_id: IssueId, substatus: &str, details: Option<&Value>) -> Result<State, StoreError> {
+    State::from_columns(substatus, details).ok_or_else(|| StoreError::Corrupt {
+        table: "issues",
+        column: "substatus, state_details",
+        row: issue_id.to_string(),
+        found: format!("{substatus} {}", details.unwrap_or(&Value::Null)).chars().take(200).collect(),
+    })
+}
+
+/// Takes the next `count` issue numbers of a project and returns the first. The row stays locked
+/// until the end of the transaction, so numbers have no order problem and few gaps.
+pub(crate) async fn reserve_numbers(
+    tx: &mut PgConnection,
+    project_id: ProjectId,
+    count: usize,
+) -> Result<i64, StoreError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let last = sqlx::query_scalar!(
+        "insert into issue_numbers (project_id, last_number)
+         values ($1, $2)
+         on conflict (project_id)
+         do update set last_number = issue_numbers.last_number + excluded.last_number
+         returning last_number",
+        project_id.get(),
+        count,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(last - count + 1)
+}
+
+/// Makes an issue from the first and the newest of its events. `counts` are events and users.
+pub(crate) async fn insert_issue(
+    tx: &mut PgConnection,
+    issue_id: IssueId,
+    number: i64,
+    (first, newest): (&NewEvent, &NewEvent),
+    last_release: Option<&str>,
+    counts: (i64, i64),
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into issues (project_id, id, number, status, substatus, level, platform, type, value, title, culprit,
+             location, handled, first_seen, last_seen, seen_slot, first_release, last_release, first_event_id,
+             last_event_id, events, users, status_changed_at)
+         values ($1, $2, $3, 'unresolved', 'new', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+             floor(extract(epoch from $13::timestamptz) / 10)::bigint, $14, $15, $16, $17, $18, $19, $12)",
+        first.project_id.get(),
+        issue_id.get(),
+        number,
+        newest.level,
+        newest.platform,
+        newest.ty,
+        newest.value,
+        newest.title,
+        newest.culprit,
+        newest.location,
+        newest.handled,
+        first.received_at,
+        newest.received_at,
+        first.release,
+        last_release,
+        first.event_id.0,
+        newest.event_id.0,
+        counts.0,
+        counts.1,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes a state to its columns; it begins at `since`.
+pub(crate) async fn set_state(
+    tx: &mut PgConnection,
+    (project_id, issue_id): (ProjectId, IssueId),
+    to: &State,
+    since: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update issues
+         set status = $3, substatus = $4, state_details = $5, status_changed_at = $6
+         where project_id = $1 and id = $2",
+        project_id.get(),
+        issue_id.get(),
+        to.status(),
+        to.substatus(),
+        to.details(),
+        since,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes the activity row of a transition and, where on-call wants to know, its signal; returns how
+/// many signals were written.
+pub(crate) async fn record(
+    tx: &mut PgConnection,
+    issue: (ProjectId, IssueId),
+    transition: &Transition,
+    cause: &Cause<'_>,
+) -> Result<u64, StoreError> {
+    let (kind, reason) = match transition {
+        Transition::Stay => return Ok(0),
+        Transition::Note { reason } => (ActivityKind::StillResolved, reason),
+        Transition::Change { kind, reason, .. } => (*kind, reason),
+    };
+    let is_note = kind == ActivityKind::StillResolved;
+    let before = cause.before.filter(|_| !is_note);
+    let before = before.map(|state| serde_json::json!({ "substatus": state.substatus(), "details": state.details() }));
+    sqlx::query!(
+        "insert into issue_activity (project_id, issue_id, at, kind, reason, user_id, event_id, release, before)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         on conflict (project_id, issue_id, (coalesce(release, ''))) where kind = 'still_resolved' do nothing",
+        issue.0.get(),
+        issue.1.get(),
+        cause.at,
+        kind.as_str(),
+        reason,
+        cause.user.map(UserId::get),
+        cause.event.map(|event| event.event_id.0),
+        cause.release.or(cause.event.and_then(|event| event.release.as_deref())),
+        before,
+    )
+    .execute(&mut *tx)
+    .await?;
+    match cause.event {
+        Some(event) if transition.is_announced() => {
+            announce(tx, issue.1, kind, reason, event).await?;
+            Ok(1)
+        }
+        _ => Ok(0),
+    }
+}
+
+async fn announce(
+    tx: &mut PgConnection,
+    issue_id: IssueId,
+    kind: ActivityKind,
+    reason: &str,
+    event: &NewEvent,
+) -> Result<(), StoreError> {
+    let facts = serde_json::json!({
+        "reason": reason,
+        "release": event.release,
+        "environment": event.environment,
+        "level": event.level,
+        "title": event.title,
+        "culprit": event.culprit,
+    });
+    sqlx::query!(
+        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
+         values ($1, $2, $3, $4, $5, $6)",
+        event.project_id.get(),
+        issue_id.get(),
+        event.event_id.0,
+        kind.as_str(),
+        facts,
+        event.received_at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Changes that calls ask for, applied: shared by the update of one issue and of many.
+
+use engine::access::Scope;
+use engine::ids::{IssueId, ProjectId};
+use engine::issue::{Fix, Signal};
+use store::lifecycle::{self, By, Relative};
+use store::{live, releases};
+
+use super::call::Call;
+use super::error::ApiError;
+use super::status::{Change, Next, ResolvedIn};
+
+type Issues = [(ProjectId, IssueId)];
+
+/// Refuses what the call may not do, and releases that the project does not have. `project` is the one project whose
+/// issues are changed, if it is one.
+pub(super) async fn check(call: &Call, change: &Change, project: Option<ProjectId>) -> Result<(), ApiError> {
+    if *change == Change::Discard && !call.token.allows(Scope::EventAdmin) {
+        return Err(ApiError::Forbidden);
+    }
+    if !change.is_release_bound() {
+        return Ok(());
+    }
+    let Some(project) = project else {
+        return Err(ApiError::bad_request("Releases belong to a project: select issues of one project"));
+    };
+    let pool = &call.api().pool;
+    let missing = match change {
+        Change::Resolve(ResolvedIn::Release(name)) if !releases::exists(pool, project, name).await? => {
+            format!("The project has no release {name:.200}")
+        }
+        Change::Resolve(ResolvedIn::Latest | ResolvedIn::Next(Next::Plain | Next::Upcoming))
+            if !releases::any(pool, project).await? =>
+        {
+            "The project has no release yet".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::BadRequest(missing))
+}
+
+/// Applies a change that was checked.
+pub(super) async fn apply(call: &Call, change: &Change, issues: &Issues) -> Result<(), ApiError> {
+    let pool = &call.api().pool;
+    let resolve = |fix| Signal::Resolve { fix, commit: None };
+    let signal = match change {
+        Change::Nothing => return Ok(()),
+        Change::Resolve(ResolvedIn::Latest) => return relative(call, issues, Relative::Current).await,
+        Change::Resolve(ResolvedIn::Next(_)) => return relative(call, issues, Relative::Next).await,
+        Change::Resolve(ResolvedIn::Now) => resolve(Fix::Now),
+        Change::Resolve(ResolvedIn::Release(release)) => resolve(Fix::In(release.clone())),
+        Change::Resolve(ResolvedIn::Commit(commit)) => resolve(Fix::Commit(commit.clone())),
+        Change::Reopen => Signal::Reopen,
+        Change::Ignore(terms) => Signal::Ignore(terms.clone()),
+        Change::Discard => Signal::Discard,
+    };
+    let changed = lifecycle::apply(pool, issues, &signal, None, call.now).await?;
+    live::notify(pool, &changed).await?;
+    Ok(())
+}
+
+/// Deletes issues with their events; those that are no more are left out.
+pub(super) async fn delete(call: &Call, issues: &Issues) -> Result<(), ApiError> {
+    let pool = &call.api().pool;
+    let changed = lifecycle::apply(pool, issues, &Signal::Delete, None, call.now).await?;
+    live::notify(pool, &changed).await?;
+    Ok(())
+}
+
+async fn relative(call: &Call, issues: &Issues, relative: Relative) -> Result<(), ApiError> {
+    let pool = &call.api().pool;
+    let by = By { user: None, at: call.now };
+    let changed = lifecycle::resolve_relative(pool, issues, relative, by).await?;
+    live::notify(pool, &changed).await?;
+    Ok(())
+}
