@@ -43,7 +43,16 @@ async fn a_release_shows_what_came_with_it() {
     assert!(person.page("/releases?archived=1").await.contains("Nothing is archived"));
 
     let page = person.page(&link).await;
-    for part in ["SHOP-1", "KeyError: no card", "aaaaaaaaaa", "Charge &#60;b&#62;twice", "Ada", "production", "Done"] {
+    for part in [
+        "SHOP-1",
+        "KeyError: no card",
+        "aaaaaaaaaa",
+        "Charge &#60;b&#62;twice",
+        "Ada",
+        "production",
+        "Done",
+        "TOO EARLY",
+    ] {
         assert!(page.contains(part), "no {part} in {page}");
     }
     assert!(!page.contains("href=\"javascript:"), "{page}");
