@@ -1,4 +1,4 @@
-//! `firefinch destination …`: who hears of new and regressed issues.
+//! `firefinch destination …`: who hears of new, regressed and escalating issues.
 
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -88,7 +88,7 @@ const ADDRESSES_MAX: usize = 50;
 const MEMBERS_MAX: i64 = 1000;
 
 fn parse_signal(text: &str) -> Result<Kind, String> {
-    Kind::parse(text).ok_or_else(|| format!("there are {}", Kind::ALL.map(Kind::as_str).join(" and ")))
+    Kind::parse(text).ok_or_else(|| format!("there are {}", Kind::ALL.map(Kind::as_str).join(", ")))
 }
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use engine::dsn;
 use serde_json::{Value, json};
 use store::keys::{self, Key, NewKey};
 use store::projects::{self, NewProject, Project};
+use store::quiet;
 use time::OffsetDateTime;
 
 use super::output::Output;
@@ -44,6 +45,15 @@ pub enum Command {
         /// Undo the newest regrouping instead
         #[arg(long)]
         undo: bool,
+    },
+    /// Change settings of a project
+    Set {
+        /// Slug of the project
+        #[arg(long)]
+        slug: String,
+        /// Resolve issues that were not seen for so many days; 0 never does
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..=i64::from(quiet::DAYS_MAX)))]
+        auto_resolve_days: i32,
     },
     /// Show, replace and check grouping rules
     #[command(subcommand)]
@@ -113,8 +123,23 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         }
         Command::Key(command) => run_key(config, command, output, &base_url).await,
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
+        Command::Set { slug, auto_resolve_days } => set(config, &slug, auto_resolve_days, output).await,
         Command::Rules(command) => rules::run(config, command, output).await,
     }
+}
+
+async fn set(config: &Config, slug: &str, auto_resolve_days: i32, output: Output) -> Result<(), Failure> {
+    let days = (auto_resolve_days > 0).then_some(auto_resolve_days);
+    with_database(config, async |database| {
+        let project = find(database, slug).await?;
+        Ok(quiet::set_days(&database.pool, project.id, days).await?)
+    })
+    .await?;
+    let told = match days {
+        Some(days) => format!("issues of {slug} are resolved when they were not seen for {days} days"),
+        None => format!("issues of {slug} are not resolved by themselves"),
+    };
+    output.done(&json!({ "slug": slug, "auto_resolve_days": days }), &told)
 }
 
 async fn run_key(config: &Config, command: KeyCommand, output: Output, base_url: &str) -> Result<(), Failure> {

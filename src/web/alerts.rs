@@ -1,4 +1,4 @@
-//! Alerts: who hears of new and regressed issues, and what became of each message.
+//! Alerts: who hears of new, regressed and escalating issues, and what became of each message.
 //!
 //! The link at the foot of a mail leads to the page of its destination, where one can stop it.
 //! Sending belongs to the notification worker; this page only changes rows that it reads.

@@ -14,6 +14,7 @@ mod clients;
 mod corpus;
 mod crash;
 mod embedded_postgres;
+mod escalation;
 mod group;
 mod harness;
 mod ingest;

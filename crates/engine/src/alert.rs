@@ -23,11 +23,13 @@ pub enum Kind {
     New,
     /// A resolved issue came back.
     Regressed,
+    /// An issue is far more frequent than usual.
+    Escalating,
 }
 
 impl Kind {
     /// Every kind, as a destination may ask for it.
-    pub const ALL: [Self; 2] = [Self::New, Self::Regressed];
+    pub const ALL: [Self; 3] = [Self::New, Self::Regressed, Self::Escalating];
 
     /// The name in the database, in webhooks and on the command line.
     #[must_use]
@@ -35,6 +37,7 @@ impl Kind {
         match self {
             Self::New => "new",
             Self::Regressed => "regressed",
+            Self::Escalating => "escalating",
         }
     }
 
@@ -50,6 +53,7 @@ impl Kind {
         match self {
             Self::New => "New",
             Self::Regressed => "Regressed",
+            Self::Escalating => "Escalating",
         }
     }
 }
@@ -101,7 +105,7 @@ pub struct Issue {
     pub short_id: String,
     /// `unresolved`, `resolved` or `ignored`.
     pub status: String,
-    /// `new`, `ongoing`, `regressed`, `resolved` or `ignored`.
+    /// `new`, `ongoing`, `escalating`, `regressed`, `resolved` or `ignored`.
     pub substatus: String,
     /// `fatal`, `error`, …
     pub level: String,
@@ -230,6 +234,19 @@ pub(crate) mod samples {
         notice.issue.users = 1;
         notice.issue.minutes = vec![(40, 3), (2, 40), (1, 200), (0, 90)];
         notice.reason = Some("It came back in shop-web@4.7.1 after it had been resolved in shop-web@4.7.0.".to_owned());
+        notice
+    }
+
+    /// The same issue, known for weeks and suddenly everywhere.
+    pub(crate) fn escalating_issue() -> Notice {
+        let mut notice = regressed_issue();
+        notice.kind = Kind::Escalating;
+        notice.issue.substatus = "escalating".to_owned();
+        notice.reason = Some(
+            "Escalating: 330 events in 5 minutes, where 8.0 are usual at this hour of the week (by the last 4 weeks) and \
+             more than 28 is unusual."
+                .to_owned(),
+        );
         notice
     }
 

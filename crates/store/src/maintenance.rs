@@ -6,7 +6,7 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::{StoreError, lifecycle, notifications, partitions, regroup, release_health};
+use crate::{StoreError, lifecycle, notifications, partitions, quiet, regroup, release_health};
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0002;
@@ -53,6 +53,8 @@ pub struct Report {
     pub sessions_deleted: u64,
     /// Signals deleted with their deliveries.
     pub signals_deleted: u64,
+    /// Issues that were resolved because they went quiet.
+    pub issues_quiet: usize,
     /// Issues that no longer count as new or regressed.
     pub issues_aged: usize,
     /// Regroupings that cannot be undone any more.
@@ -107,6 +109,7 @@ async fn work(
         outcomes_deleted: prune_outcomes(connection, now - Duration::days(90)).await?,
         sessions_deleted: prune_sessions(connection, now).await?,
         signals_deleted: notifications::prune(pool, now - SIGNALS_KEPT, SIGNALS_PER_ROUND).await?,
+        issues_quiet: quiet::resolve(pool, now).await?,
         issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
         regroupings_forgotten: regroup::prune(pool, now).await?,
         issues_purged: lifecycle::purge(pool, lifecycle::PURGED_PER_ROUND).await?,

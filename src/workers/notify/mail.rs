@@ -106,7 +106,7 @@ impl Mailer {
             .raw_header(header("List-Id", &format!("<{}.issues.{domain}>", text::one_line(&notice.project.slug, 60))))
             .raw_header(header("List-Unsubscribe", &format!("<{settings_url}>")))
             .raw_header(header("X-Firefinch-Delivery", &notice.delivery));
-        if notice.kind == Kind::Regressed {
+        if notice.kind != Kind::New {
             builder = builder.in_reply_to(thread);
         }
         Ok(builder.multipart(MultiPart::alternative_plain_html(plain, html))?)

@@ -29,7 +29,7 @@ const HTML_SOURCE_CHARS: usize = 66;
 pub struct Mail {
     /// One line, without control characters.
     pub subject: String,
-    /// `New` or `Regressed`.
+    /// `New`, `Regressed` or `Escalating`.
     pub word: &'static str,
     /// The sign that goes with the word.
     pub sign: char,
@@ -79,6 +79,7 @@ impl Mail {
             sign: match notice.kind {
                 Kind::New => '✱',
                 Kind::Regressed => '↩',
+                Kind::Escalating => '↗',
             },
             scope: scope(notice),
             ty: if issue.ty.is_empty() { "Message".to_owned() } else { one_line(&issue.ty, LINE_CHARS) },
@@ -158,9 +159,10 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
             facts.push(("Since", date(issue.first_seen)));
             facts.push(("How often", format!("{events} {when}")));
         }
-        Kind::Regressed => {
+        Kind::Regressed | Kind::Escalating => {
+            let since = if notice.kind == Kind::Regressed { "Back since" } else { "Since" };
             facts.extend(notice.reason.as_ref().map(|reason| ("Why", one_line(reason, LINE_CHARS))));
-            facts.push(("Back since", date(notice.at)));
+            facts.push((since, date(notice.at)));
             let release = issue.first_release.as_ref().map(|release| format!(" in {}", one_line(release, LINE_CHARS)));
             facts.push(("First seen", format!("{}{}", date(issue.first_seen), release.unwrap_or_default())));
             facts.push(("How often", format!("{events} in all")));
@@ -285,6 +287,15 @@ mod tests {
                 ("How often", "12,048 events, 1 user in all".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn an_escalation_says_its_numbers() {
+        let notice = samples::escalating_issue();
+        assert!(subject(&notice).starts_with("[shop-web] Escalating: TypeError"));
+        let mail = Mail::new(&notice, "");
+        assert_eq!(mail.facts[0], ("Why", notice.reason.unwrap()));
+        assert_eq!(mail.facts[1], ("Since", "22 Nov 2026, 14:02:14 UTC".to_owned()));
     }
 
     #[test]

@@ -152,6 +152,7 @@ pub fn body(notice: &Notice) -> Result<String, serde_json::Error> {
         ty: match notice.kind {
             Kind::New => "issue.new",
             Kind::Regressed => "issue.regressed",
+            Kind::Escalating => "issue.escalating",
         },
         at: notice.at,
         firefinch: &notice.base_url,

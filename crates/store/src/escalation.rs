@@ -1,0 +1,286 @@
+//! Which issues left their usual band, and which are back in it: reads the counts that `engine::escalation` asks for, and
+//! lets `lifecycle` act on its answer.
+//!
+//! One process does it at a time. What it does is safe in two all the same: `issue::step` changes nothing when an issue
+//! escalates twice.
+
+use std::collections::HashMap;
+
+use engine::escalation::{Band, CALM_WINDOWS, EVENTS_MIN, HISTORY_HOURS, HISTORY_MINUTES, Past, WINDOW_MINUTES};
+use engine::ids::{IssueId, ProjectId};
+use engine::issue::Signal;
+use sqlx::{Connection, PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use crate::StoreError;
+use crate::lifecycle::{self, By};
+
+/// Key of the advisory lock that one round holds.
+const LOCK: i64 = 0x6669_7265_0003;
+/// Issues that are looked at in one round, of either kind. More than that leaving their band at once is one outage, of
+/// which the rounds after this one tell the rest.
+const ISSUES_MAX: i64 = 500;
+/// Issues whose past is read at once: a past has up to 3,700 rows.
+const ISSUES_AT_ONCE: usize = 25;
+
+/// What a round did.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Issues that escalate now.
+    pub escalated: Vec<(ProjectId, IssueId)>,
+    /// Issues that no longer do.
+    pub calmed: Vec<(ProjectId, IssueId)>,
+}
+
+/// An issue whose rate is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    id: (ProjectId, IssueId),
+    first_seen: OffsetDateTime,
+}
+
+/// Does one round at `now`; `None` when another process is doing one.
+///
+/// # Errors
+/// When PostgreSQL is away or a stored state cannot be read.
+pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<Round>, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let got: bool =
+        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
+    if !got {
+        return Ok(None);
+    }
+    let done = work(&mut connection, now).await;
+    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
+    done.map(Some)
+}
+
+async fn work(connection: &mut PgConnection, now: OffsetDateTime) -> Result<Round, StoreError> {
+    let mut round = Round::default();
+    let clock = Clock::new(now);
+    for some in frequent(connection, &clock).await?.chunks(ISSUES_AT_ONCE) {
+        let pasts = Pasts::read(connection, some, &clock).await?;
+        for suspect in some {
+            let (past, events) = (pasts.of(suspect, &clock), pasts.events(suspect, &clock));
+            let Some(band) = Band::of(&past.as_past(&clock)).filter(|band| band.is_left_by(events)) else { continue };
+            if act(connection, suspect.id, &Signal::Escalated(band.sentence(events)), now).await? {
+                round.escalated.push(suspect.id);
+            }
+        }
+    }
+    for some in escalating(connection).await?.chunks(ISSUES_AT_ONCE) {
+        let pasts = Pasts::read(connection, some, &clock).await?;
+        for suspect in some {
+            let windows = pasts.windows(suspect, &clock);
+            let past = pasts.of(suspect, &clock);
+            let Some(band) = Band::of(&past.as_past(&clock)).filter(|band| band.is_calm(&windows)) else { continue };
+            if act(connection, suspect.id, &Signal::Calmed(band.calm_sentence(&windows)), now).await? {
+                round.calmed.push(suspect.id);
+            }
+        }
+    }
+    Ok(round)
+}
+
+/// The present, in buckets.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// Start of the minute.
+    minute: i64,
+    /// Start of the hour.
+    hour: i64,
+    second_of_hour: u32,
+}
+
+impl Clock {
+    fn new(now: OffsetDateTime) -> Self {
+        let now = now.unix_timestamp();
+        let second_of_hour = u32::try_from(now.rem_euclid(3600)).unwrap_or_default();
+        Self { minute: now.div_euclid(60) * 60, hour: now.div_euclid(3600) * 3600, second_of_hour }
+    }
+
+    /// Start of the first minute of the present window, of which the last minute is under way.
+    const fn window(&self) -> i64 {
+        self.minute - (WINDOW_MINUTES as i64 - 1) * 60
+    }
+}
+
+/// Issues that may escalate and had more than a handful of events in the window. The counts of five minutes are read by
+/// `issue_counts_by_bucket`; everything else is a probe for each of the few issues that are frequent.
+async fn frequent(connection: &mut PgConnection, clock: &Clock) -> Result<Vec<Suspect>, StoreError> {
+    let rows = sqlx::query!(
+        r#"with busy as materialized (
+            -- More than 20 in five minutes are more than 4 in one of them.
+            select distinct project_id, issue_id
+            from issue_counts
+            where span_s = 60 and bucket >= $1 and events > $2::bigint / $3::bigint
+        ), frequent as materialized (
+            select b.project_id, b.issue_id, c.events
+            from busy b
+            cross join lateral (
+                select sum(own.events) as events
+                from issue_counts own
+                where own.project_id = b.project_id and own.issue_id = b.issue_id and own.span_s = 60
+                    and own.bucket >= $1
+            ) as c
+            where c.events > $2
+        )
+        select f.project_id, f.issue_id, i.first_seen
+        from frequent f
+        cross join lateral (
+            select first_seen
+            from issues
+            where project_id = f.project_id and id = f.issue_id
+                and (substatus = 'ongoing'
+                    or (substatus = 'ignored' and (state_details ->> 'until_escalating')::boolean))
+            -- A probe for each: without it, all issues are read once the planner takes the frequent ones for many.
+            limit 1
+        ) as i
+        order by f.events desc
+        limit $4"#,
+        clock.window(),
+        EVENTS_MIN.cast_signed(),
+        WINDOW_MINUTES as i64,
+        ISSUES_MAX,
+    )
+    .fetch_all(connection)
+    .await?;
+    let suspect = |project_id, id, first_seen| Suspect { id: (ProjectId(project_id), IssueId(id)), first_seen };
+    Ok(rows.into_iter().map(|row| suspect(row.project_id, row.issue_id, row.first_seen)).collect())
+}
+
+/// Issues that escalate, those that do for the longest time first. Served by `issues_escalating`.
+async fn escalating(connection: &mut PgConnection) -> Result<Vec<Suspect>, StoreError> {
+    let rows = sqlx::query!(
+        "select project_id, id, first_seen
+         from issues
+         where substatus = 'escalating'
+         order by status_changed_at
+         limit $1",
+        ISSUES_MAX,
+    )
+    .fetch_all(connection)
+    .await?;
+    let suspect = |project_id, id, first_seen| Suspect { id: (ProjectId(project_id), IssueId(id)), first_seen };
+    Ok(rows.into_iter().map(|row| suspect(row.project_id, row.id, row.first_seen)).collect())
+}
+
+/// Counts of some issues, as far back as the rule looks.
+#[derive(Debug, Default)]
+struct Pasts {
+    hours: HashMap<(ProjectId, IssueId, i64), u64>,
+    minutes: HashMap<(ProjectId, IssueId, i64), u64>,
+}
+
+/// The past of one issue, the newest first.
+struct OwnPast {
+    hours: Vec<u64>,
+    minutes: Vec<u64>,
+}
+
+impl OwnPast {
+    fn as_past(&self, clock: &Clock) -> Past<'_> {
+        Past { hours: &self.hours, minutes: &self.minutes, second_of_hour: clock.second_of_hour }
+    }
+}
+
+impl Pasts {
+    async fn read(connection: &mut PgConnection, suspects: &[Suspect], clock: &Clock) -> Result<Self, StoreError> {
+        let projects: Vec<i64> = suspects.iter().map(|suspect| suspect.id.0.get()).collect();
+        let ids: Vec<i64> = suspects.iter().map(|suspect| suspect.id.1.get()).collect();
+        let minutes_back = (HISTORY_MINUTES + CALM_WINDOWS * WINDOW_MINUTES) as i64;
+        let rows = sqlx::query!(
+            "select c.project_id, c.issue_id, c.span_s, c.bucket, c.events
+             from unnest($1::bigint[], $2::bigint[]) as n (project_id, issue_id)
+             join issue_counts c on c.project_id = n.project_id and c.issue_id = n.issue_id
+                 and (c.span_s = 3600 and c.bucket >= $3 or c.span_s = 60 and c.bucket >= $4)",
+            &projects,
+            &ids,
+            clock.hour - HISTORY_HOURS as i64 * 3600,
+            clock.minute - minutes_back * 60,
+        )
+        .fetch_all(connection)
+        .await?;
+        let mut pasts = Self::default();
+        for row in rows {
+            let of_span = if row.span_s == 60 { &mut pasts.minutes } else { &mut pasts.hours };
+            let events = u64::try_from(row.events).unwrap_or_default();
+            of_span.insert((ProjectId(row.project_id), IssueId(row.issue_id), row.bucket), events);
+        }
+        Ok(pasts)
+    }
+
+    /// Full hours back to where the issue was first seen, and the minutes before the window.
+    fn of(&self, suspect: &Suspect, clock: &Clock) -> OwnPast {
+        let age_s = (clock.hour - suspect.first_seen.unix_timestamp()).max(0);
+        // The hour of its first event was not a full one.
+        let hours = usize::try_from(age_s / 3600).unwrap_or_default().min(HISTORY_HOURS);
+        let at = |counts: &HashMap<_, u64>, bucket: i64| {
+            counts.get(&(suspect.id.0, suspect.id.1, bucket)).copied().unwrap_or_default()
+        };
+        OwnPast {
+            hours: (1..=hours as i64).map(|back| at(&self.hours, clock.hour - back * 3600)).collect(),
+            minutes: (1..=HISTORY_MINUTES as i64).map(|back| at(&self.minutes, clock.window() - back * 60)).collect(),
+        }
+    }
+
+    fn minute(&self, suspect: &Suspect, bucket: i64) -> u64 {
+        self.minutes.get(&(suspect.id.0, suspect.id.1, bucket)).copied().unwrap_or_default()
+    }
+
+    /// Events in the present window.
+    fn events(&self, suspect: &Suspect, clock: &Clock) -> u64 {
+        (0..WINDOW_MINUTES as i64).map(|back| self.minute(suspect, clock.minute - back * 60)).sum()
+    }
+
+    /// Events of the last windows, the newest first, as many as a calm needs.
+    fn windows(&self, suspect: &Suspect, clock: &Clock) -> Vec<u64> {
+        (0..CALM_WINDOWS as i64)
+            .map(|window| {
+                let newest = clock.minute - window * WINDOW_MINUTES as i64 * 60;
+                (0..WINDOW_MINUTES as i64).map(|back| self.minute(suspect, newest - back * 60)).sum()
+            })
+            .collect()
+    }
+}
+
+/// Lets a signal act on one issue, and tells on-call when it escalates; false when it changed nothing.
+async fn act(
+    connection: &mut PgConnection,
+    id: (ProjectId, IssueId),
+    signal: &Signal<'_>,
+    at: OffsetDateTime,
+) -> Result<bool, StoreError> {
+    let mut tx = connection.begin().await?;
+    let changed = lifecycle::apply_in(&mut tx, &[id], signal, By { user: None, at }).await?;
+    if let (Signal::Escalated(reason), false) = (signal, changed.is_empty()) {
+        announce(&mut tx, id, reason, at).await?;
+    }
+    tx.commit().await?;
+    Ok(!changed.is_empty())
+}
+
+/// Names the newest event: nothing that arrived caused it, but the rate.
+async fn announce(
+    tx: &mut PgConnection,
+    (project_id, issue_id): (ProjectId, IssueId),
+    reason: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
+         select project_id, id, last_event_id, 'escalating',
+             jsonb_build_object('reason', $3::text, 'release', last_release, 'environment', null, 'level', level,
+                 'title', title, 'culprit', culprit),
+             $4
+         from issues
+         where project_id = $1 and id = $2",
+        project_id.get(),
+        issue_id.get(),
+        reason,
+        at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
