@@ -4,7 +4,7 @@ use engine::access::Scope;
 use engine::ids::{IssueId, ProjectId};
 use engine::issue::{Fix, Signal};
 use store::lifecycle::{self, By, Relative};
-use store::{live, releases};
+use store::{commits, live, releases};
 
 use super::call::Call;
 use super::error::ApiError;
@@ -49,7 +49,11 @@ pub(super) async fn apply(call: &Call, change: &Change, issues: &Issues) -> Resu
         Change::Resolve(ResolvedIn::Next(_)) => return relative(call, issues, Relative::Next).await,
         Change::Resolve(ResolvedIn::Now) => resolve(Fix::Now),
         Change::Resolve(ResolvedIn::Release(release)) => resolve(Fix::In(release.clone())),
-        Change::Resolve(ResolvedIn::Commit(commit)) => resolve(Fix::Commit(commit.clone())),
+        Change::Resolve(ResolvedIn::Commit(commit)) => {
+            let by = By { user: None, at: call.now };
+            let changed = commits::resolve_by(pool, issues, commit, by).await?;
+            return Ok(live::notify(pool, &changed).await?);
+        }
         Change::Reopen => Signal::Reopen,
         Change::Ignore(terms) => Signal::Ignore(terms.clone()),
         Change::Discard => Signal::Discard,

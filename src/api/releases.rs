@@ -12,6 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
+use store::live;
 use store::release_health::{self, ReleaseHealth};
 use store::releases::{self, Facts, Release, ReleaseKey, ReleaseSearch};
 use time::Duration;
@@ -129,6 +130,7 @@ pub(super) async fn delete(call: Call) -> Answer {
 /// True when the release is new somewhere.
 async fn tell(call: &Call, projects: &[ProjectId], version: &str, facts: &Facts) -> Result<bool, ApiError> {
     let told = releases::tell(&call.api().pool, projects, version, facts, call.now).await?;
+    live::notify(&call.api().pool, &told.changed).await?;
     Ok(told.made > 0)
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod events;
+mod fixes;
 mod issues;
 mod regroupings;
 mod releases;

@@ -74,6 +74,12 @@ async fn commands_answer_in_json_and_with_their_exit_code() {
     let token = run(&settings, &token, "").await.json();
     assert!(token["token"].as_str().unwrap().starts_with("ffp_"));
     assert_eq!(run(&settings, &["token", "create", "--name", "ci", "--scope", "event:eat"], "").await.code, 2);
+    let build = run(&settings, &["token", "create", "--name", "build", "--org-token", "--json"], "").await.json();
+    assert!(build["token"].as_str().unwrap().starts_with("sntrys_ey"), "{build}");
+    assert_eq!(build["scopes"], serde_json::json!(["org:ci"]));
+    let person = ["token", "create", "--name", "me", "--user-token", "--scope", "event:read"];
+    assert!(run(&settings, &person, "").await.out.starts_with("sntryu_"));
+    assert_eq!(run(&settings, &["token", "create", "--name", "me", "--user-token"], "").await.code, 2);
     assert_eq!(run(&settings, &["token", "revoke", token["id"].as_str().unwrap()], "").await.code, 0);
     assert_eq!(run(&settings, &["token", "revoke", "4711"], "").await.code, 1);
 }

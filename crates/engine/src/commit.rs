@@ -25,6 +25,8 @@ pub struct Commit {
     pub at: Option<OffsetDateTime>,
     /// What it changed.
     pub files: Vec<ChangedFile>,
+    /// Issues that its message says it fixes.
+    pub fixes: Vec<fixes::Reference>,
 }
 
 /// A file that a commit changed.

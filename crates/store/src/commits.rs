@@ -1,10 +1,15 @@
 //! Commits of releases and the files that they changed. Written with their release, in its transaction.
 
+mod fixes;
+
 use engine::commit::{ChangedFile, Commit, FileChange};
 use engine::ids::ProjectId;
 use engine::limits::RELEASE_FILES_MAX;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
+
+pub use fixes::resolve_by;
+pub(crate) use fixes::{apply, note};
 
 use crate::StoreError;
 use crate::page::PAGE_ROWS_MAX;
@@ -146,6 +151,7 @@ pub async fn of_release(
             message: row.message,
             at: row.committed_at,
             files: Vec::new(),
+            fixes: Vec::new(),
         })
         .collect())
 }
@@ -247,7 +253,7 @@ pub async fn previous_release(
     .await?)
 }
 
-/// The release of a project that was first to contain a commit, by the commit's whole hash; without a
+/// The release of a project that was first to contain a commit, by the beginning of the commit's hash; without a
 /// repository, any will do.
 ///
 /// # Errors
@@ -259,15 +265,17 @@ pub async fn first_release_with(
     sha: &str,
 ) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "select r.version
-         from release_commits c
-         join releases r on r.project_id = c.project_id and r.version = c.version
-         where c.project_id = $1 and ($2::text is null or c.repository = $2) and c.sha = $3
-         order by r.first_seen, r.version
-         limit 1",
+        r#"select r.version
+        from release_commits c
+        join releases r on r.project_id = c.project_id and r.version = c.version
+        where c.project_id = $1 and c.sha collate "C" >= $2 and c.sha collate "C" < $3
+            and ($4::text is null or c.repository = $4)
+        order by r.first_seen, r.version
+        limit 1"#,
         project_id.get(),
-        repository,
         sha,
+        format!("{sha}{}", char::MAX),
+        repository,
     )
     .fetch_optional(tx)
     .await?)

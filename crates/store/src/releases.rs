@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use engine::ids::ProjectId;
 use engine::release::{self, Name, Order};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 pub use record::{
@@ -216,13 +216,13 @@ async fn seen_last(
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn exists(pool: &PgPool, project_id: ProjectId, version: &str) -> Result<bool, StoreError> {
+pub async fn exists(executor: impl PgExecutor<'_>, project_id: ProjectId, version: &str) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select 1 from releases where project_id = $1 and version = $2) as "exists!""#,
         project_id.get(),
         version
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await?)
 }
 

@@ -3,6 +3,7 @@
 //! Texts that are too long are cut, lists that are too long lose their oldest end: a build does not fail over
 //! a long commit message. What cannot be meant (a release without a name, a date that is none) is refused.
 
+use engine::commit::fixes::fixes;
 use engine::commit::{ChangedFile, Commit, FileChange};
 use engine::ids::ProjectId;
 use engine::limits::{
@@ -118,20 +119,26 @@ impl Create {
         if projects.len() > PROJECTS_MAX {
             return Err(ApiError::BadRequest(format!("At most {PROJECTS_MAX} projects at a time")));
         }
-        Ok(Self { version, projects, facts: facts(body.rest)? })
+        Ok(Self { version, projects, facts: facts(body.rest, host(call))? })
     }
 }
 
 /// `PUT …/releases/{version}/`
 pub(super) fn update(call: &Call) -> Result<Facts, ApiError> {
-    facts(if call.is_empty() { Rest::default() } else { call.body_as()? })
+    facts(if call.is_empty() { Rest::default() } else { call.body_as()? }, host(call))
 }
 
 fn is_version(text: &str) -> bool {
     !text.is_empty() && !text.contains('\0') && engine::normalize::release_fault(text).is_none()
 }
 
-fn facts(rest: Rest) -> Result<Facts, ApiError> {
+/// Our own host, as it stands in the URLs of issues.
+fn host(call: &Call) -> &str {
+    let base = &call.api().base_url;
+    base.split_once("://").map_or(base.as_str(), |(_, rest)| rest.split('/').next().unwrap_or(rest))
+}
+
+fn facts(rest: Rest, host: &str) -> Result<Facts, ApiError> {
     let archived = match rest.status.as_deref() {
         None => None,
         Some("open") => Some(false),
@@ -139,7 +146,7 @@ fn facts(rest: Rest) -> Result<Facts, ApiError> {
         Some(_) => return Err(ApiError::bad_request("status is open or archived")),
     };
     let commits = match (rest.commits, rest.refs, rest.head_commits) {
-        (Some(commits), _, _) => Some(read_commits(commits)?),
+        (Some(commits), _, _) => Some(read_commits(commits, host)?),
         (None, Some(refs), _) => Some(heads(refs.into_iter().map(|one| (one.repository, one.commit)))?),
         (None, None, Some(refs)) => Some(heads(refs.into_iter().map(|one| (one.repository, one.current_id)))?),
         (None, None, None) => None,
@@ -174,27 +181,29 @@ pub(in crate::api) fn text(text: &str, chars_max: usize) -> Option<String> {
 
 /// The newest first, each once. `sentry-cli` sends them in the order of history, which their dates may
 /// contradict only where a clock was wrong; other tools send them in any order.
-fn read_commits(bodies: Vec<CommitBody>) -> Result<Vec<Commit>, ApiError> {
-    let mut commits: Vec<Commit> = bodies.into_iter().map(read_commit).collect::<Result<_, _>>()?;
+fn read_commits(bodies: Vec<CommitBody>, host: &str) -> Result<Vec<Commit>, ApiError> {
+    let mut commits: Vec<Commit> = bodies.into_iter().map(|body| read_commit(body, host)).collect::<Result<_, _>>()?;
     if commits.iter().all(|commit| commit.at.is_some()) {
         commits.sort_by_key(|commit| std::cmp::Reverse(commit.at));
     }
     Ok(bounded(commits))
 }
 
-fn read_commit(body: CommitBody) -> Result<Commit, ApiError> {
+fn read_commit(body: CommitBody, host: &str) -> Result<Commit, ApiError> {
     let file = |file: FileBody| {
         let change = FileChange::parse(&file.change)?;
         let is_kept =
             !file.path.is_empty() && file.path.chars().count() <= COMMIT_PATH_CHARS_MAX && !file.path.contains('\0');
         is_kept.then_some(ChangedFile { path: file.path, change })
     };
+    let message = body.message.and_then(|message| text(&message, COMMIT_MESSAGE_CHARS_MAX));
     Ok(Commit {
         repository: repository(body.repository.as_deref()),
         sha: sha(&body.id)?,
+        fixes: message.as_deref().map(|message| fixes(message, host)).unwrap_or_default(),
         author_name: body.author_name.and_then(|name| text(&name, NAME_CHARS_MAX)),
         author_email: body.author_email.and_then(|email| text(&email, EMAIL_CHARS_MAX)),
-        message: body.message.and_then(|message| text(&message, COMMIT_MESSAGE_CHARS_MAX)),
+        message,
         at: moment("timestamp", body.timestamp.as_deref())?,
         files: body.patch_set.unwrap_or_default().into_iter().filter_map(file).take(COMMIT_FILES_MAX).collect(),
     })
@@ -211,6 +220,7 @@ fn heads(refs: impl Iterator<Item = (Option<String>, String)>) -> Result<Vec<Com
             message: None,
             at: None,
             files: Vec::new(),
+            fixes: Vec::new(),
         })
     };
     Ok(bounded(refs.map(commit).collect::<Result<Vec<_>, ApiError>>()?))

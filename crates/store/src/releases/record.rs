@@ -254,7 +254,7 @@ pub async fn new_issues(
     Ok(ids.into_iter().map(IssueId).collect())
 }
 
-/// The newest issues that the commits of a release fix, at most a page of them.
+/// The newest issues that are resolved in a release, or that its commits said they fix; at most a page of them.
 ///
 /// # Errors
 /// When the database fails.
@@ -265,11 +265,22 @@ pub async fn fixed_issues(
     rows: usize,
 ) -> Result<Vec<IssueId>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "select issue_id
-         from release_fixes
-         where project_id = $1 and version = $2
-         order by issue_id desc
-         limit $3",
+        r#"select distinct id as "id!"
+        from (
+            (select issue_id as id
+            from commit_fixes
+            where project_id = $1 and version = $2
+            order by issue_id desc
+            limit $3)
+            union all
+            (select id
+            from issues
+            where project_id = $1 and state_details ? 'in_release' and state_details ->> 'in_release' = $2
+            order by id desc
+            limit $3)
+        ) as fixed
+        order by 1 desc
+        limit $3"#,
         project_id.get(),
         version,
         i64::try_from(rows.min(PAGE_ROWS_MAX)).unwrap_or(1),

@@ -1,7 +1,7 @@
 //! What tools say of a release: written in one transaction, and the same when it is said twice.
 
 use engine::commit::Commit;
-use engine::ids::ProjectId;
+use engine::ids::{IssueId, ProjectId};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -28,10 +28,12 @@ pub struct Facts {
 }
 
 /// What came of telling.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
     /// Projects in which the release was made.
     pub made: usize,
+    /// Issues that its commits resolved.
+    pub changed: Vec<(ProjectId, IssueId)>,
 }
 
 /// Makes a release in these projects, where it is not there, and keeps what is said of it. Projects are
@@ -51,7 +53,7 @@ pub async fn tell(
     let mut projects = projects.to_vec();
     projects.sort_unstable();
     projects.dedup();
-    for project_id in projects {
+    for project_id in projects.iter().copied() {
         if ensure(&mut tx, project_id, version, at).await? == Ensured::Created {
             told.made += 1;
         }
@@ -60,7 +62,15 @@ pub async fn tell(
             commits::replace(&mut tx, project_id, version, commits, at).await?;
         }
     }
+    let Some(commits) = &facts.commits else {
+        tx.commit().await?;
+        return Ok(told);
+    };
+    projects.extend(commits::note(&mut tx, version, commits, at).await?);
     tx.commit().await?;
+    projects.sort_unstable();
+    projects.dedup();
+    told.changed = commits::apply(pool, &projects, version, commits, at).await?;
     Ok(told)
 }
 

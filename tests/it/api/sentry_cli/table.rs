@@ -135,13 +135,22 @@ macro_rules! commits_of {
 fn commits() -> Vec<Row> {
     const FIRST: &str =
         "0 dev@example.com Fixes SHOP-2: pay\n Mshop/pay.py| 1 dev@example.com Begin\n Ashop/basket.py Ashop/pay.py";
+    const FIXED: &str =
+        "select string_agg(concat_ws(' ', number, status, state_details ->> 'in_release'), ',') from issues
+        where status <> 'unresolved'";
+    const ONCE: &str = "select count(*)::text from issue_activity where kind = 'resolved'";
     vec![
-        row(&["releases", "set-commits", "shop@1.1+45", "--local"]).then(&[(commits_of!("shop@1.1+45"), FIRST)]),
+        row(&["releases", "set-commits", "shop@1.1+45", "--local"])
+            .then(&[(commits_of!("shop@1.1+45"), FIRST), (FIXED, "2 resolved shop@1.1+45")]),
         row(&["releases", "set-commits", "shop@1.1+45", "--auto"]).then(&[(commits_of!("shop@1.1+45"), FIRST)]),
         row(&["releases", "set-commits", "shop@1.1+45", "--commit", "acme/shop@HEAD~1..HEAD"])
             .then(&[(commits_of!("shop@1.1+45"), FIRST)]),
         // Without repositories on the server, the program sends the local commits in place of nothing.
-        row(&["releases", "set-commits", "shop@1.1+45", "--clear"]).then(&[(commits_of!("shop@1.1+45"), FIRST)]),
+        row(&["releases", "set-commits", "shop@1.1+45", "--clear"]).then(&[
+            (commits_of!("shop@1.1+45"), FIRST),
+            (FIXED, "2 resolved shop@1.1+45"),
+            (ONCE, "1"),
+        ]),
         row(&["releases", "info", "shop@1.1+45", "--show-commits"]).prints(&["shop@1.1+45"]),
         // From the newest commit of the release before.
         row(&["releases", "set-commits", "shop@1.2", "--auto"])
