@@ -149,14 +149,19 @@ async fn python_sessions() {
     let shop = Shop::open().await;
     shop.run(root().join("tests/clients/python/.venv/bin/python"), &["tests/clients/python/visits.py"]).await;
     assert_exception(&shop.only_event().await, 0, "RuntimeError", "basket 17 has no total", &[]);
-    let release = until("the sessions", async || {
+    assert_sessions(&shop, 4, 1).await;
+}
+
+/// Release health: all sessions of the release, and those that crashed.
+async fn assert_sessions(shop: &Shop, total: i64, crashed: i64) {
+    let health = until("the sessions", async || {
         let release = shop.api.get("/api/0/projects/default/shop/releases/shop@1.2.3/?environment=test").await.json();
-        (!release["projects"][0]["healthData"].is_null()).then_some(release)
+        Some(release["projects"][0]["healthData"].clone()).filter(|health| !health.is_null())
     })
     .await;
-    let health = &release["projects"][0]["healthData"];
-    assert_eq!((&health["totalSessions24h"], &health["sessionsCrashed"]), (&4.into(), &1.into()), "{health}");
-    assert_eq!((&health["crashFreeSessions"], &health["sessionsAdoption"]), (&75.0.into(), &100.0.into()), "{health}");
+    assert_eq!((&health["totalSessions24h"], &health["sessionsCrashed"]), (&total.into(), &crashed.into()), "{health}");
+    let crash_free = 100.0 - 100.0 * crashed as f64 / total as f64;
+    assert_eq!((&health["crashFreeSessions"], &health["sessionsAdoption"]), (&crash_free.into(), &100.0.into()));
 }
 
 #[tokio::test]
@@ -183,6 +188,8 @@ async fn node() {
     assert_exception(&event, 0, "BasketError", "basket 17 has no total", &frames);
     assert_release(&event);
     assert_unhandled(&event);
+    // The process was one session, which ended by it.
+    assert_sessions(&shop, 1, 1).await;
 }
 
 #[tokio::test]
