@@ -7,6 +7,7 @@ mod large;
 mod prune;
 mod random;
 mod replay;
+mod upgrade;
 
 use engine::issue::{Fix, Signal, Terms};
 use store::regroup::{self, Kind, State};
