@@ -81,8 +81,8 @@ fn main() {
 fn spread(texts: &[String]) {
     let parsed: Vec<Event<'_>> = texts.iter().map(|text| Event::from_json(text).unwrap()).collect();
     println!(
-        "\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>12}",
-        "stage", "mean µs", "p50 µs", "p99 µs", "max µs", "allocations"
+        "\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>12} {:>8}",
+        "stage", "mean µs", "p50 µs", "p99 µs", "max µs", "allocations", "at most"
     );
     let parse = |at: usize| drop(black_box(Event::from_json(&texts[at])));
     let group = |at: usize| drop(black_box(grouping::group(&parsed[at], Rules::builtin())));
@@ -97,9 +97,9 @@ fn spread(texts: &[String]) {
 
 fn print_spread(name: &str, events: usize, work: impl Fn(usize)) {
     (0..events).for_each(&work);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    (0..events).for_each(&work);
-    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / events as f64;
+    let counts = (0..events).map(|at| allocations_of(|| work(at)));
+    let (sum, most) = counts.fold((0, 0), |(sum, most), count| (sum + count, most.max(count)));
+    let allocations = sum as f64 / events as f64;
     let best = |at: usize| {
         let once = || {
             let start = Instant::now();
@@ -112,12 +112,18 @@ fn print_spread(name: &str, events: usize, work: impl Fn(usize)) {
     times.sort_by(f64::total_cmp);
     let mean = times.iter().sum::<f64>() / events as f64;
     let at = |share: usize| times[(events - 1) * share / 100];
-    println!("{name:<12} {mean:>8.1} {:>8.1} {:>8.1} {:>8.1} {allocations:>12.1}", at(50), at(99), at(100));
+    println!("{name:<12} {mean:>8.1} {:>8.1} {:>8.1} {:>8.1} {allocations:>12.1} {most:>8}", at(50), at(99), at(100));
+}
+
+fn allocations_of(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    work();
+    ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
 /// The most that one event may bring, beside half of it: twice the size, twice the time.
 fn hostile() {
-    println!("\n{:<34} {:>10} {:>10}", "hostile", "half µs", "whole µs");
+    println!("\n{:<34} {:>10} {:>10} {:>12}", "hostile", "half µs", "whole µs", "allocations");
     let message = |bytes: usize, piece: &str| {
         let text: String = piece.chars().cycle().take(bytes).collect();
         serde_json::json!({ "message": text }).to_string()
@@ -132,12 +138,13 @@ fn hostile() {
         let event = Event::from_json(json).unwrap();
         time(|| drop(black_box(grouping::group(&event, Rules::builtin())))) * 1e6 / f64::from(ROUNDS)
     };
+    let print = |name: &str, half: &str, whole: &str| {
+        let event = Event::from_json(whole).unwrap();
+        let allocations = allocations_of(|| drop(black_box(grouping::group(&event, Rules::builtin()))));
+        println!("{name:<34} {:>10.1} {:>10.1} {allocations:>12}", time_of(half), time_of(whole));
+    };
     for piece in ["[{(", "'a\"`", "a1-b2_", "x", "1,2;", "/a/b:", "\u{1b}[3"] {
-        println!(
-            "message of {piece:<23?} {:>10.1} {:>10.1}",
-            time_of(&message(4096, piece)),
-            time_of(&message(8192, piece))
-        );
+        print(&format!("message of {piece:?}"), &message(4096, piece), &message(8192, piece));
     }
     let names: [(&str, &dyn Fn(usize) -> String); 4] = [
         ("names", &|i| format!("a{i}")),
@@ -146,11 +153,7 @@ fn hostile() {
         ("cycles", &|i| format!("a{}", i % 4)),
     ];
     for (name, function) in names {
-        println!(
-            "frames: {name:<26} {:>10.1} {:>10.1}",
-            time_of(&stack(125, function)),
-            time_of(&stack(250, function))
-        );
+        print(&format!("frames: {name}"), &stack(125, function), &stack(250, function));
     }
 }
 

@@ -43,6 +43,13 @@ const UNITS: &[&str] = &[
     "*",
     "\"GET / HTTP/1.1\" 1 ",
     "values ('",
+    "de ad ",
+    "\\xde",
+    "a/b:1 ",
+    "\"\\\"",
+    "(1),",
+    "日1",
+    "18. Januar ",
 ];
 
 fn main() {

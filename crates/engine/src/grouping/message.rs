@@ -304,8 +304,10 @@ impl<'t> Cleaner<'t> {
     /// A run of letters, digits and what joins them.
     fn atom(&mut self, at: usize) -> usize {
         let rest = &self.text[at..];
-        let length = rest.find(|c: char| !is_letter(c)).unwrap_or(rest.len());
-        let length = tokens::one_script(&rest[..length]);
+        // In one pass: letters may go on to the end of the text, in one script after the other.
+        let unspaced = rest.chars().next().is_some_and(tokens::is_unspaced);
+        let ends = |c: char| !is_letter(c) || tokens::is_unspaced(c) != unspaced;
+        let length = rest.find(ends).unwrap_or(rest.len());
         let atom = rest[..length].trim_end_matches(['.', '-']);
         if atom.is_empty() {
             let dots = &rest[..length];

@@ -337,15 +337,9 @@ fn is_foreign_digit(c: char) -> bool {
     matches!(c, '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' | '\u{966}'..='\u{96f}' | '\u{ff10}'..='\u{ff19}')
 }
 
-/// How long `word` is up to where letters of a script that does without spaces begin or end.
-pub(super) fn one_script(word: &str) -> usize {
-    if word.is_ascii() {
-        return word.len();
-    }
-    let unspaced =
-        |c: char| matches!(c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..) && !is_foreign_digit(c);
-    let first = word.chars().next().is_some_and(unspaced);
-    word.find(|c: char| unspaced(c) != first).unwrap_or(word.len())
+/// A letter of a script that does without spaces, so that numbers stand right beside it.
+pub(super) fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..) && !is_foreign_digit(c)
 }
 
 /// `reply`, `response`: a number behind is a code if it looks like a status.
