@@ -64,6 +64,9 @@ async fn issues_join_by_a_new_rule_and_part_again_when_it_is_undone() {
     assert_eq!((done.kind, done.moved), (Kind::Regroup, 4));
     assert_eq!(places(&shop).await, [(one.get(), 11), (three.get(), 4)].into());
     assert_eq!(store::issues::get(&database.pool, two).await.unwrap().unwrap().id, one, "its number leads on");
+    let told = "select count(*) from issue_activity
+         where reason = 'SHOP-2 became part of SHOP-1, as the project was regrouped.'";
+    assert_eq!(shop.number(told).await, 1);
 
     // Nothing is left to do for the same rules.
     let again = regroup::regroup(&database.pool, shop.project_id, &asked()).await.unwrap();

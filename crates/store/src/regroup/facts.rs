@@ -127,6 +127,31 @@ pub(super) async fn tell(
     Ok(())
 }
 
+/// Writes a sentence of one kind into the history of each of some issues.
+pub(super) async fn tell_each(
+    tx: &mut PgConnection,
+    project_id: ProjectId,
+    kind: &str,
+    said: Vec<(IssueId, String)>,
+    asked: &Asked<'_>,
+) -> Result<(), StoreError> {
+    let (issues, reasons): (Vec<i64>, Vec<String>) = said.into_iter().map(|(id, said)| (id.get(), said)).unzip();
+    sqlx::query!(
+        "insert into issue_activity (project_id, issue_id, at, kind, reason, user_id)
+         select $1, issue_id, $4, $5, reason, $6
+         from unnest($2::bigint[], $3::text[]) as n (issue_id, reason)",
+        project_id.get(),
+        &issues,
+        &reasons,
+        asked.at,
+        kind,
+        asked.user.map(engine::ids::UserId::get),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// A merged issue began when the first of its parts did.
 pub(super) async fn begin_earlier(
     tx: &mut PgConnection,

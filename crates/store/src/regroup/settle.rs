@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use engine::ids::IssueId;
+use engine::ids::{IssueId, ShortId};
 use engine::issue::Signal;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -106,20 +106,10 @@ async fn make_issues(
     plan: &Plan,
     asked: &Asked<'_>,
 ) -> Result<Vec<IssueId>, StoreError> {
-    let mut made = Vec::with_capacity(plan.new.len());
-    for model in &plan.new {
-        let (id, _) = split::copy(tx, held.project_id, *model).await?;
-        facts::tell(
-            tx,
-            held.project_id,
-            id,
-            "regrouped",
-            "Became an issue of its own: the project was regrouped.",
-            asked,
-        )
+    let made: Vec<IssueId> = split::copy(tx, held.project_id, &plan.new).await?.into_iter().map(|(id, _)| id).collect();
+    let said = "Became an issue of its own: the project was regrouped.".to_owned();
+    facts::tell_each(tx, held.project_id, "regrouped", made.iter().map(|id| (*id, said.clone())).collect(), asked)
         .await?;
-        made.push(id);
-    }
     let ids: Vec<i64> = made.iter().map(|id| id.get()).collect();
     sqlx::query!(
         "insert into regrouping_issues (project_id, regrouping_id, issue_id, made)
@@ -249,23 +239,26 @@ async fn tell(
     to: &[i64],
     asked: &Asked<'_>,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
-        "insert into issue_activity (project_id, issue_id, at, kind, reason, user_id)
-         select $1, i.id, $4, 'merged', upper(p.slug) || ': issue ' || i.number || ' became part of issue ' || t.number
-             || ', as the project was regrouped.', $5
+    let project_id = held.project_id;
+    let slug = facts::slug(tx, project_id).await?;
+    let rows = sqlx::query!(
+        r#"select i.id as "id!", i.number as "number!", t.number as "target!"
          from unnest($2::bigint[], $3::bigint[]) as n (issue_id, target)
          join issues i on i.project_id = $1 and i.id = n.issue_id
          join issues t on t.project_id = $1 and t.id = n.target
-         join projects p on p.id = $1",
-        held.project_id.get(),
+         order by i.id"#,
+        project_id.get(),
         from,
         to,
-        asked.at,
-        asked.user.map(engine::ids::UserId::get),
     )
-    .execute(tx)
+    .fetch_all(&mut *tx)
     .await?;
-    Ok(())
+    let name = |number| ShortId::new(slug.as_str(), number);
+    let said = rows.into_iter().map(|row| {
+        let said = format!("{} became part of {}, as the project was regrouped.", name(row.number), name(row.target));
+        (IssueId(row.id), said)
+    });
+    facts::tell_each(tx, project_id, "merged", said.collect(), asked).await
 }
 
 /// Closed issues that open ones become part of: they open, as in a merge by hand.

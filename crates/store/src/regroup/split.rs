@@ -39,7 +39,10 @@ pub async fn split(
     };
     let chosen: Vec<Vec<u8>> = keys.iter().map(|key| key.to_vec()).collect();
     check(&mut tx, project_id, issue_id, &chosen).await?;
-    let (new_id, number) = copy(&mut tx, project_id, issue_id).await?;
+    let made = copy(&mut tx, project_id, &[issue_id]).await?;
+    let Some(&(new_id, number)) = made.first() else {
+        return Err(conflict("The issue was merged or deleted meanwhile"));
+    };
     // The events are walked twice: once to move those of the keys, once to see which users stay.
     let new = New {
         project_id,
@@ -161,28 +164,38 @@ pub(super) async fn fold_back(
     Ok(())
 }
 
-/// An issue without events that says of itself what another one says, and stands where that one stands.
+/// Issues without events, each of which says of itself what its model says, and stands where that one stands. Their ids
+/// and numbers, in the order of the models.
 pub(super) async fn copy(
     tx: &mut PgConnection,
     project_id: ProjectId,
-    issue_id: IssueId,
-) -> Result<(IssueId, i64), StoreError> {
-    let number = lifecycle::reserve_numbers(tx, project_id, 1).await?;
-    let id = sqlx::query_scalar!(
+    models: &[IssueId],
+) -> Result<Vec<(IssueId, i64)>, StoreError> {
+    if models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let first = lifecycle::reserve_numbers(tx, project_id, models.len()).await?;
+    let models: Vec<i64> = models.iter().map(|id| id.get()).collect();
+    let mut made: Vec<(IssueId, i64)> = sqlx::query!(
         "insert into issues (project_id, id, number, status, substatus, level, platform, type, value, title, culprit,
              location, handled, first_seen, last_seen, seen_slot, first_release, last_release, first_event_id,
              last_event_id, events, users, status_changed_at, state_details)
-         select project_id, nextval('issue_ids'), $3, status, substatus, level, platform, type, value, title, culprit,
-             location, handled, first_seen, last_seen, seen_slot, first_release, last_release, first_event_id,
-             last_event_id, 0, 0, status_changed_at, state_details
-         from issues
-         where project_id = $1 and id = $2
-         returning id",
+         select i.project_id, nextval('issue_ids'), $3 + n.at - 1, i.status, i.substatus, i.level, i.platform, i.type,
+             i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen, i.seen_slot, i.first_release,
+             i.last_release, i.first_event_id, i.last_event_id, 0, 0, i.status_changed_at, i.state_details
+         from unnest($2::bigint[]) with ordinality as n (model, at)
+         join issues i on i.project_id = $1 and i.id = n.model
+         order by n.at
+         returning id, number",
         project_id.get(),
-        issue_id.get(),
-        number,
+        &models,
+        first,
     )
-    .fetch_one(tx)
-    .await?;
-    Ok((IssueId(id), number))
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(|row| (IssueId(row.id), row.number))
+    .collect();
+    made.sort_by_key(|(_, number)| *number);
+    Ok(made)
 }
