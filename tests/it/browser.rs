@@ -3,6 +3,8 @@
 //! To add one: a `[name, async (t) => …]` in a file there, and for a new file a test here that prepares
 //! the server and calls `run_checks`.
 
+mod rehearsal;
+
 use std::path::Path;
 use std::process::Stdio;
 
