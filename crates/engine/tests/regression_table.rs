@@ -1,5 +1,7 @@
 //! `regressions.txt`: which events bring a resolved issue back, row by row, with the sentence that the activity shows.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod world;
 
 use engine::issue::{self, Arrival, Commit, Context, Fix, Signal, State, Terms, Transition};

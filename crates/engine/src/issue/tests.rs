@@ -174,7 +174,7 @@ fn an_ignored_issue_comes_back_when_its_terms_are_met() {
     let events = Terms { events: Some(Threshold { count: 5, minutes: None }), ..Terms::default() };
     let window = Terms { events: Some(Threshold { count: 5, minutes: Some(60) }), ..Terms::default() };
     let users = Terms { users: Some(Threshold { count: 1, minutes: None }), ..Terms::default() };
-    let both = Terms { users: Some(Threshold { count: 2, minutes: Some(1) }), ..until.clone() };
+    let both = Terms { users: Some(Threshold { count: 2, minutes: Some(1) }), ..until };
     assert_eq!(seen(until.clone(), (99, 9), (99, 9), early), None);
     let ended = "Seen again after the end of the time it was ignored for (2026-11-22T12:00:00Z).";
     assert_eq!(seen(until, (11, 2), (0, 0), NOON).as_deref(), Some(ended));
