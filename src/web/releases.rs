@@ -292,7 +292,7 @@ async fn deploy_lines(web: &Web, deploys: Vec<Deploy>, now: OffsetDateTime) -> R
     Ok(lines)
 }
 
-/// `99.2 % of 1,204 sessions were crash-free, …`; none where nobody sends sessions.
+/// `Crash-free in the last day: 99.2 % of sessions (1,204), …`; none where nobody sends sessions.
 async fn health(web: &Web, release: &Release, now: OffsetDateTime) -> Result<Option<String>, PageError> {
     let version = std::slice::from_ref(&release.version);
     let found =
@@ -302,12 +302,12 @@ async fn health(web: &Web, release: &Release, now: OffsetDateTime) -> Result<Opt
         return Ok(None);
     };
     let sessions = Count::of(&health.sessions.total).exact();
-    let mut text = format!("{crash_free:.1} % of {sessions} sessions in the last day were crash-free");
+    let mut text = format!("Crash-free in the last day: {crash_free:.1} % of sessions ({sessions})");
     if let Some(crash_free) = health.crash_free_users() {
-        text.push_str(&format!(", for {crash_free:.1} % of {} users", Count::of(&health.users).exact()));
+        text.push_str(&format!(", {crash_free:.1} % of users ({})", Count::of(&health.users).exact()));
     }
     if let Some(adoption) = health.adoption() {
-        text.push_str(&format!("; {adoption:.0} % of the project's sessions were on it"));
+        text.push_str(&format!(". It has {adoption:.0} % of the project's sessions"));
     }
     text.push('.');
     Ok(Some(text))
