@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::online::{Issues, Judge};
@@ -45,6 +46,26 @@ pub fn load(programs: Programs) -> Vec<Crash> {
     };
     let text = String::from_utf8(zstd::stream::decode_all(packed).expect("crashes.jsonl.zst")).expect("UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("a crash")).collect()
+}
+
+/// The crashes of compiled programs as a crash report has them that knows a stack and nothing else: no type, no message.
+///
+/// # Panics
+/// If the committed pack is broken.
+#[must_use]
+#[allow(clippy::expect_used, reason = "a broken fixture must stop whoever asked for it")]
+pub fn without_types(crashes: &[Crash]) -> Vec<Crash> {
+    let bare = |crash: &Crash| {
+        let mut event: Value = serde_json::from_str(crash.event.get()).expect("an event");
+        for exception in event["exception"]["values"].as_array_mut().into_iter().flatten() {
+            for name in ["type", "value", "mechanism"] {
+                exception.as_object_mut().expect("an exception").remove(name);
+            }
+        }
+        let event = RawValue::from_string(event.to_string()).expect("JSON");
+        Crash { event, ..crash.clone() }
+    };
+    crashes.iter().filter(|crash| matches!(&*crash.language, "c" | "go" | "rust")).map(bare).collect()
 }
 
 /// Pairs of crashes of one language.

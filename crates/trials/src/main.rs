@@ -87,6 +87,7 @@ fn print_crashes(arguments: &[String]) {
     for (programs, name) in [(Programs::Shop, "shop"), (Programs::Clinic, "clinic")] {
         let crashes = crashes::load(programs);
         println!("{name}\n\n{}", crashes::table(&crashes));
+        println!("{name}, stacks without types\n\n{}", crashes::table(&crashes::without_types(&crashes)));
         if arguments.iter().any(|argument| argument == "--failing") {
             crashes::mistakes(&crashes).iter().for_each(|mistake| println!("{mistake}"));
         }

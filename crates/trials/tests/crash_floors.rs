@@ -25,3 +25,15 @@ fn crashes_of_one_bug_find_each_other_after_edits() {
         assert!(own.f1() >= f1_min && own.f1() > wording["all"].f1(), "{programs:?}: {own:?}");
     }
 }
+
+#[test]
+fn stacks_without_types_are_told_apart_by_more_than_their_top_frame() {
+    for programs in [Programs::Shop, Programs::Clinic] {
+        let bare = crashes::without_types(&crashes::load(programs));
+        println!("{}", crashes::table(&bare));
+        let (engine, top_frame) = (crashes::score(&bare, Judge::Engine), crashes::score(&bare, Judge::TopFrame));
+        for (language, own) in &engine {
+            assert!(own.f1() > top_frame[language].f1(), "{programs:?} {language}: {own:?}");
+        }
+    }
+}
