@@ -5,8 +5,8 @@ use askama::Template;
 use engine::commit::Commit;
 use engine::deploy::State;
 use engine::ids::ProjectId;
+use engine::release::page_path;
 use engine::verdict::{Verdict, judge};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use store::deploys::{self, Deploy};
 use store::issues::{self, Issue};
 use store::releases::{self, Release, ReleaseKey, ReleaseSearch};
@@ -32,14 +32,6 @@ const WATCHED: Duration = Duration::days(7);
 /// Longest text that is searched for: as long as a version may be.
 const QUERY_CHARS_MAX: usize = engine::limits::RELEASE_CHARS_MAX;
 
-/// What stays readable in a version that stands in a path.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'@').remove(b'~');
-
-/// Where the page of a release is.
-pub(super) fn link(project_slug: &str, version: &str) -> String {
-    format!("/projects/{project_slug}/releases/{}", utf8_percent_encode(version, IN_PATH))
-}
-
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct ListAddress {
     project: Option<String>,
@@ -63,7 +55,7 @@ impl Row {
     }
 
     fn link(&self, release: &Release) -> String {
-        link(&release.project_slug, &release.version)
+        page_path(&release.project_slug, &release.version)
     }
 
     fn new_issues(&self) -> Count {
@@ -318,14 +310,4 @@ async fn lines(web: &Web, ids: &[engine::ids::IssueId]) -> Result<Vec<IssueLine>
     let found = issues::by_ids(&web.pool, ids).await?;
     let line = |issue: Issue| IssueLine { flag: Flag::of(&issue.state), level: signs::level(&issue.level), issue };
     Ok(found.into_iter().rev().map(line).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_in_a_path_is_read_back_whole() {
-        assert_eq!(link("shop", "@acme/a b+é?%"), "/projects/shop/releases/@acme%2Fa%20b%2B%C3%A9%3F%25");
-    }
 }

@@ -9,6 +9,7 @@ mod version;
 
 use std::cmp::Ordering;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
 pub use version::{Scheme, Version, is_hash};
@@ -18,6 +19,15 @@ pub const NEWEST: usize = 10;
 
 /// Characters of a hash that are shown.
 const HASH_SHOWN: usize = 12;
+
+/// What stays readable in a version that stands in a path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'@').remove(b'~');
+
+/// Where the page of a release is, for pages and messages alike.
+#[must_use]
+pub fn page_path(project_slug: &str, version: &str) -> String {
+    format!("/projects/{project_slug}/releases/{}", utf8_percent_encode(version, IN_PATH))
+}
 
 /// The name of a release, read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! that its stack trace runs through.
 
 use engine::commit::suspects::{self, Suspect};
+use engine::release::page_path;
 use serde_json::Value;
 use store::commits;
 use store::issues::Issue;
@@ -9,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::web::Web;
 use crate::web::error::PageError;
-use crate::web::releases::{self, CommitLine};
+use crate::web::releases::CommitLine;
 
 /// The commits, and the release that they came with.
 pub(super) struct Suspects {
@@ -54,6 +55,6 @@ pub(super) async fn find(
             depth,
         }));
     }
-    let link = releases::link(&issue.project_slug, &version);
+    let link = page_path(&issue.project_slug, &version);
     Ok((!lines.is_empty()).then_some(Suspects { version, link, commits: lines }))
 }

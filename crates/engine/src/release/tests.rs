@@ -149,3 +149,8 @@ proptest! {
         let _ = choose_order(&[&text, &other]);
     }
 }
+
+#[test]
+fn a_version_in_a_path_is_read_back_whole() {
+    assert_eq!(page_path("shop", "@acme/a b+é?%"), "/projects/shop/releases/@acme%2Fa%20b%2B%C3%A9%3F%25");
+}
