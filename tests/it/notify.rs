@@ -1,5 +1,6 @@
 //! Notifications: from the signal in the outbox to the mail in the box and the request at the hook.
 
+mod deploy;
 mod mail;
 mod outbox;
 mod pages;

@@ -11,9 +11,11 @@ pub mod snippet;
 pub mod text;
 pub mod webhook;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::ids::{EventId, IssueId, ProjectId};
+use crate::release;
+use crate::verdict::Verdict;
 use frame::Frame;
 
 /// What happened.
@@ -83,6 +85,24 @@ pub struct Notice {
     pub environment: Option<String>,
     /// The sentence that says why the issue changed.
     pub reason: Option<String>,
+    /// The deploy that may have brought it.
+    pub deploy: Option<Deploy>,
+}
+
+/// How long before a change of an issue a deploy of its release began, to be told together with it.
+pub const DEPLOY_RECENT: Duration = Duration::hours(1);
+
+/// The recent deploy of the release in which an issue is new or came back.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// What went.
+    pub version: String,
+    /// Where it went.
+    pub environment: String,
+    /// When it began.
+    pub began: OffsetDateTime,
+    /// What is said of it at the moment of sending.
+    pub verdict: Verdict,
 }
 
 /// Project of a notice.
@@ -162,6 +182,12 @@ impl Notice {
     pub fn issue_url(&self) -> String {
         format!("{}/issues/{}", self.base_url, self.issue.id)
     }
+
+    /// Page of the release that `deploy` brought.
+    #[must_use]
+    pub fn release_url(&self, deploy: &Deploy) -> String {
+        format!("{}{}", self.base_url, release::page_path(&self.project.slug, &deploy.version))
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +195,7 @@ pub(crate) mod samples {
     //! Notices that the tests of this module share.
 
     use super::*;
+    use crate::verdict::Grade;
     use time::macros::datetime;
 
     /// A new issue of a browser application, as the pictures of the mail show it.
@@ -221,7 +248,23 @@ pub(crate) mod samples {
             release: Some("shop-web@4.7.1".to_owned()),
             environment: Some("production".to_owned()),
             reason: Some("First event of this issue.".to_owned()),
+            deploy: None,
         }
+    }
+
+    /// The same issue, 14 seconds after its release went to production.
+    pub(crate) fn deployed_issue() -> Notice {
+        let mut notice = new_issue();
+        notice.deploy = Some(Deploy {
+            version: "shop-web@4.7.1".to_owned(),
+            environment: "production".to_owned(),
+            began: datetime!(2026-11-22 14:02:00 UTC),
+            verdict: Verdict {
+                grade: Grade::TooEarly,
+                reason: "4.0 % of the sessions are on shop-web@4.7.1; 5 % are needed.".to_owned(),
+            },
+        });
+        notice
     }
 
     /// The same issue, resolved once and back.
@@ -257,6 +300,11 @@ pub(crate) mod samples {
         notice.issue.ty = title.to_owned();
         notice.issue.value = format!("{title} {}", "very long ".repeat(400));
         notice.release = Some("1\nSubject: other".to_owned());
+        notice.deploy = deployed_issue().deploy.map(|deploy| Deploy {
+            version: title.to_owned(),
+            verdict: Verdict { grade: Grade::Watch, reason: format!("1 new issue in {title}.") },
+            ..deploy
+        });
         if let Some(event) = &mut notice.event {
             event.title = title.to_owned();
             event.frame = Frame::find(&serde_json::json!({"exception": [{"stacktrace": {"frames": [{

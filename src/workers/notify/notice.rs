@@ -1,19 +1,16 @@
 //! Builds the notice of a delivery from what the store knows.
 
 use engine::alert::frame::Frame;
-use engine::alert::{Event, Issue, Kind, Notice, Project};
+use engine::alert::{Deploy, Event, Issue, Kind, Notice, Project};
 use engine::ids::ShortId;
 use engine::payload;
+use engine::verdict::judge;
 use store::notifications::{Claimed, IssueFacts};
+use store::verdict;
 
 /// `None` when this version does not know the kind of signal.
 pub(super) fn build(claimed: &Claimed, facts: IssueFacts, base_url: &str) -> Option<Notice> {
     let signal = &claimed.signal;
-    let at_that_moment = |name: &str| signal.facts.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-    let (release, environment) = match &facts.event {
-        Some(stored) => (stored.event.release.clone(), stored.event.environment.clone()),
-        None => (at_that_moment("release"), at_that_moment("environment")),
-    };
     Some(Notice {
         delivery: format!("dlv_{}", claimed.id),
         signal: signal.id,
@@ -50,9 +47,15 @@ pub(super) fn build(claimed: &Claimed, facts: IssueFacts, base_url: &str) -> Opt
             server_name: stored.event.server_name,
             frame: frame(stored.codec, &stored.payload),
         }),
-        release,
-        environment,
+        release: facts.release,
+        environment: facts.environment,
         reason: facts.reason,
+        deploy: facts.deploy.map(|(deploy, facts)| Deploy {
+            began: verdict::began(&deploy),
+            verdict: judge(&facts),
+            version: deploy.version,
+            environment: deploy.environment,
+        }),
     })
 }
 

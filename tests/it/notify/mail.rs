@@ -11,18 +11,18 @@ use super::{THEN, World, assert_snapshot};
 use crate::support::smtp::{Behaviour, CA_FILE, Encryption, MailServer};
 
 /// A notifier that mails through `url`.
-fn mailing(world: &World, url: &str) -> std::sync::Arc<Notifier> {
+pub(super) fn mailing(world: &World, url: &str) -> std::sync::Arc<Notifier> {
     let mut settings = world.settings();
     settings.smtp_url = Some(url.to_owned());
     world.notifier(&settings)
 }
 
-async fn fan_out_and_deliver(notifier: &std::sync::Arc<Notifier>, after: Duration) -> Delivered {
+pub(super) async fn fan_out_and_deliver(notifier: &std::sync::Arc<Notifier>, after: Duration) -> Delivered {
     notifier.fan_out(THEN + after).await.unwrap();
     notifier.deliver_due(THEN + after).await.unwrap()
 }
 
-const SENT: Delivered = Delivered { sent: 1, later: 0, dead: 0 };
+pub(super) const SENT: Delivered = Delivered { sent: 1, later: 0, dead: 0 };
 const LATER: Delivered = Delivered { sent: 0, later: 1, dead: 0 };
 const DEAD: Delivered = Delivered { sent: 0, later: 0, dead: 1 };
 

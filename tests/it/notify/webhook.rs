@@ -167,7 +167,7 @@ async fn the_schema_describes_what_is_sent() {
     let root = env!("CARGO_MANIFEST_DIR");
     let read = |name: &str| std::fs::read_to_string(format!("{root}/{name}")).unwrap();
     let schema: serde_json::Value = serde_json::from_str(&read("docs/webhook.schema.json")).unwrap();
-    for name in ["new", "regressed"] {
+    for name in ["new", "regressed", "deployed"] {
         let body: serde_json::Value =
             serde_json::from_str(&read(&format!("tests/fixtures/webhook/{name}.json"))).unwrap();
         assert_described(&schema, &schema, &body, name);

@@ -1,5 +1,7 @@
 //! A notice as a mail: subject, threading, and every line of its body, for the templates to lay out.
 
+use time::OffsetDateTime;
+
 use super::snippet::{Line, snippet};
 use super::text::{bars, count, date, duration, histogram, one_line};
 use super::{Kind, Notice};
@@ -53,6 +55,8 @@ pub struct Mail {
     pub hour_html: Vec<(bool, String)>,
     /// `8 events`.
     pub hour_count: String,
+    /// What is said of the deploy that may have brought it.
+    pub deploy: Option<Deploy>,
     /// `SHOP-WEB-CW`.
     pub short_id: String,
     /// Page of the issue.
@@ -63,6 +67,15 @@ pub struct Mail {
     pub ignore_url: String,
     /// Why this person gets it.
     pub because: String,
+}
+
+/// A deploy in a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deploy {
+    /// `TOO EARLY: 4.0 % of the sessions are on shop-web@4.7.1; 5 % are needed.`
+    pub said: String,
+    /// Page of the release.
+    pub url: String,
 }
 
 impl Mail {
@@ -91,6 +104,10 @@ impl Mail {
             hour_text: histogram(&bars, &['.', ':', '+', '#']),
             hour_html: runs(&histogram(&bars, &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'])),
             hour_count: count(bars.iter().sum(), "event"),
+            deploy: notice.deploy.as_ref().map(|deploy| Deploy {
+                said: one_line(&format!("{}: {}", deploy.verdict.grade, deploy.verdict.reason), VALUE_CHARS),
+                url: notice.release_url(deploy),
+            }),
             short_id: issue.short_id.clone(),
             resolve_url: format!("{open_url}?ask=resolve"),
             ignore_url: format!("{open_url}?ask=ignore-24h"),
@@ -156,13 +173,13 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
         Kind::New => {
             let span = issue.last_seen - issue.first_seen;
             let when = if issue.events > 1 { format!("in the first {}", duration(span)) } else { "so far".to_owned() };
-            facts.push(("Since", date(issue.first_seen)));
+            facts.push(("Since", format!("{}{}", date(issue.first_seen), after_deploy(notice, issue.first_seen))));
             facts.push(("How often", format!("{events} {when}")));
         }
         Kind::Regressed | Kind::Escalating => {
             let since = if notice.kind == Kind::Regressed { "Back since" } else { "Since" };
             facts.extend(notice.reason.as_ref().map(|reason| ("Why", one_line(reason, LINE_CHARS))));
-            facts.push((since, date(notice.at)));
+            facts.push((since, format!("{}{}", date(notice.at), after_deploy(notice, notice.at))));
             let release = issue.first_release.as_ref().map(|release| format!(" in {}", one_line(release, LINE_CHARS)));
             facts.push(("First seen", format!("{}{}", date(issue.first_seen), release.unwrap_or_default())));
             facts.push(("How often", format!("{events} in all")));
@@ -177,6 +194,12 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
     }
     facts.retain(|(_, value)| !value.is_empty());
     facts
+}
+
+/// `, 14 s after the deploy`; nothing when it was there before, or there was none.
+fn after_deploy(notice: &Notice, at: OffsetDateTime) -> String {
+    let since = notice.deploy.as_ref().map(|deploy| at - deploy.began).filter(|since| !since.is_negative());
+    since.map(|since| format!(", {} after the deploy", duration(since))).unwrap_or_default()
 }
 
 /// `> 88 | code` and, under the failing expression, `^^^^`.
@@ -260,6 +283,7 @@ mod tests {
         let mail = Mail::new(&notice, "a\r\nb");
         let mut texts = vec![mail.subject, mail.scope, mail.ty, mail.value, mail.place, mail.because];
         texts.extend(mail.facts.into_iter().map(|(_, value)| value));
+        texts.extend(mail.deploy.into_iter().flat_map(|deploy| [deploy.said, deploy.url]));
         texts.extend(mail.source_text);
         texts.extend(mail.source_html.into_iter().map(|line| line.text));
         for text in texts {
@@ -287,6 +311,20 @@ mod tests {
                 ("How often", "12,048 events, 1 user in all".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_recent_deploy_is_told_with_its_verdict() {
+        let mut notice = samples::deployed_issue();
+        let mail = Mail::new(&notice, "");
+        assert_eq!(mail.facts[0], ("Since", "22 Nov 2026, 14:02:14 UTC, 14 s after the deploy".to_owned()));
+        let deploy = mail.deploy.unwrap();
+        assert_eq!(deploy.said, "TOO EARLY: 4.0 % of the sessions are on shop-web@4.7.1; 5 % are needed.");
+        assert_eq!(deploy.url, "https://errors.example/projects/shop-web/releases/shop-web@4.7.1");
+
+        notice.issue.first_seen = notice.deploy.as_ref().unwrap().began - time::Duration::SECOND;
+        assert_eq!(Mail::new(&notice, "").facts[0].1, "22 Nov 2026, 14:01:59 UTC", "it was there before");
+        assert_eq!(Mail::new(&samples::new_issue(), "").deploy, None);
     }
 
     #[test]

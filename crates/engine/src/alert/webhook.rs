@@ -65,6 +65,18 @@ struct Body<'a> {
     project: ProjectBody<'a>,
     issue: IssueBody<'a>,
     event: Option<EventBody<'a>>,
+    deploy: Option<DeployBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeployBody<'a> {
+    release: &'a str,
+    environment: &'a str,
+    #[serde(with = "time::serde::rfc3339")]
+    began_at: OffsetDateTime,
+    verdict: &'static str,
+    reason: &'a str,
+    url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -160,6 +172,14 @@ pub fn body(notice: &Notice) -> Result<String, serde_json::Error> {
         project: ProjectBody { id: notice.project.id.get(), slug: &notice.project.slug, name: &notice.project.name },
         issue: issue(notice),
         event,
+        deploy: notice.deploy.as_ref().map(|deploy| DeployBody {
+            release: &deploy.version,
+            environment: &deploy.environment,
+            began_at: deploy.began,
+            verdict: deploy.verdict.grade.as_str(),
+            reason: &deploy.verdict.reason,
+            url: notice.release_url(deploy),
+        }),
     })
 }
 
@@ -251,6 +271,16 @@ mod tests {
         assert_eq!(body["event"]["id"], "9d2f4b1c00000000000000000000a001");
         assert_eq!(body["event"]["frame"]["line"], 88);
         assert_eq!(body["event"]["frame"]["source"].as_array().unwrap().len(), 5);
+
+        assert_eq!(body["deploy"], Value::Null);
+
+        let deployed: Value = serde_json::from_str(&super::body(&samples::deployed_issue()).unwrap()).unwrap();
+        let expected = json!({
+            "release": "shop-web@4.7.1", "environment": "production", "began_at": "2026-11-22T14:02:00Z",
+            "verdict": "too_early", "reason": "4.0 % of the sessions are on shop-web@4.7.1; 5 % are needed.",
+            "url": "https://errors.example/projects/shop-web/releases/shop-web@4.7.1"
+        });
+        assert_eq!(deployed["deploy"], expected);
 
         let test: Value =
             serde_json::from_str(&test_body("test_1", "http://x", samples::new_issue().at).unwrap()).unwrap();

@@ -31,6 +31,13 @@ pub struct Signal {
     pub created_at: OffsetDateTime,
 }
 
+impl Signal {
+    /// One of the facts of that moment.
+    pub(super) fn fact(&self, name: &str) -> Option<String> {
+        self.facts.get(name).and_then(|value| value.as_str()).map(str::to_owned)
+    }
+}
+
 /// What one call of `fan_out` did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct FannedOut {

@@ -1,17 +1,24 @@
 //! What a message tells about an issue: one read per message, at the moment it is sent, so that a
 //! mail that waited an hour for its server still shows the figures of now.
 
+use engine::alert::{DEPLOY_RECENT, Kind};
 use engine::ids::{IssueId, ProjectId};
+use engine::verdict::Facts;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::Signal;
 use crate::StoreError;
+use crate::deploys::{self, Deploy};
 use crate::events::{self, StoredEvent};
 use crate::issues;
+use crate::verdict;
 
 /// Minutes of the histogram in a message.
 const HISTOGRAM_MINUTES: i64 = 60;
+
+/// Deploys of a release that are looked at: more within an hour, to other environments, are a loop of some tool.
+const DEPLOYS_MAX: usize = 20;
 
 /// An issue with what surrounds it.
 #[derive(Debug, Clone)]
@@ -56,6 +63,12 @@ pub struct IssueFacts {
     pub minutes: Vec<(i64, i64)>,
     /// The event that caused the signal; `None` when retention dropped it.
     pub event: Option<StoredEvent>,
+    /// Release at that moment.
+    pub release: Option<String>,
+    /// Environment at that moment.
+    pub environment: Option<String>,
+    /// The recent deploy that may have brought it, with what speaks for and against that one.
+    pub deploy: Option<(Deploy, Facts)>,
 }
 
 /// Everything that a message about `signal` says, as it stands at `now`. `None` when the issue is gone.
@@ -91,6 +104,11 @@ pub async fn issue_facts(
     .fetch_optional(pool)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let event = events::get(pool, signal.project_id, signal.event_id).await?;
+    let (release, environment) = match &event {
+        Some(stored) => (stored.event.release.clone(), stored.event.environment.clone()),
+        None => (signal.fact("release"), signal.fact("environment")),
+    };
     Ok(Some(IssueFacts {
         project_slug: row.slug,
         project_name: row.name,
@@ -111,8 +129,34 @@ pub async fn issue_facts(
         users: row.users,
         reason: row.reason,
         minutes: minutes(pool, signal.project_id, issue_id, now).await?,
-        event: events::get(pool, signal.project_id, signal.event_id).await?,
+        deploy: deploy(pool, signal, release.as_deref(), environment.as_deref(), now).await?,
+        event,
+        release,
+        environment,
     }))
+}
+
+/// The newest deploy of the release to where the event happened, if it had only just begun when the issue changed.
+/// An issue that escalates is known, and its release need not be why.
+async fn deploy(
+    pool: &PgPool,
+    signal: &Signal,
+    release: Option<&str>,
+    environment: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<Option<(Deploy, Facts)>, StoreError> {
+    let is_told = matches!(Kind::parse(&signal.kind), Some(Kind::New | Kind::Regressed));
+    let Some(release) = release.filter(|_| is_told) else { return Ok(None) };
+    let deploys = deploys::of_release(pool, &[signal.project_id], release, None, DEPLOYS_MAX).await?;
+    let found =
+        deploys.into_iter().find(|deploy| environment.is_none_or(|environment| deploy.environment == environment));
+    match found.filter(|deploy| verdict::began(deploy) >= signal.created_at - DEPLOY_RECENT) {
+        Some(deploy) => {
+            let since = verdict::since(pool, &deploy, now).await?;
+            Ok(Some((deploy, since.facts)))
+        }
+        None => Ok(None),
+    }
 }
 
 async fn minutes(
