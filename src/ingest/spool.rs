@@ -233,8 +233,11 @@ impl State {
         let at = self.position;
         self.segments
             .range(at.segment..)
-            .find(|(number, bytes)| **number > at.segment || at.byte_offset < (**bytes).cast_signed())
-            .filter(|(_, bytes)| **bytes > 0)
+            // Segments may be empty: of an append that failed, or was killed before its first byte.
+            .find(|(number, bytes)| {
+                let drained = if **number == at.segment { at.byte_offset } else { 0 };
+                drained < (**bytes).cast_signed()
+            })
             .map(|(number, bytes)| (*number, *bytes))
     }
 }

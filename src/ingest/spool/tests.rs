@@ -130,6 +130,19 @@ fn a_torn_or_damaged_end_is_skipped() {
 }
 
 #[test]
+fn a_segment_that_a_crash_left_empty_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    // Killed between making the file and writing to it.
+    fs::write(segment::path(dir.path(), 1), "").unwrap();
+    let spool = Spool::open(dir.path(), ROOM, None).unwrap();
+    assert!(spool.is_empty());
+    append(&spool, &["a"]).unwrap();
+    assert!(!spool.is_empty());
+    assert_eq!(drain(&spool, 100), ["a"]);
+    assert_eq!(files(dir.path()), 0);
+}
+
+#[test]
 fn it_is_bounded_and_takes_more_when_drained() {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path(), 1000, None).unwrap();
