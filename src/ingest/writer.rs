@@ -280,10 +280,7 @@ impl Sink {
             let Ok(read) = read else { return false };
             let chunk = match read {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => {
-                    self.away.store(false, Ordering::Relaxed);
-                    return true;
-                }
+                Ok(None) => return self.is_back().await,
                 Err(error) => {
                     tracing::error!(%error, "cannot read the spool");
                     return false;
@@ -297,6 +294,16 @@ impl Sink {
             let spool = Arc::clone(&self.spool);
             let _ = tokio::task::spawn_blocking(move || spool.forget_before(position)).await;
         }
+    }
+
+    /// True when the database takes batches. A spool that is empty says nothing of that: the batch that
+    /// found the database away may still be on its way into it.
+    async fn is_back(&self) -> bool {
+        let back = !self.away.load(Ordering::Relaxed) || self.write(&Batch::default()).await.is_ok();
+        if back {
+            self.away.store(false, Ordering::Relaxed);
+        }
+        back
     }
 
     /// Writes spooled records in order, as one transaction where the database lets us; false when it
