@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 /// How long a condition may take. Generous, as it is only ever used up by a failing test; the machine
 /// may have two cores and other work.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Polls `condition` until it gives a value, and returns that.
 ///
 /// # Panics
-/// After 20 seconds, naming `what` was awaited.
+/// After a minute, naming `what` was awaited.
 pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
