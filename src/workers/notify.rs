@@ -11,6 +11,7 @@ mod flight;
 mod guard;
 mod mail;
 mod notice;
+mod outgoing;
 mod smtp;
 mod webhook;
 
@@ -26,13 +27,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 pub use attempt::Attempt;
-pub use guard::check_url as check_webhook_url;
+pub use guard::{SystemNames, check_url as check_webhook_url};
+pub use outgoing::Outgoing;
 pub use smtp::{check_url as check_smtp_url, probe as probe_smtp};
 pub use webhook::new_secret as new_webhook_secret;
 
 use flight::Flight;
 use mail::Mailer;
-use webhook::Webhooks;
 
 /// How often the tables are looked at when nobody wakes us: another process may have written a
 /// signal, and retries become due.
@@ -86,7 +87,7 @@ pub struct Notifier {
     pool: PgPool,
     base_url: String,
     mail: Option<Mailer>,
-    webhooks: Webhooks,
+    outgoing: Outgoing,
 }
 
 /// What `deliver_due` did.
@@ -111,7 +112,7 @@ impl Notifier {
             None => None,
         };
         let base_url = settings.base_url.trim_end_matches('/').to_owned();
-        Ok(Self { pool, mail, webhooks: Webhooks::new(settings.allow_private_webhooks), base_url })
+        Ok(Self { pool, mail, outgoing: Outgoing::new(settings.allow_private_webhooks), base_url })
     }
 
     /// Makes the deliveries of waiting signals, one batch of them.
@@ -189,7 +190,7 @@ impl Notifier {
             return Attempt::Dead { error: format!("this version knows no signal {:?}", claimed.signal.kind) };
         };
         match (target, &self.mail) {
-            (Target::Webhook(target), _) => self.webhooks.send(target, &notice, now).await,
+            (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &notice, now).await,
             (Target::Mail(_), Some(mail)) => mail.send(claimed, &notice, now).await,
             (Target::Mail(_), None) => {
                 Attempt::Dead { error: "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned() }
@@ -223,7 +224,7 @@ impl Notifier {
     ) -> Vec<(String, Attempt)> {
         match (&destination.target, &self.mail) {
             (Target::Webhook(target), _) => {
-                vec![(target.url.clone(), self.webhooks.test(target, &self.base_url, now).await)]
+                vec![(target.url.clone(), webhook::test(&self.outgoing, target, &self.base_url, now).await)]
             }
             (Target::Mail(_), None) => {
                 let error = "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned();

@@ -3,6 +3,7 @@
 mod deploy;
 mod mail;
 mod outbox;
+mod outgoing;
 mod pages;
 mod product;
 mod webhook;

@@ -5,6 +5,7 @@
 //! key of the signature are arguments. To tell people about something new, add a `Kind`.
 
 pub mod backoff;
+pub mod exchange;
 pub mod frame;
 pub mod mail;
 pub mod snippet;

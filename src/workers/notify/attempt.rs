@@ -1,5 +1,6 @@
 //! What the other end said to one attempt, and what that means for the delivery.
 
+use engine::alert::exchange::{Answer, Verdict};
 use engine::alert::{backoff, text};
 use store::notifications::{Claimed, Outcome};
 use time::{Duration, OffsetDateTime};
@@ -43,6 +44,17 @@ impl Attempt {
     /// Success.
     pub(super) fn sent(answer: impl AsRef<str>) -> Self {
         Self::Sent { answer: text::one_line(answer.as_ref(), ANSWER_CHARS) }
+    }
+
+    /// What an answer means, as its reader judged it.
+    pub(super) fn of(answer: &Answer, verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Taken { .. } => Self::sent(answer.line()),
+            Verdict::Later { asked } => {
+                Self::Later { error: text::one_line(&answer.line(), ANSWER_CHARS), asked: *asked }
+            }
+            Verdict::Never => Self::dead(answer.line()),
+        }
     }
 
     /// What becomes of the delivery; `random` (0 to 1) spreads the retries.

@@ -117,7 +117,7 @@ async fn answers_that_repetition_cannot_change_are_final() {
         [
             "Dead : HTTP 400 Bad Request: no thanks",
             "Dead : HTTP 410 Gone",
-            "Dead : HTTP 302 Found (redirects are not followed)",
+            "Dead : HTTP 302 Found (redirects are not followed: enter the address that it leads to)",
         ]
     );
     assert_eq!(receiver.requests().len(), 3);
