@@ -81,7 +81,7 @@ fn document(delivery: &Delivery) -> Value {
         "name": delivery.destination,
         "to": delivery.recipient,
         "signal": delivery.signal,
-        "issue": delivery.issue_id.to_string(),
+        "issue": delivery.issue_id.map(|id| id.to_string()),
         "short_id": delivery.short_id,
         "state": delivery.state,
         "attempts": delivery.attempts,
@@ -102,6 +102,10 @@ fn line(delivery: &Delivery) -> String {
     let error = delivery.last_error.as_deref().unwrap_or_default();
     let at = time(delivery.created_at).unwrap_or_default();
     let (attempts, signal) = (delivery.attempts, &delivery.signal);
-    let issue = delivery.short_id.clone().unwrap_or_else(|| delivery.issue_id.to_string());
+    let issue = delivery
+        .short_id
+        .clone()
+        .or_else(|| delivery.issue_id.map(|id| id.to_string()))
+        .unwrap_or_else(|| "-".to_owned());
     format!("{}\t{at}\t{state}\t{attempts}\t{signal}\t{issue}\t{to}\t{error}", delivery.id)
 }

@@ -67,7 +67,7 @@ pub struct Create {
     /// Mail everybody who can sign in (mail)
     #[arg(long)]
     members: bool,
-    /// What to tell (repeatable) [default: all of it]
+    /// What to tell (repeatable) [default: new, regressed, escalating]
     #[arg(long = "signal", value_parser = parse_signal)]
     signals: Vec<Kind>,
 }
@@ -110,7 +110,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
 async fn create(config: &Config, new: Create, output: Output) -> Result<(), Failure> {
     let target = target(config, &new)?;
     let name = new.name.clone().unwrap_or_else(|| usual_name(&target));
-    let kinds = if new.signals.is_empty() { &Kind::ALL[..] } else { &new.signals };
+    let kinds = if new.signals.is_empty() { &Kind::USUAL[..] } else { &new.signals };
     let signals: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
     let made = with_database(config, async |database| {
         let project_id = match &new.project {

@@ -63,7 +63,13 @@ impl Message {
     }
 
     fn issue(&self) -> String {
-        self.delivery.short_id.clone().unwrap_or_else(|| format!("Issue {}", self.delivery.issue_id))
+        let issue = self.delivery.short_id.clone();
+        issue.or_else(|| Some(format!("Issue {}", self.delivery.issue_id?))).unwrap_or_default()
+    }
+
+    /// The issue's page; without an issue there is nothing to lead to.
+    fn path(&self) -> String {
+        self.delivery.issue_id.map(|id| format!("/issues/{id}")).unwrap_or_default()
     }
 
     fn title(&self) -> String {

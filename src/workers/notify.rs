@@ -18,7 +18,7 @@ mod webhook;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::alert::backoff;
+use engine::alert::{Head, Kind, Message, Test, Thread, backoff};
 use sqlx::PgPool;
 use store::StoreError;
 use store::notifications::{self as outbox, Claim, Claimed, Destination, FannedOut, Outcome, Target};
@@ -33,7 +33,7 @@ pub use smtp::{check_url as check_smtp_url, probe as probe_smtp};
 pub use webhook::new_secret as new_webhook_secret;
 
 use flight::Flight;
-use mail::Mailer;
+use mail::{Mailer, Recipient};
 
 /// How often the tables are looked at when nobody wakes us: another process may have written a
 /// signal, and retries become due.
@@ -181,21 +181,41 @@ impl Notifier {
             Ok(target) => target,
             Err(error) => return Attempt::Dead { error: error.clone() },
         };
-        let facts = match outbox::issue_facts(&self.pool, &claimed.signal, now).await {
-            Ok(Some(facts)) => facts,
-            Ok(None) => return Attempt::Dead { error: "the issue no longer exists".to_owned() },
-            Err(error) => return Attempt::later(format!("cannot read the issue: {error}")),
-        };
-        let Some(notice) = notice::build(claimed, facts, &self.base_url) else {
-            return Attempt::Dead { error: format!("this version knows no signal {:?}", claimed.signal.kind) };
+        let message = match self.message(claimed, now).await {
+            Ok(message) => message,
+            Err(attempt) => return attempt,
         };
         match (target, &self.mail) {
-            (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &notice, now).await,
-            (Target::Mail(_), Some(mail)) => mail.send(claimed, &notice, now).await,
+            (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &message, now).await,
+            (Target::Mail(_), Some(mail)) => {
+                let (address, destination) = (&claimed.recipient, &claimed.destination);
+                mail.send(&Recipient { address, destination_id: claimed.destination_id, destination }, &message, now)
+                    .await
+            }
             (Target::Mail(_), None) => {
                 Attempt::Dead { error: "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned() }
             }
         }
+    }
+
+    /// What a delivery says, with the figures of now.
+    async fn message(&self, claimed: &Claimed, now: OffsetDateTime) -> Result<Message, Attempt> {
+        let signal = &claimed.signal;
+        let Some(kind) = Kind::parse(&signal.kind) else {
+            return Err(Attempt::dead(format!("this version knows no signal {:?}", signal.kind)));
+        };
+        let head = notice::head(format!("dlv_{}", claimed.id), signal, &self.base_url);
+        let unreadable = |error: StoreError| Attempt::later(format!("cannot read the issue: {error}"));
+        if let Some(issue_id) = signal.issue_id {
+            let facts = outbox::issue_facts(&self.pool, signal, now).await.map_err(unreadable)?;
+            let Some(facts) = facts else { return Err(Attempt::dead("the issue no longer exists")) };
+            return Ok(Message::Issue(notice::issue(head, signal, kind, issue_id, facts)));
+        }
+        let project = match signal.project_id {
+            Some(id) => outbox::project(&self.pool, id).await.map_err(unreadable)?,
+            None => None,
+        };
+        Ok(Message::Note(notice::note(head, signal, kind, project)))
     }
 
     /// Writes the outcome down, again and again while PostgreSQL is away and the lease is ours:
@@ -222,9 +242,16 @@ impl Notifier {
         addresses: &[String],
         now: OffsetDateTime,
     ) -> Vec<(String, Attempt)> {
+        let head = Head {
+            id: format!("test_{}", now.unix_timestamp_nanos()),
+            base_url: self.base_url.clone(),
+            thread: Thread { key: format!("test-{}", destination.id), ..Thread::default() },
+            rule: None,
+        };
+        let message = Message::Test(Test { head, at: now, destination: destination.name.clone() });
         match (&destination.target, &self.mail) {
             (Target::Webhook(target), _) => {
-                vec![(target.url.clone(), webhook::test(&self.outgoing, target, &self.base_url, now).await)]
+                vec![(target.url.clone(), webhook::send(&self.outgoing, target, &message, now).await)]
             }
             (Target::Mail(_), None) => {
                 let error = "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned();
@@ -233,7 +260,8 @@ impl Notifier {
             (Target::Mail(_), Some(mail)) => {
                 let mut answers = Vec::new();
                 for address in addresses {
-                    answers.push((address.clone(), mail.test(address, &destination.name, &self.base_url, now).await));
+                    let to = Recipient { address, destination_id: destination.id, destination: &destination.name };
+                    answers.push((address.clone(), mail.send(&to, &message, now).await));
                 }
                 answers
             }

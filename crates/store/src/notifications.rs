@@ -7,13 +7,15 @@
 mod deliveries;
 mod destinations;
 mod facts;
+mod signals;
 
 pub use deliveries::{
-    Backlog, Claim, Claimed, Delivery, DeliveryFilter, DeliveryState, FannedOut, Outcome, Signal, backlog, claim,
-    fan_out, list as list_deliveries, prune, release, replay, settle,
+    Backlog, Claim, Claimed, Delivery, DeliveryFilter, DeliveryState, FannedOut, Outcome, backlog, claim, fan_out,
+    list as list_deliveries, prune, release, replay, settle,
 };
 pub use destinations::{
     Destination, MailTarget, NewDestination, Target, WebhookTarget, create as create_destination,
     disable as disable_destination, enable as enable_destination, find as find_destination, list as list_destinations,
 };
-pub use facts::{IssueFacts, issue_facts};
+pub use facts::{IssueFacts, issue_facts, project};
+pub use signals::{Signal, raise};

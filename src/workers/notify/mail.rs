@@ -1,12 +1,12 @@
-//! Sends mails: one per delivery and address, laid out by the templates in `templates/mail`.
+//! Sends mails: one per message and address, laid out by the templates in `templates/mail`.
 
 use anyhow::Context;
 use askama::Template;
-use engine::alert::{Kind, Notice, mail, text};
+use engine::alert::{Head, Kind, Message, Notice, mail, plain, text};
+use engine::ids::DestinationId;
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MessageBuilder, MultiPart};
-use lettre::{Address, AsyncTransport, Message};
-use store::notifications::Claimed;
+use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::{Address, AsyncTransport};
 use time::OffsetDateTime;
 
 use super::attempt::Attempt;
@@ -44,33 +44,41 @@ struct Plain<'a> {
     settings_url: &'a str,
 }
 
+/// One address, and the destination on whose behalf it gets a mail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recipient<'a> {
+    pub(super) address: &'a str,
+    pub(super) destination_id: DestinationId,
+    /// What people call the destination.
+    pub(super) destination: &'a str,
+}
+
+impl Recipient<'_> {
+    /// Where these mails are changed or stopped.
+    fn settings_url(&self, head: &Head) -> String {
+        head.url(&format!("/alerts/{}", self.destination_id))
+    }
+}
+
 impl Mailer {
     pub(super) fn new(smtp_url: &str, from: &str) -> anyhow::Result<Self> {
         let from = from.parse().with_context(|| format!("mail_from {from:?} is not an address"))?;
         Ok(Self { transport: smtp::connect(smtp_url)?, from })
     }
 
-    pub(super) async fn send(&self, claimed: &Claimed, notice: &Notice, now: OffsetDateTime) -> Attempt {
-        match self.compose(claimed, notice, now) {
-            Ok(message) => self.deliver(message).await,
+    /// Sends a message to one address.
+    pub(super) async fn send(&self, to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> Attempt {
+        let composed = match message {
+            Message::Issue(notice) => self.issue(to, notice, now),
+            other => self.plain(to, other, now),
+        };
+        match composed {
+            Ok(mail) => self.deliver(mail).await,
             Err(error) => Attempt::dead(format!("{error:#}")),
         }
     }
 
-    /// Sends a mail that only says that it arrived.
-    pub(super) async fn test(&self, address: &str, destination: &str, base_url: &str, now: OffsetDateTime) -> Attempt {
-        let id = format!("<test-{}@{}>", now.unix_timestamp_nanos(), self.from.email.domain());
-        let body = format!("This is a test of the destination \"{destination}\" of Firefinch at {base_url}.\n");
-        let message = self
-            .addressed(address, now)
-            .and_then(|builder| Ok(builder.subject("Firefinch: a test").message_id(Some(id)).body(body)?));
-        match message {
-            Ok(message) => self.deliver(message).await,
-            Err(error) => Attempt::dead(format!("{error:#}")),
-        }
-    }
-
-    async fn deliver(&self, message: Message) -> Attempt {
+    async fn deliver(&self, message: lettre::Message) -> Attempt {
         match self.transport.send(message).await {
             Ok(response) => {
                 let text: Vec<&str> = response.message().collect();
@@ -82,7 +90,7 @@ impl Mailer {
 
     fn addressed(&self, address: &str, now: OffsetDateTime) -> anyhow::Result<MessageBuilder> {
         let to: Address = address.trim().parse().with_context(|| format!("{address:?} is not an address"))?;
-        Ok(Message::builder()
+        Ok(lettre::Message::builder()
             .date(now.into())
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
@@ -91,25 +99,46 @@ impl Mailer {
             .raw_header(header("X-Auto-Response-Suppress", "All")))
     }
 
-    fn compose(&self, claimed: &Claimed, notice: &Notice, now: OffsetDateTime) -> anyhow::Result<Message> {
-        let domain = self.from.email.domain();
-        let mail = mail::Mail::new(notice, &claimed.destination);
-        let thread = mail::thread_id(notice, domain);
-        let settings_url = format!("{}/alerts/{}", notice.base_url, claimed.destination_id);
+    /// What has no layout of its own: subject and lines.
+    fn plain(&self, to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> anyhow::Result<lettre::Message> {
+        let mut body = plain::lines(message).join("\n");
+        body.push('\n');
+        let replies = message.head().thread.first.is_some();
+        let builder = self.headed(to, message.head(), replies, now)?.subject(plain::subject(message));
+        Ok(builder.singlepart(SinglePart::plain(body))?)
+    }
+
+    /// The change of an issue.
+    fn issue(&self, to: &Recipient<'_>, notice: &Notice, now: OffsetDateTime) -> anyhow::Result<lettre::Message> {
+        let mail = mail::Mail::new(notice, to.destination);
+        let settings_url = to.settings_url(&notice.head);
         let plain = Plain { mail: &mail, settings_url: &settings_url }.render().context("cannot lay out the mail")?;
         let html = Html { mail: &mail, settings_url: &settings_url }.render().context("cannot lay out the mail")?;
-        let mut builder = self
-            .addressed(&claimed.recipient, now)?
+        let slug = text::one_line(&notice.project.slug, 60);
+        let builder = self
+            .headed(to, &notice.head, notice.kind != Kind::New, now)?
             .subject(&mail.subject)
-            .message_id(Some(mail::message_id(notice, domain)))
-            .references(thread.clone())
-            .raw_header(header("List-Id", &format!("<{}.issues.{domain}>", text::one_line(&notice.project.slug, 60))))
-            .raw_header(header("List-Unsubscribe", &format!("<{settings_url}>")))
-            .raw_header(header("X-Firefinch-Delivery", &notice.delivery));
-        if notice.kind != Kind::New {
-            builder = builder.in_reply_to(thread);
-        }
+            .raw_header(header("List-Id", &format!("<{slug}.issues.{}>", self.from.email.domain())));
         Ok(builder.multipart(MultiPart::alternative_plain_html(plain, html))?)
+    }
+
+    /// What all mails have. `replies`: something was said in this thread before.
+    fn headed(
+        &self,
+        to: &Recipient<'_>,
+        head: &Head,
+        replies: bool,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<MessageBuilder> {
+        let domain = self.from.email.domain();
+        let thread = mail::thread_id(head, domain);
+        let builder = self
+            .addressed(to.address, now)?
+            .message_id(Some(mail::message_id(head, domain)))
+            .references(thread.clone())
+            .raw_header(header("List-Unsubscribe", &format!("<{}>", to.settings_url(head))))
+            .raw_header(header("X-Firefinch-Delivery", &head.id));
+        Ok(if replies { builder.in_reply_to(thread) } else { builder })
     }
 }
 

@@ -1,26 +1,53 @@
-//! Builds the notice of a delivery from what the store knows.
+//! Builds the message of a delivery from what the store knows.
 
 use engine::alert::frame::Frame;
-use engine::alert::{Deploy, Event, Issue, Kind, Notice, Project};
-use engine::ids::ShortId;
+use engine::alert::{Deploy, Event, Head, Issue, Kind, Note, NoteFacts, Notice, Project, Thread};
+use engine::ids::{IssueId, ShortId};
 use engine::payload;
 use engine::verdict::judge;
-use store::notifications::{Claimed, IssueFacts};
+use store::notifications::{IssueFacts, Signal};
 use store::verdict;
 
-/// `None` when this version does not know the kind of signal.
-pub(super) fn build(claimed: &Claimed, facts: IssueFacts, base_url: &str) -> Option<Notice> {
-    let signal = &claimed.signal;
-    Some(Notice {
-        delivery: format!("dlv_{}", claimed.id),
+/// What every message has. Signals of one issue are one thread, others what their producer says.
+pub(super) fn head(id: String, signal: &Signal, base_url: &str) -> Head {
+    let key = match signal.issue_id {
+        Some(issue) => format!("issue-{issue}"),
+        None => note_facts(signal).thread.unwrap_or_else(|| format!("signal-{}", signal.id)),
+    };
+    Head { id, base_url: base_url.to_owned(), thread: Thread { key, ..Thread::default() }, rule: None }
+}
+
+/// A signal that is not about an issue says everything itself.
+pub(super) fn note(head: Head, signal: &Signal, kind: Kind, project: Option<Project>) -> Note {
+    let facts = note_facts(signal);
+    Note {
+        head,
         signal: signal.id,
-        kind: Kind::parse(&signal.kind)?,
+        kind,
         at: signal.created_at,
-        base_url: base_url.to_owned(),
-        project: Project { id: signal.project_id, slug: facts.project_slug.clone(), name: facts.project_name },
+        project,
+        title: facts.title,
+        sentence: facts.sentence,
+        figures: facts.figures,
+        path: facts.path,
+    }
+}
+
+/// What cannot be read costs its words, not the message: its kind and its time are told.
+fn note_facts(signal: &Signal) -> NoteFacts {
+    serde_json::from_value(signal.facts.clone()).unwrap_or_default()
+}
+
+/// The change of an issue.
+pub(super) fn issue(head: Head, signal: &Signal, kind: Kind, issue_id: IssueId, facts: IssueFacts) -> Notice {
+    Notice {
+        head,
+        signal: signal.id,
+        kind,
+        at: signal.created_at,
         issue: Issue {
-            id: signal.issue_id,
-            short_id: ShortId::new(facts.project_slug, facts.number).to_string(),
+            id: issue_id,
+            short_id: ShortId::new(facts.project.slug.clone(), facts.number).to_string(),
             status: facts.status,
             substatus: facts.substatus,
             level: facts.level,
@@ -56,7 +83,8 @@ pub(super) fn build(claimed: &Claimed, facts: IssueFacts, base_url: &str) -> Opt
             version: deploy.version,
             environment: deploy.environment,
         }),
-    })
+        project: facts.project,
+    }
 }
 
 /// A payload that cannot be read costs the source lines, not the message.

@@ -1,7 +1,7 @@
-//! Sends webhooks: one signed POST per delivery (`docs/webhooks.md`).
+//! Sends webhooks: one signed POST per message (`docs/webhooks.md`).
 
 use engine::alert::exchange::Request;
-use engine::alert::{Notice, webhook};
+use engine::alert::{Message, webhook};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use store::notifications::WebhookTarget;
@@ -16,18 +16,14 @@ pub fn new_secret() -> String {
     webhook::secret(&rand::random())
 }
 
-pub(super) async fn send(outgoing: &Outgoing, target: &WebhookTarget, notice: &Notice, now: OffsetDateTime) -> Attempt {
-    match webhook::body(notice) {
-        Ok(body) => post(outgoing, target, &notice.delivery, body, now).await,
-        Err(error) => Attempt::dead(format!("cannot write the body: {error}")),
-    }
-}
-
-/// Sends a test message, which has an id of its own.
-pub(super) async fn test(outgoing: &Outgoing, target: &WebhookTarget, base_url: &str, now: OffsetDateTime) -> Attempt {
-    let id = format!("test_{}", now.unix_timestamp_nanos());
-    match webhook::test_body(&id, base_url, now) {
-        Ok(body) => post(outgoing, target, &id, body, now).await,
+pub(super) async fn send(
+    outgoing: &Outgoing,
+    target: &WebhookTarget,
+    message: &Message,
+    now: OffsetDateTime,
+) -> Attempt {
+    match webhook::body(message) {
+        Ok(body) => post(outgoing, target, &message.head().id, body, now).await,
         Err(error) => Attempt::dead(format!("cannot write the body: {error}")),
     }
 }

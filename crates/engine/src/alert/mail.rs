@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::snippet::{Line, snippet};
 use super::text::{bars, count, date, duration, histogram, one_line};
-use super::{Kind, Notice};
+use super::{Head, Kind, Notice};
 use crate::grouping::message;
 use crate::title;
 
@@ -89,11 +89,7 @@ impl Mail {
         Self {
             subject: subject(notice),
             word: notice.kind.word(),
-            sign: match notice.kind {
-                Kind::New => '✱',
-                Kind::Regressed => '↩',
-                Kind::Escalating => '↗',
-            },
+            sign: notice.kind.sign(),
             scope: scope(notice),
             ty: if issue.ty.is_empty() { "Message".to_owned() } else { one_line(&issue.ty, LINE_CHARS) },
             value: one_line(&issue.value, VALUE_CHARS),
@@ -117,21 +113,22 @@ impl Mail {
     }
 }
 
-/// The id of the mail: one per change of an issue, so that a repetition is recognised as one.
+/// The id of the mail: one per message, so that a repetition is recognised as one.
 #[must_use]
-pub fn message_id(notice: &Notice, domain: &str) -> String {
-    format!("<issue-{}.{}@{domain}>", notice.issue.id, notice.signal)
+pub fn message_id(head: &Head, domain: &str) -> String {
+    format!("<{}.{}@{domain}>", head.thread.key, head.id)
 }
 
-/// What all mails of an issue refer to, so that clients show them as one thread. No mail has this id
-/// itself: the thread then holds together also for whoever joins later.
+/// What all mails of a thread refer to, so that clients show them as one. No mail has this id itself: the thread
+/// then holds together also for whoever joins later.
 #[must_use]
-pub fn thread_id(notice: &Notice, domain: &str) -> String {
-    format!("<issue-{}@{domain}>", notice.issue.id)
+pub fn thread_id(head: &Head, domain: &str) -> String {
+    format!("<{}@{domain}>", head.thread.key)
 }
 
 /// `[shop] New: TypeError: cannot read 'id' of undefined (checkout.js in placeOrder)`.
-fn subject(notice: &Notice) -> String {
+#[must_use]
+pub fn subject(notice: &Notice) -> String {
     let event = notice.event.as_ref();
     let frame = event.and_then(|event| event.frame.as_ref());
     // The event that caused this message, not the newest of the issue: its text is what happened.
@@ -176,8 +173,8 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
             facts.push(("Since", format!("{}{}", date(issue.first_seen), after_deploy(notice, issue.first_seen))));
             facts.push(("How often", format!("{events} {when}")));
         }
-        Kind::Regressed | Kind::Escalating => {
-            let since = if notice.kind == Kind::Regressed { "Back since" } else { "Since" };
+        kind => {
+            let since = if kind == Kind::Regressed { "Back since" } else { "Since" };
             facts.extend(notice.reason.as_ref().map(|reason| ("Why", one_line(reason, LINE_CHARS))));
             facts.push((since, format!("{}{}", date(notice.at), after_deploy(notice, notice.at))));
             let release = issue.first_release.as_ref().map(|release| format!(" in {}", one_line(release, LINE_CHARS)));
@@ -353,8 +350,8 @@ mod tests {
     #[test]
     fn ids_make_a_thread() {
         let notice = samples::new_issue();
-        assert_eq!(message_id(&notice, "errors.example"), "<issue-412.3@errors.example>");
-        assert_eq!(thread_id(&notice, "errors.example"), "<issue-412@errors.example>");
+        assert_eq!(message_id(&notice.head, "errors.example"), "<issue-412.msg_7@errors.example>");
+        assert_eq!(thread_id(&notice.head, "errors.example"), "<issue-412@errors.example>");
         assert_eq!(runs("▁▁▂█▁"), [(false, "▁▁".to_owned()), (true, "▂█".to_owned()), (false, "▁".to_owned())]);
     }
 }

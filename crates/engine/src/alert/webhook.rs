@@ -5,6 +5,8 @@
 //! described by `docs/webhook.schema.json`; whoever adds a field adds it there. A field is never
 //! removed, renamed or given another meaning within a version.
 
+mod forms;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::frame::Frame;
 use super::snippet::snippet;
-use super::{Kind, Notice};
+use super::{Deploy, Head, Kind, Message, Notice, Project, Test};
 
 /// Version of the body's schema.
 pub const VERSION: u32 = 1;
@@ -141,11 +143,22 @@ struct SourceBody {
     text: String,
 }
 
-/// The body of `notice` as JSON text.
+/// The body of `message` as JSON text.
 ///
 /// # Errors
 /// When a date lies outside of the years that RFC 3339 can write.
-pub fn body(notice: &Notice) -> Result<String, serde_json::Error> {
+pub fn body(message: &Message) -> Result<String, serde_json::Error> {
+    match message {
+        Message::Issue(notice) => issue_body(notice),
+        Message::Test(test) => test_body(test),
+        Message::Digest(digest) => forms::digest(digest),
+        Message::Calm(calm) => forms::calm(calm),
+        Message::Limit(limit) => forms::limit(limit),
+        Message::Note(note) => forms::note(note),
+    }
+}
+
+fn issue_body(notice: &Notice) -> Result<String, serde_json::Error> {
     let event = notice.event.as_ref().map(|event| EventBody {
         id: event.id.to_string(),
         title: &event.title,
@@ -160,36 +173,27 @@ pub fn body(notice: &Notice) -> Result<String, serde_json::Error> {
     });
     serde_json::to_string(&Body {
         version: VERSION,
-        id: &notice.delivery,
+        id: &notice.head.id,
         ty: match notice.kind {
-            Kind::New => "issue.new",
             Kind::Regressed => "issue.regressed",
             Kind::Escalating => "issue.escalating",
+            Kind::Resolved => "issue.resolved",
+            _ => "issue.new",
         },
         at: notice.at,
-        firefinch: &notice.base_url,
+        firefinch: &notice.head.base_url,
         reason: notice.reason.as_deref(),
-        project: ProjectBody { id: notice.project.id.get(), slug: &notice.project.slug, name: &notice.project.name },
+        project: project(&notice.project),
         issue: issue(notice),
         event,
-        deploy: notice.deploy.as_ref().map(|deploy| DeployBody {
-            release: &deploy.version,
-            environment: &deploy.environment,
-            began_at: deploy.began,
-            verdict: deploy.verdict.grade.as_str(),
-            reason: &deploy.verdict.reason,
-            url: notice.release_url(deploy),
-        }),
+        deploy: notice.deploy.as_ref().map(|of| deploy(of, &notice.head, &notice.project)),
     })
 }
 
-/// The body of a test message, which a person sends to see whether a receiver answers.
-///
-/// # Errors
-/// When the date lies outside of the years that RFC 3339 can write.
-pub fn test_body(id: &str, base_url: &str, at: OffsetDateTime) -> Result<String, serde_json::Error> {
+/// A test message, which a person sends to see whether a receiver answers.
+fn test_body(test: &Test) -> Result<String, serde_json::Error> {
     #[derive(Serialize)]
-    struct Test<'a> {
+    struct Body<'a> {
         version: u32,
         id: &'a str,
         #[serde(rename = "type")]
@@ -198,7 +202,23 @@ pub fn test_body(id: &str, base_url: &str, at: OffsetDateTime) -> Result<String,
         at: OffsetDateTime,
         firefinch: &'a str,
     }
-    serde_json::to_string(&Test { version: VERSION, id, ty: "test", at, firefinch: base_url })
+    let Test { head, at, .. } = test;
+    serde_json::to_string(&Body { version: VERSION, id: &head.id, ty: "test", at: *at, firefinch: &head.base_url })
+}
+
+fn project(project: &Project) -> ProjectBody<'_> {
+    ProjectBody { id: project.id.get(), slug: &project.slug, name: &project.name }
+}
+
+fn deploy<'a>(deploy: &'a Deploy, head: &Head, project: &Project) -> DeployBody<'a> {
+    DeployBody {
+        release: &deploy.version,
+        environment: &deploy.environment,
+        began_at: deploy.began,
+        verdict: deploy.verdict.grade.as_str(),
+        reason: &deploy.verdict.reason,
+        url: head.url(&deploy.path(project)),
+    }
 }
 
 fn issue(notice: &Notice) -> IssueBody<'_> {
@@ -259,9 +279,9 @@ mod tests {
 
     #[test]
     fn the_body_is_what_the_schema_says() {
-        let body: Value = serde_json::from_str(&body(&samples::new_issue()).unwrap()).unwrap();
+        let body: Value = serde_json::from_str(&body(&Message::Issue(samples::new_issue())).unwrap()).unwrap();
         assert_eq!(body["version"], 1);
-        assert_eq!(body["id"], "dlv_7");
+        assert_eq!(body["id"], "msg_7");
         assert_eq!(body["type"], "issue.new");
         assert_eq!(body["at"], "2026-11-22T14:02:14Z");
         assert_eq!(body["firefinch"], "https://errors.example");
@@ -271,25 +291,50 @@ mod tests {
         assert_eq!(body["event"]["id"], "9d2f4b1c00000000000000000000a001");
         assert_eq!(body["event"]["frame"]["line"], 88);
         assert_eq!(body["event"]["frame"]["source"].as_array().unwrap().len(), 5);
-
         assert_eq!(body["deploy"], Value::Null);
 
-        let deployed: Value = serde_json::from_str(&super::body(&samples::deployed_issue()).unwrap()).unwrap();
+        let deployed = Message::Issue(samples::deployed_issue());
+        let deployed: Value = serde_json::from_str(&super::body(&deployed).unwrap()).unwrap();
         let expected = json!({
             "release": "shop-web@4.7.1", "environment": "production", "began_at": "2026-11-22T14:02:00Z",
             "verdict": "too_early", "reason": "4.0 % of the sessions are on shop-web@4.7.1; 5 % are needed.",
             "url": "https://errors.example/projects/shop-web/releases/shop-web@4.7.1"
         });
         assert_eq!(deployed["deploy"], expected);
+    }
 
-        let test: Value =
-            serde_json::from_str(&test_body("test_1", "http://x", samples::new_issue().at).unwrap()).unwrap();
-        assert_eq!(test["type"], "test");
+    #[test]
+    fn every_form_has_a_body_with_the_fields_of_all() {
+        for (name, message) in samples::all() {
+            let body: Value = serde_json::from_str(&body(&message).unwrap()).unwrap();
+            assert_eq!(body["version"], 1, "{name}");
+            assert_eq!(body["id"], message.head().id, "{name}");
+            assert_eq!(body["firefinch"], "https://errors.example", "{name}");
+            assert!(body["at"].is_string() && body["type"].is_string(), "{name}: {body}");
+            let slug = message.project().map(|project| project.slug.as_str());
+            assert_eq!(body["project"]["slug"].as_str(), slug, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_storm_is_told_with_its_figures() {
+        let body: Value = serde_json::from_str(&body(&Message::Digest(samples::storm_update())).unwrap()).unwrap();
+        assert_eq!(body["type"], "storm");
+        assert_eq!(
+            (&body["update"], &body["counts"], &body["burst"]),
+            (&json!(1), &json!({"new": 14}), &json!({"new": 51, "regressed": 2}),)
+        );
+        assert_eq!(body["top"].as_array().unwrap().len(), 5);
+        assert_eq!(body["top"][0]["url"], "https://errors.example/issues/501");
+        assert_eq!(body["shared"]["issues"], 31);
+        assert_eq!(body["thread"]["replaces"], "msg_21");
+        assert_eq!(body["deploy"]["verdict"], "bad");
+        assert_eq!(body["url"], "https://errors.example/live?project=shop-api");
     }
 
     #[test]
     fn a_body_of_hostile_text_is_still_bounded_json() {
-        let text = body(&samples::hostile_issue()).unwrap();
+        let text = body(&Message::Issue(samples::hostile_issue())).unwrap();
         assert!(text.len() < 20_000, "{}", text.len());
         assert!(serde_json::from_str::<Value>(&text).is_ok());
     }

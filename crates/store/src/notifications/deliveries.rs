@@ -9,34 +9,8 @@ use serde::Serialize;
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
-use super::Target;
+use super::{Signal, Target};
 use crate::StoreError;
-
-/// What happened, for one delivery.
-#[derive(Debug, Clone)]
-pub struct Signal {
-    /// Row of the outbox.
-    pub id: i64,
-    /// Project of the issue.
-    pub project_id: ProjectId,
-    /// The issue that changed.
-    pub issue_id: IssueId,
-    /// The event that changed it.
-    pub event_id: EventId,
-    /// `new` or `regressed`.
-    pub kind: String,
-    /// Facts at that moment.
-    pub facts: serde_json::Value,
-    /// When it happened.
-    pub created_at: OffsetDateTime,
-}
-
-impl Signal {
-    /// One of the facts of that moment.
-    pub(super) fn fact(&self, name: &str) -> Option<String> {
-        self.facts.get(name).and_then(|value| value.as_str()).map(str::to_owned)
-    }
-}
 
 /// What one call of `fan_out` did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -231,9 +205,9 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
             expires_at: row.expires_at,
             signal: Signal {
                 id: row.signal_id,
-                project_id: ProjectId(row.project_id),
-                issue_id: IssueId(row.issue_id),
-                event_id: EventId(row.event_id),
+                project_id: row.project_id.map(ProjectId),
+                issue_id: row.issue_id.map(IssueId),
+                event_id: row.event_id.map(EventId),
                 kind: row.signal_kind,
                 facts: row.facts,
                 created_at: row.created_at,
@@ -389,13 +363,13 @@ pub struct Delivery {
     pub destination: String,
     /// The one address of a mail; empty for webhooks.
     pub recipient: String,
-    /// `new` or `regressed`.
+    /// Kind of the signal.
     pub signal: String,
-    /// The issue it tells about.
-    pub issue_id: IssueId,
+    /// The issue it tells about; `None` for what is of no issue.
+    pub issue_id: Option<IssueId>,
     /// What people call that issue, while it exists.
     pub short_id: Option<String>,
-    /// Title of that issue; empty when it is gone.
+    /// Title of that issue, or of the signal itself; empty when the issue is gone.
     pub title: String,
     /// Where it stands.
     pub state: DeliveryState,
@@ -435,11 +409,11 @@ pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>
     let rows = sqlx::query!(
         r#"select d.id, d.destination_id, x.kind, x.name, d.recipient, s.kind as signal, s.issue_id, d.state, d.attempts,
              d.last_error, d.created_at, d.next_attempt_at, d.sent_at,
-             p.slug, i.number as "number?", i.title as "title?"
+             p.slug as "slug?", i.number as "number?", coalesce(i.title, s.facts ->> 'title') as title
          from deliveries d
          join destinations x on x.id = d.destination_id
          join signals s on s.id = d.signal_id
-         join projects p on p.id = s.project_id
+         left join projects p on p.id = s.project_id
          left join issues i on i.project_id = s.project_id and i.id = s.issue_id
          where ($1::bigint is null or d.destination_id = $1)
              and ($2::text is null or d.state = $2)
@@ -468,8 +442,8 @@ pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>
                 destination: row.name,
                 recipient: row.recipient,
                 signal: row.signal,
-                issue_id: IssueId(row.issue_id),
-                short_id: row.number.map(|number| ShortId::new(row.slug, number).to_string()),
+                issue_id: row.issue_id.map(IssueId),
+                short_id: row.slug.zip(row.number).map(|(slug, number)| ShortId::new(slug, number).to_string()),
                 title: row.title.unwrap_or_default(),
                 state,
                 attempts: row.attempts,

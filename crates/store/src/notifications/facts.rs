@@ -1,7 +1,7 @@
 //! What a message tells about an issue: one read per message, at the moment it is sent, so that a
 //! mail that waited an hour for its server still shows the figures of now.
 
-use engine::alert::{DEPLOY_RECENT, Kind};
+use engine::alert::{DEPLOY_RECENT, Kind, Project};
 use engine::ids::{IssueId, ProjectId};
 use engine::verdict::Facts;
 use sqlx::PgPool;
@@ -23,10 +23,8 @@ const DEPLOYS_MAX: usize = 20;
 /// An issue with what surrounds it.
 #[derive(Debug, Clone)]
 pub struct IssueFacts {
-    /// Project's slug.
-    pub project_slug: String,
-    /// Project's name.
-    pub project_name: String,
+    /// Its project.
+    pub project: Project,
     /// Number behind the short id.
     pub number: i64,
     /// `unresolved`, `resolved` or `ignored`.
@@ -80,9 +78,10 @@ pub async fn issue_facts(
     signal: &Signal,
     now: OffsetDateTime,
 ) -> Result<Option<IssueFacts>, StoreError> {
+    let (Some(project_id), Some(of)) = (signal.project_id, signal.issue_id) else { return Ok(None) };
     // It may have been merged since: the figures are those of the issue that it is part of now.
-    let found = issues::resolve(pool, &[signal.issue_id]).await?;
-    let issue_id = found.first().map_or(signal.issue_id, |(_, id)| *id);
+    let found = issues::resolve(pool, &[of]).await?;
+    let issue_id = found.first().map_or(of, |(_, id)| *id);
     let row = sqlx::query!(
         r#"select p.slug, p.name, i.number, i.status, i.substatus, i.level, i.platform, i.type as ty, i.value, i.title,
              i.culprit, i.first_seen, i.last_seen, i.first_release, i.last_release, i.events, i.users,
@@ -96,22 +95,24 @@ pub async fn issue_facts(
          from issues i
          join projects p on p.id = i.project_id
          where i.project_id = $1 and i.id = $2"#,
-        signal.project_id.get(),
+        project_id.get(),
         issue_id.get(),
         signal.kind,
-        signal.issue_id.get(),
+        of.get(),
     )
     .fetch_optional(pool)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let event = events::get(pool, signal.project_id, signal.event_id).await?;
+    let event = match signal.event_id {
+        Some(event_id) => events::get(pool, project_id, event_id).await?,
+        None => None,
+    };
     let (release, environment) = match &event {
         Some(stored) => (stored.event.release.clone(), stored.event.environment.clone()),
         None => (signal.fact("release"), signal.fact("environment")),
     };
     Ok(Some(IssueFacts {
-        project_slug: row.slug,
-        project_name: row.name,
+        project: Project { id: project_id, slug: row.slug, name: row.name },
         number: row.number,
         status: row.status,
         substatus: row.substatus,
@@ -128,7 +129,7 @@ pub async fn issue_facts(
         events: row.events,
         users: row.users,
         reason: row.reason,
-        minutes: minutes(pool, signal.project_id, issue_id, now).await?,
+        minutes: minutes(pool, project_id, issue_id, now).await?,
         deploy: deploy(pool, signal, release.as_deref(), environment.as_deref(), now).await?,
         event,
         release,
@@ -146,8 +147,8 @@ async fn deploy(
     now: OffsetDateTime,
 ) -> Result<Option<(Deploy, Facts)>, StoreError> {
     let is_told = matches!(Kind::parse(&signal.kind), Some(Kind::New | Kind::Regressed));
-    let Some(release) = release.filter(|_| is_told) else { return Ok(None) };
-    let deploys = deploys::of_release(pool, &[signal.project_id], release, None, DEPLOYS_MAX).await?;
+    let (Some(release), Some(project_id)) = (release.filter(|_| is_told), signal.project_id) else { return Ok(None) };
+    let deploys = deploys::of_release(pool, &[project_id], release, None, DEPLOYS_MAX).await?;
     let found =
         deploys.into_iter().find(|deploy| environment.is_none_or(|environment| deploy.environment == environment));
     match found.filter(|deploy| verdict::began(deploy) >= signal.created_at - DEPLOY_RECENT) {
@@ -180,4 +181,13 @@ async fn minutes(
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|row| (((this_minute - row.bucket) / 60).max(0), row.events)).collect())
+}
+
+/// A project, as a message names it; `None` when it is gone.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn project(pool: &PgPool, id: ProjectId) -> Result<Option<Project>, StoreError> {
+    let row = sqlx::query!("select slug, name from projects where id = $1", id.get()).fetch_optional(pool).await?;
+    Ok(row.map(|row| Project { id, slug: row.slug, name: row.name }))
 }
