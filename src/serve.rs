@@ -30,6 +30,7 @@ use crate::instance::{Lock, Served};
 use crate::telemetry;
 use crate::web::{self as pages, Web};
 use crate::workers::escalation;
+use crate::workers::lookout;
 use crate::workers::maintenance;
 use crate::workers::notify::{self, Notifier};
 use crate::workers::regroup;
@@ -187,6 +188,8 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), retention_days, shared.stopping.clone()));
     let escalation = escalation::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("escalation", escalation);
+    let lookout = lookout::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());
+    tasks.spawn_endless("lookout", lookout);
     tasks.spawn_endless("regroup", regroup::run(shared.pool.clone(), shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
     Ok(Services { shared, ingest, pages })

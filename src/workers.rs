@@ -4,6 +4,7 @@
 //! and functions that do one step, which the tests call.
 
 pub mod escalation;
+pub mod lookout;
 pub mod maintenance;
 pub mod notify;
 pub mod regroup;

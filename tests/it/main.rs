@@ -19,6 +19,7 @@ mod group;
 mod harness;
 mod ingest;
 mod lifecycle;
+mod lookout;
 mod maintenance;
 mod messages;
 mod notify;

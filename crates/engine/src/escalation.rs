@@ -37,6 +37,9 @@ pub const HISTORY_MINUTES: usize = 2 * DAY_MINUTES + 60;
 /// Windows in a row that have to be calm before an issue is: an hour of them.
 pub const CALM_WINDOWS: usize = 12;
 
+/// Windows in a row that have to be calm before the spike of a project is over: somebody sits and waits for it.
+pub const SPIKE_CALM_WINDOWS: usize = 3;
+
 const DAY_MINUTES: usize = 24 * 60;
 const DAY_HOURS: usize = 24;
 const WEEK_HOURS: usize = 7 * DAY_HOURS;
@@ -116,7 +119,13 @@ impl Band {
     /// band allows. `windows` are the newest five-minute counts; fewer than an hour of them is not calm.
     #[must_use]
     pub fn is_calm(&self, windows: &[u64]) -> bool {
-        windows.get(..CALM_WINDOWS).is_some_and(|hour| hour.iter().all(|events| *events <= self.limit / 2))
+        self.is_calm_for(windows, CALM_WINDOWS)
+    }
+
+    /// The same for another time: so many windows.
+    #[must_use]
+    pub fn is_calm_for(&self, windows: &[u64], wanted: usize) -> bool {
+        windows.get(..wanted).is_some_and(|windows| windows.iter().all(|events| *events <= self.limit / 2))
     }
 
     /// Why an issue escalates, in one sentence with the numbers.

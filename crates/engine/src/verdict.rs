@@ -106,6 +106,12 @@ impl Grade {
             Self::TooEarly => "too_early",
         }
     }
+
+    /// Reads that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Good, Self::Watch, Self::Bad, Self::TooEarly].into_iter().find(|grade| grade.as_str() == text)
+    }
 }
 
 impl fmt::Display for Grade {

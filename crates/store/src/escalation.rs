@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 
+use engine::alert::{Kind, NoteFacts};
 use engine::escalation::{Band, CALM_WINDOWS, EVENTS_MIN, HISTORY_HOURS, HISTORY_MINUTES, Past, WINDOW_MINUTES};
-use engine::ids::{IssueId, ProjectId};
+use engine::ids::{IssueId, ProjectId, ShortId};
 use engine::issue::Signal;
 use sqlx::{Connection, PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::lifecycle::{self, By};
+use crate::notifications::raise;
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0003;
@@ -244,7 +246,8 @@ impl Pasts {
     }
 }
 
-/// Lets a signal act on one issue, and tells on-call when it escalates; false when it changed nothing.
+/// Lets a signal act on one issue, and tells people when it escalates and when that is over; false when it changed
+/// nothing.
 async fn act(
     connection: &mut PgConnection,
     id: (ProjectId, IssueId),
@@ -253,11 +256,42 @@ async fn act(
 ) -> Result<bool, StoreError> {
     let mut tx = connection.begin().await?;
     let changed = lifecycle::apply_in(&mut tx, &[id], signal, By { user: None, at }).await?;
-    if let (Signal::Escalated(reason), false) = (signal, changed.is_empty()) {
-        announce(&mut tx, id, reason, at).await?;
+    match signal {
+        _ if changed.is_empty() => {}
+        Signal::Escalated(reason) => announce(&mut tx, id, reason, at).await?,
+        Signal::Calmed(reason) => announce_end(&mut tx, id, reason, at).await?,
+        _ => {}
     }
     tx.commit().await?;
     Ok(!changed.is_empty())
+}
+
+/// The end of it is no change that anybody has to act on, so it is a note.
+async fn announce_end(
+    tx: &mut PgConnection,
+    (project_id, issue_id): (ProjectId, IssueId),
+    reason: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let row = sqlx::query!(
+        "select p.slug, i.number, i.title
+         from issues i
+         join projects p on p.id = i.project_id
+         where i.project_id = $1 and i.id = $2",
+        project_id.get(),
+        issue_id.get(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let facts = NoteFacts {
+        title: format!("{} {}", ShortId::new(row.slug, row.number), row.title),
+        sentence: reason.to_owned(),
+        path: format!("/issues/{issue_id}"),
+        thread: Some(format!("issue-{issue_id}")),
+        ..NoteFacts::default()
+    };
+    raise(tx, Some(project_id), Kind::SpikeEnded, &facts, at).await?;
+    Ok(())
 }
 
 /// Names the newest event: nothing that arrived caused it, but the rate.

@@ -18,6 +18,7 @@ pub mod issues;
 pub mod keys;
 pub mod lifecycle;
 pub mod live;
+pub mod lookout;
 pub mod maintenance;
 pub mod notifications;
 pub mod page;

@@ -346,6 +346,9 @@ pub struct NoteFacts {
     /// Environment that it is about, for rules that ask.
     #[serde(default)]
     pub environment: Option<String>,
+    /// What grew: how many there were when it was told last, and how many there are now.
+    #[serde(default)]
+    pub grew: Option<(i64, i64)>,
 }
 
 /// A test of a destination.

@@ -1,0 +1,36 @@
+//! What no single event tells: a project far above its usual rate, the verdict on a deploy, the new issues of a release.
+//!
+//! A round looks at each, writes down what it found, and raises the signals in the same transactions, so that each
+//! change is told once whoever does the next round. One process does it at a time.
+
+mod deploys;
+mod releases;
+mod spikes;
+
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+/// Key of the advisory lock that one round holds.
+const LOCK: i64 = 0x6669_7265_0004;
+
+/// Does one round at `now` and returns how many signals it raised; `None` when another process is doing one.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<usize>, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let got: bool =
+        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
+    if !got {
+        return Ok(None);
+    }
+    let done = work(pool, now).await;
+    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
+    done.map(Some)
+}
+
+async fn work(pool: &PgPool, now: OffsetDateTime) -> Result<usize, StoreError> {
+    Ok(spikes::look(pool, now).await? + deploys::look(pool, now).await? + releases::look(pool, now).await?)
+}

@@ -1,0 +1,39 @@
+//! The lookout worker: looks every quarter of a minute at what no single event tells (`store::lookout`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use store::{StoreError, lookout};
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+
+/// Time between rounds: people watch a deploy by the second, and each look is a few bounded queries.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// Does one round at `now`; `None` when another process is doing one. `signals_written` is rung when there is
+/// something to tell.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn round(pool: &PgPool, signals_written: &Notify, now: OffsetDateTime) -> Result<Option<usize>, StoreError> {
+    let raised = lookout::round(pool, now).await?;
+    if raised.is_some_and(|raised| raised > 0) {
+        signals_written.notify_one();
+    }
+    Ok(raised)
+}
+
+/// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
+pub async fn run(pool: PgPool, signals_written: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = round(&pool, &signals_written, OffsetDateTime::now_utc()).await {
+            tracing::warn!(%error, "looking at rates and deploys failed, the next round tries again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            // An error means that the sender is gone, which is a shutdown too.
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
