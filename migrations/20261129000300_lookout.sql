@@ -17,3 +17,8 @@ create index deploys_by_creation on deploys (created_at);
 
 -- How many new issues of a release people were told of.
 alter table releases add column new_issues_told bigint not null default 0;
+-- What was there before anybody was told is no news.
+update releases r
+set new_issues_told = (
+    select count(*) from issues i where i.project_id = r.project_id and i.first_release = r.version
+);

@@ -2,7 +2,7 @@
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
 //! `keys` (who may post), `rules` (how their events are grouped), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
-//! (group commit), `spool` (when PostgreSQL is away), `live` (telling pages), `tally` (outcomes of
+//! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
 //! It must not know the pages, the API or the workers.
 
@@ -10,6 +10,7 @@ mod body;
 mod keys;
 mod known;
 mod live;
+mod outage;
 mod prepare;
 mod queue;
 mod receive;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use engine::alert::Kind;
 use engine::ids::{EventId, ProjectId};
 use engine::outcome::{Category, Outcome, Reason};
 use sqlx::PgPool;
@@ -40,6 +42,7 @@ pub use routes::configure;
 use keys::Keys;
 use known::KnownKeys;
 use live::Live;
+use outage::Outages;
 use prepare::Prepared;
 use queue::{Job, Queue};
 use receive::{Received, Request, receive};
@@ -123,6 +126,7 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
         signals_written: Arc::clone(&settings.signals_written),
         away: AtomicBool::new(false),
         flight: writer::Flight::default(),
+        outages: Outages::default(),
     };
     let background = Background { pool, writers, ingest: ingest.clone(), sink: Arc::new(sink), jobs };
     Ok((ingest, background))
@@ -231,7 +235,7 @@ impl Background {
         let live = Arc::clone(&sink.live);
         let others = [
             tokio::spawn(Arc::clone(&ingest.keys).keep_fresh(stopping.clone())),
-            tokio::spawn(keep_draining(Arc::clone(&sink), stopping.clone())),
+            tokio::spawn(keep_draining(Arc::clone(&sink), pool.clone(), stopping.clone())),
             tokio::spawn(keep_flushing(Arc::clone(&sink), ingest.queue.clone(), stopping.clone())),
             tokio::spawn(async move { live.run(&pool, stopping).await }),
         ];
@@ -254,7 +258,7 @@ impl Background {
 }
 
 /// Empties the spool whenever there is something in it.
-async fn keep_draining(sink: Arc<Sink>, mut stop: watch::Receiver<bool>) {
+async fn keep_draining(sink: Arc<Sink>, pool: PgPool, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -262,6 +266,20 @@ async fn keep_draining(sink: Arc<Sink>, mut stop: watch::Receiver<bool>) {
         }
         if (!sink.spool.is_empty() || sink.away.load(Ordering::Relaxed)) && sink.drain().await {
             tracing::info!("the spool is empty, the database is back");
+            tell_outage(&sink, &pool, OffsetDateTime::now_utc()).await;
+        }
+    }
+}
+
+/// Tells people what an outage has cost, now that there is a database to tell it through.
+async fn tell_outage(sink: &Sink, pool: &PgPool, now: OffsetDateTime) {
+    let Some(outage) = sink.outages.end() else { return };
+    let Some(note) = outage.note(now) else { return };
+    match store::notifications::raise_alone(pool, None, Kind::Trouble, &note, now).await {
+        Ok(_) => sink.signals_written.notify_one(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot tell of the outage yet");
+            sink.outages.put_back(outage);
         }
     }
 }

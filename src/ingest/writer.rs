@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use engine::outcome::{Category, Outcome, Reason};
 use store::StoreError;
 use store::ingest::{Batch, SpoolPosition, Writer, Written};
+use time::OffsetDateTime;
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::known::KnownKeys;
 use super::live::Live;
+use super::outage::Outages;
 use super::prepare::{Origin, Prepared};
 use super::queue::Job;
 use super::reply::Refusal;
@@ -47,6 +49,7 @@ pub(super) struct Sink {
     /// Set while the database is away, so that batches go to the spool without waiting for it.
     pub(super) away: AtomicBool,
     pub(super) flight: Flight,
+    pub(super) outages: Outages,
 }
 
 /// Jobs that share a transaction.
@@ -187,6 +190,7 @@ impl Sink {
                 Ok(_) => group.answer(|| Ok(())),
                 Err(Failure::Away(error)) => {
                     tracing::warn!(error, "the database is away; events go to the spool");
+                    self.outages.begin(OffsetDateTime::now_utc());
                     self.away.store(true, Ordering::Relaxed);
                     self.spool_group(group).await;
                 }
@@ -257,11 +261,17 @@ impl Sink {
             Err(error) => (None, Err(SpoolError::Io(std::io::Error::other(error)))),
         };
         let refused = result.is_err();
+        let (events, sessions) = batch.as_ref().map_or((0, 0), |batch| (batch.events.len(), batch.sessions.len()));
         match result {
-            Ok(()) => metrics::counter!("firefinch_events_spooled_total")
-                .increment(batch.as_ref().map_or(0, |batch| batch.events.len() as u64)),
+            Ok(()) => {
+                self.outages.spooled(events);
+                metrics::counter!("firefinch_events_spooled_total").increment(events as u64);
+            }
             Err(SpoolError::Full) => tracing::error!("the spool is full; events are refused"),
             Err(SpoolError::Io(error)) => tracing::error!(%error, "cannot write to the spool; events are refused"),
+        }
+        if refused {
+            self.outages.refused(events + sessions);
         }
         if refused && let Some(batch) = batch {
             self.count_lost(&batch, Reason::SpoolFull);
@@ -332,7 +342,7 @@ impl Sink {
     }
 
     /// Writes the outcomes that were counted in memory.
-    pub(super) async fn flush_tally(&self, now: time::OffsetDateTime) {
+    pub(super) async fn flush_tally(&self, now: OffsetDateTime) {
         let outcomes = self.tally.take(now);
         if outcomes.is_empty() {
             return;

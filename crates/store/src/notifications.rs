@@ -18,4 +18,4 @@ pub use destinations::{
     disable as disable_destination, enable as enable_destination, find as find_destination, list as list_destinations,
 };
 pub use facts::{IssueFacts, issue_facts, project};
-pub use signals::{Signal, raise};
+pub use signals::{Signal, raise, raise_alone};

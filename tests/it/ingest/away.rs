@@ -177,6 +177,10 @@ async fn a_full_spool_refuses_and_says_when_to_come_back() {
     assert_eq!(refused.headers["retry-after"], "5");
     place.start_postgres().await;
     place.outcomes_become(&[("error accepted ", i64::from(taken)), ("error invalid spool_full", 1)]).await;
+    let told = "select facts ->> 'sentence' from signals where kind = 'trouble'";
+    let told: String =
+        until("people to hear of it", async || sqlx::query_scalar(told).fetch_optional(&place.pool).await.ok()?).await;
+    assert!(told.contains("1 were refused, because the spool was full"), "{told}");
     drop(server);
     place.stop_postgres().await;
 }

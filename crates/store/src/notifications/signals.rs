@@ -5,8 +5,8 @@
 
 use engine::alert::{Kind, NoteFacts};
 use engine::ids::{EventId, IssueId, ProjectId};
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
@@ -35,6 +35,23 @@ impl Signal {
     pub(super) fn fact(&self, name: &str) -> Option<String> {
         self.facts.get(name).and_then(|value| value.as_str()).map(str::to_owned)
     }
+}
+
+/// `raise` in a transaction of its own, for what no row of ours changed for.
+///
+/// # Errors
+/// As `raise`.
+pub async fn raise_alone(
+    pool: &PgPool,
+    project: Option<ProjectId>,
+    kind: Kind,
+    facts: &NoteFacts,
+    at: OffsetDateTime,
+) -> Result<i64, StoreError> {
+    let mut tx = pool.begin().await?;
+    let id = raise(&mut tx, project, kind, facts, at).await?;
+    tx.commit().await?;
+    Ok(id)
 }
 
 /// Tells of something that is not the change of one issue: a spike, a verdict, a missed check-in, trouble. `facts`
