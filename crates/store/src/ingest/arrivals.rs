@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::plan::Arrivals;
 use super::{NewEvent, Written};
 use crate::StoreError;
-use crate::lifecycle::lookup::{self, Ask};
+use crate::lifecycle::lookup::{self, Ask, Window};
 use crate::lifecycle::{self, Cause};
 
 /// An issue that is closed, and the events of the batch that joined it.
@@ -37,6 +37,12 @@ impl<'a> Closed<'a> {
         })
     }
 
+    fn window(&self) -> Option<Window<'_>> {
+        let now = self.events.last()?.received_at;
+        let batch = self.events.len() as i64;
+        Some(Window { id: self.id, state: &self.state, since: self.since, now, batch, total: self.total })
+    }
+
     fn ask(&self, event: &NewEvent) -> Option<Ask> {
         Ask::of(self.id.0, &self.state, event.release.as_deref(), self.since, event.received_at)
     }
@@ -51,10 +57,11 @@ pub(super) async fn act(
 ) -> Result<(), StoreError> {
     let asks = closed.iter().flat_map(|issue| issue.events.iter().filter_map(|event| issue.ask(event)));
     let standings = lookup::standings(tx, asks.collect::<Vec<_>>()).await?;
+    let windows = closed.iter().filter_map(Closed::window);
+    let in_windows = lookup::in_windows(tx, &windows.collect::<Vec<_>>()).await?;
     for issue in closed {
-        let Some(last) = issue.events.last() else { continue };
-        let (count, now) = (issue.events.len() as i64, last.received_at);
-        let in_window = lookup::in_window(tx, issue.id, &issue.state, issue.since, now, count).await?;
+        let count = issue.events.len() as i64;
+        let in_window = in_windows.get(&issue.id).copied().unwrap_or_default();
         let mut state = issue.state.clone();
         for (event, nth) in issue.events.iter().zip(1..) {
             // Who is new among the users of a batch, and what is in a window, is known at its end.

@@ -1,11 +1,12 @@
 //! What `step` wants to know of releases and counts. Only issues that are resolved in a release, or ignored until
-//! something is counted, cost a statement; several of them in a batch share it.
+//! something is counted, cost a statement, and all of a batch share it: how many there are in a batch does not matter.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use engine::ids::{IssueId, ProjectId};
-use engine::issue::{Counts, Fix, Standing, State, Threshold, UNREPLACED_MAX};
-use engine::release::{self, Name, Order, Seen};
+use engine::issue::{Counts, Fix, Standing, State, UNREPLACED_MAX};
+use engine::release::{self, Comparison, Name, Order, Seen};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -27,8 +28,8 @@ pub(crate) struct Ask {
     pub(crate) pin: String,
     /// When the issue was resolved.
     pub(crate) since: OffsetDateTime,
-    /// Our clock when it acts.
-    pub(crate) at: OffsetDateTime,
+    /// Whether that was so long ago that it matters if anything replaced the release.
+    is_old: bool,
 }
 
 impl Ask {
@@ -41,7 +42,8 @@ impl Ask {
         at: OffsetDateTime,
     ) -> Option<Self> {
         let State::Resolved(Fix::In(pin) | Fix::After(pin)) = state else { return None };
-        Some(Self { project_id, release: release?.to_owned(), pin: pin.clone(), since, at })
+        let is_old = at - since >= UNREPLACED_MAX;
+        Some(Self { project_id, release: release?.to_owned(), pin: pin.clone(), since, is_old })
     }
 }
 
@@ -50,30 +52,37 @@ pub(crate) async fn standings(
     connection: &mut PgConnection,
     asks: impl IntoIterator<Item = Ask>,
 ) -> Result<HashMap<Ask, Standing>, StoreError> {
-    let mut found = HashMap::new();
-    let asks: Vec<Ask> = asks.into_iter().collect();
+    let asks: HashSet<Ask> = asks.into_iter().collect();
     if asks.is_empty() {
-        return Ok(found);
+        return Ok(HashMap::new());
     }
     let orders = orders(connection, &asks).await?;
     let seen = first_seen(connection, &asks).await?;
+    let first_seen = |ask: &Ask, name: &str| seen.get(&(ask.project_id.get(), name.to_owned())).copied();
+    let mut found = HashMap::with_capacity(asks.len());
+    let mut open = Vec::new();
     for ask in asks {
-        let first_seen = |name: &str| seen.get(&(ask.project_id.get(), name.to_owned())).copied();
-        let one = Seen { name: &ask.release, first_seen: first_seen(&ask.release) };
-        let other = Seen { name: &ask.pin, first_seen: first_seen(&ask.pin) };
+        let one = Seen { name: &ask.release, first_seen: first_seen(&ask, &ask.release) };
+        let other = Seen { name: &ask.pin, first_seen: first_seen(&ask, &ask.pin) };
         let order = orders.get(&ask.project_id.get()).copied().unwrap_or(Order::Version);
-        let is_old = ask.at - ask.since >= UNREPLACED_MAX;
-        let standing = Standing {
-            comparison: release::compare(one, other, order),
-            was_there: one.first_seen.is_some_and(|at| at <= ask.since),
-            is_unreplaced: is_old && is_unreplaced(connection, &ask, one.first_seen).await?,
-        };
-        found.insert(ask, standing);
+        let comparison = release::compare(one, other, order);
+        // A later version that came to life has replaced it: nothing is left to be asked.
+        let is_replaced = comparison == Comparison { ordering: Ordering::Less, by: Order::Version };
+        if ask.is_old && !(is_replaced && other.first_seen.is_some()) {
+            open.push((ask.clone(), one.first_seen));
+        }
+        let was_there = one.first_seen.is_some_and(|at| at <= ask.since);
+        found.insert(ask, Standing { comparison, was_there, is_unreplaced: false });
+    }
+    for ask in unreplaced(connection, &open).await? {
+        if let Some(standing) = found.get_mut(ask) {
+            standing.is_unreplaced = true;
+        }
     }
     Ok(found)
 }
 
-async fn orders(connection: &mut PgConnection, asks: &[Ask]) -> Result<HashMap<i64, Order>, StoreError> {
+async fn orders(connection: &mut PgConnection, asks: &HashSet<Ask>) -> Result<HashMap<i64, Order>, StoreError> {
     let projects: BTreeSet<i64> = asks.iter().map(|ask| ask.project_id.get()).collect();
     let rows = sqlx::query!(
         r#"select p.id as "id!", r.version as "version!"
@@ -100,7 +109,7 @@ async fn orders(connection: &mut PgConnection, asks: &[Ask]) -> Result<HashMap<i
 
 async fn first_seen(
     connection: &mut PgConnection,
-    asks: &[Ask],
+    asks: &HashSet<Ask>,
 ) -> Result<HashMap<(i64, String), OffsetDateTime>, StoreError> {
     let names: BTreeSet<(i64, &str)> = asks
         .iter()
@@ -124,91 +133,175 @@ async fn first_seen(
     Ok(rows.into_iter().map(|row| ((row.project_id, row.version), row.first_seen)).collect())
 }
 
-/// Whether nothing of a release's line came after it, while releases of other lines did: the last of its line, and either
-/// the resolution names one of another line, or such a one was first seen since.
-async fn is_unreplaced(
+/// Those of the asks whose release nothing of its line came after, while releases of other lines did: it is the last of
+/// its line, and either the resolution names one of another line, or such a one was first seen since.
+async fn unreplaced<'a>(
     connection: &mut PgConnection,
-    ask: &Ask,
-    first_seen: Option<OffsetDateTime>,
-) -> Result<bool, StoreError> {
-    let name = Name::parse(&ask.release);
-    let row = sqlx::query!(
-        r#"select
-            case when $3::bytea is null
+    asks: &'a [(Ask, Option<OffsetDateTime>)],
+) -> Result<Vec<&'a Ask>, StoreError> {
+    if asks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<Name<'_>> = asks.iter().map(|(ask, _)| Name::parse(&ask.release)).collect();
+    let rows = sqlx::query!(
+        r#"select n.at as "at!",
+            case when n.sort_key is null
                 then not exists (
                     select 1
-                    from releases
-                    where project_id = $1 and sort_key is null and package = $2 and first_seen > $4)
+                    from releases r
+                    where r.project_id = n.project_id and r.sort_key is null and r.package = n.package
+                        and r.first_seen > n.first_seen)
                 else not exists (
                     select 1
-                    from releases
-                    where project_id = $1 and package = $2 and sort_key > $3)
+                    from releases r
+                    where r.project_id = n.project_id and r.package = n.package and r.sort_key > n.sort_key)
             end as "is_last!",
             exists (
                 select 1
-                from releases
-                where project_id = $1 and first_seen > $5 and (sort_key is null) <> ($3::bytea is null)
-                    and (package = $2 or package = '' or $2 = '')
-            ) as "others_came!""#,
-        ask.project_id.get(),
-        name.package,
-        name.sort_key(),
-        first_seen,
-        ask.since,
+                from releases r
+                where r.project_id = n.project_id and r.first_seen > n.since
+                    and (r.sort_key is null) <> (n.sort_key is null)
+                    and (r.package = n.package or r.package = '' or n.package = '')
+            ) as "others_came!"
+         from unnest($1::bigint[], $2::text[], $3::bytea[], $4::timestamptz[], $5::timestamptz[]) with ordinality
+             as n (project_id, package, sort_key, first_seen, since, at)"#,
+        &asks.iter().map(|(ask, _)| ask.project_id.get()).collect::<Vec<_>>(),
+        &names.iter().map(|name| name.package).collect::<Vec<_>>() as &[&str],
+        &names.iter().map(|name| name.sort_key()).collect::<Vec<_>>() as &[Option<&[u8]>],
+        &asks.iter().map(|(_, first_seen)| *first_seen).collect::<Vec<_>>() as &[Option<OffsetDateTime>],
+        &asks.iter().map(|(ask, _)| ask.since).collect::<Vec<_>>(),
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(row.is_last && (row.others_came || !release::is_same_line(&ask.release, &ask.pin)))
+    let of = |at: i64| asks.get(usize::try_from(at - 1).unwrap_or(usize::MAX));
+    let found = rows.into_iter().filter(|row| row.is_last).filter_map(|row| {
+        let (ask, _) = of(row.at)?;
+        (row.others_came || !release::is_same_line(&ask.release, &ask.pin)).then_some(ask)
+    });
+    Ok(found.collect())
 }
 
-/// Events and users within the minutes that the terms of an ignored issue name, up to now. Events of the running
-/// batch are not counted yet; `batch` is how many there are.
-pub(crate) async fn in_window(
-    connection: &mut PgConnection,
-    (project_id, issue_id): (ProjectId, IssueId),
-    state: &State,
-    since: OffsetDateTime,
-    now: OffsetDateTime,
-    batch: i64,
-) -> Result<Counts, StoreError> {
-    let State::Ignored(ignored) = state else { return Ok(Counts::default()) };
-    let minutes = |threshold: Option<Threshold>| threshold.and_then(|threshold| threshold.minutes);
-    let mut counts = Counts::default();
-    if let Some(minutes) = minutes(ignored.terms.events) {
-        let span_s: i32 = if minutes <= MINUTES_KEPT { 60 } else { 3600 };
-        let from = (now.unix_timestamp() - minutes * 60).div_euclid(i64::from(span_s)) * i64::from(span_s);
-        counts.events = batch
-            + sqlx::query_scalar!(
-                r#"select coalesce(sum(events), 0)::bigint as "events!"
-                 from issue_counts
-                 where project_id = $1 and issue_id = $2 and span_s = $3 and bucket >= $4"#,
-                project_id.get(),
-                issue_id.get(),
-                span_s,
-                from,
-            )
-            .fetch_one(&mut *connection)
-            .await?;
+/// An ignored issue whose terms name minutes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window<'a> {
+    pub(crate) id: (ProjectId, IssueId),
+    pub(crate) state: &'a State,
+    /// When it was ignored.
+    pub(crate) since: OffsetDateTime,
+    /// The end of the minutes.
+    pub(crate) now: OffsetDateTime,
+    /// Events of the running batch, which the counters do not have yet.
+    pub(crate) batch: i64,
+    /// Events and users so far, with the batch.
+    pub(crate) total: Counts,
+}
+
+/// How many minutes of events and of users are looked at, where the count of the terms can have been reached.
+struct Minutes {
+    events: Option<i64>,
+    users: Option<i64>,
+}
+
+impl Window<'_> {
+    /// Nothing is asked until so many events came since the issue was ignored, or it has so many users at all: no
+    /// stretch of minutes holds more.
+    fn minutes(&self) -> Minutes {
+        let State::Ignored(ignored) = self.state else { return Minutes { events: None, users: None } };
+        let events = self.total.events - ignored.from.events;
+        let of_events = ignored.terms.events.filter(|threshold| events >= threshold.count);
+        let of_users = ignored.terms.users.filter(|threshold| self.total.users >= threshold.count);
+        Minutes {
+            events: of_events.and_then(|threshold| threshold.minutes),
+            users: of_users.and_then(|threshold| threshold.minutes),
+        }
     }
-    if let Some(minutes) = minutes(ignored.terms.users) {
-        let from = since.max(now - time::Duration::minutes(minutes));
-        counts.users = sqlx::query_scalar!(
-            r#"select count(distinct user_key) as "users!"
+}
+
+/// Events and users within the minutes that the terms of ignored issues name, for those that ask.
+pub(crate) async fn in_windows(
+    connection: &mut PgConnection,
+    windows: &[Window<'_>],
+) -> Result<BTreeMap<(ProjectId, IssueId), Counts>, StoreError> {
+    let mut found: BTreeMap<_, Counts> = BTreeMap::new();
+    let (mut of_events, mut of_users) = (Vec::new(), Vec::new());
+    for window in windows {
+        let minutes = window.minutes();
+        of_events.extend(minutes.events.map(|minutes| (window, minutes)));
+        of_users.extend(minutes.users.map(|minutes| (window, minutes)));
+    }
+    for (id, events) in events_in(connection, &of_events).await? {
+        found.entry(id).or_default().events = events;
+    }
+    for (id, users) in users_in(connection, &of_users).await? {
+        found.entry(id).or_default().users = users;
+    }
+    Ok(found)
+}
+
+async fn events_in(
+    connection: &mut PgConnection,
+    windows: &[(&Window<'_>, i64)],
+) -> Result<Vec<((ProjectId, IssueId), i64)>, StoreError> {
+    if windows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let span_s = |minutes: i64| if minutes <= MINUTES_KEPT { 60 } else { 3600 };
+    let from = |(window, minutes): &(&Window<'_>, i64)| {
+        let span_s = i64::from(span_s(*minutes));
+        (window.now.unix_timestamp() - minutes * 60).div_euclid(span_s) * span_s
+    };
+    let rows = sqlx::query!(
+        r#"select n.project_id as "project_id!", n.issue_id as "issue_id!", n.batch + c.events as "events!"
+         from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[])
+             as n (project_id, issue_id, span_s, first, batch)
+         cross join lateral (
+             select coalesce(sum(events), 0)::bigint as events
+             from issue_counts
+             where project_id = n.project_id and issue_id = n.issue_id and span_s = n.span_s and bucket >= n.first
+         ) c"#,
+        &windows.iter().map(|(window, _)| window.id.0.get()).collect::<Vec<_>>(),
+        &windows.iter().map(|(window, _)| window.id.1.get()).collect::<Vec<_>>(),
+        &windows.iter().map(|(_, minutes)| span_s(*minutes)).collect::<Vec<i32>>(),
+        &windows.iter().map(from).collect::<Vec<_>>(),
+        &windows.iter().map(|(window, _)| window.batch).collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((ProjectId(row.project_id), IssueId(row.issue_id)), row.events)).collect())
+}
+
+/// The batch is stored already.
+async fn users_in(
+    connection: &mut PgConnection,
+    windows: &[(&Window<'_>, i64)],
+) -> Result<Vec<((ProjectId, IssueId), i64)>, StoreError> {
+    if windows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let from: Vec<OffsetDateTime> = windows
+        .iter()
+        .map(|(window, minutes)| window.since.max(window.now - time::Duration::minutes(*minutes)))
+        .collect();
+    let rows = sqlx::query!(
+        r#"select n.project_id as "project_id!", n.issue_id as "issue_id!", u.users as "users!"
+         from unnest($1::bigint[], $2::bigint[], $3::date[], $4::timestamptz[]) as n (project_id, issue_id, day, first)
+         cross join lateral (
+             select count(distinct user_key) as users
              from (
                  select user_key
                  from events
-                 where project_id = $1 and issue_id = $2 and day >= $3 and received_at >= $4
+                 where project_id = n.project_id and issue_id = n.issue_id and day >= n.day and received_at >= n.first
                  order by day desc, received_at desc, event_id desc
                  limit $5
-             ) e"#,
-            project_id.get(),
-            issue_id.get(),
-            from.date(),
-            from,
-            USER_EVENTS_MAX,
-        )
-        .fetch_one(connection)
-        .await?;
-    }
-    Ok(counts)
+             ) e
+         ) u"#,
+        &windows.iter().map(|(window, _)| window.id.0.get()).collect::<Vec<_>>(),
+        &windows.iter().map(|(window, _)| window.id.1.get()).collect::<Vec<_>>(),
+        &from.iter().map(|at| at.date()).collect::<Vec<_>>(),
+        &from,
+        USER_EVENTS_MAX,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((ProjectId(row.project_id), IssueId(row.issue_id)), row.users)).collect())
 }
