@@ -105,7 +105,9 @@ pub async fn create(
         "select id
          from deploys
          where project_id = any($1) and version = $2 and environment = $3 and name is not distinct from $4
-             and started_at is not distinct from $5::timestamptz and finished_at is not distinct from $6::timestamptz
+             and started_at is not distinct from $5::timestamptz
+             -- One that began at a known time and is told as under way is the same when it has ended meanwhile.
+             and (finished_at is not distinct from $6::timestamptz or $6 is null and $5 is not null)
          order by id
          limit 1",
         &found,
