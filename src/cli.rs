@@ -4,6 +4,7 @@
 //! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
 //! command: a variant of [`Command`], a module here, an arm in [`run`].
 
+mod amount;
 mod delivery;
 mod deploy;
 mod destination;

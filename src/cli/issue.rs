@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::amount;
 use super::output::Output;
 use super::remote::{Remote, list, text};
 use crate::config::Config;
@@ -46,17 +47,13 @@ enum Command {
         #[arg(long)]
         next: bool,
     },
-    /// Ignore issues
+    /// Ignore issues: for good, or until the first of what is named comes true
     Ignore {
         /// Short ids or numbers
         #[arg(required = true)]
         issues: Vec<String>,
-        /// For so many minutes [default: for good]
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        minutes: Option<u32>,
-        /// Until so many more events have come
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        events: Option<u32>,
+        #[command(flatten)]
+        terms: Terms,
     },
     /// Put issues back into the list
     Unresolve {
@@ -64,6 +61,63 @@ enum Command {
         #[arg(required = true)]
         issues: Vec<String>,
     },
+}
+
+/// What brings an ignored issue back into the list.
+#[derive(Debug, clap::Args)]
+struct Terms {
+    /// Until this time is over: 30m, 12h, 7d, 2w; it comes back with the first event after that
+    #[arg(long = "for", value_name = "TIME", value_parser = amount::minutes)]
+    time: Option<u32>,
+    /// Until so many more events have come; with --within, until so many come within that time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    events: Option<u32>,
+    /// Until so many more users have met it; with --within, until so many do within that time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    users: Option<u32>,
+    /// The time in which --events and --users are counted: 30m, 1h, 7d at most
+    #[arg(long, value_name = "TIME", value_parser = window)]
+    within: Option<u32>,
+    /// Until it is far more frequent than it usually is
+    #[arg(long)]
+    until_escalating: bool,
+}
+
+impl Terms {
+    /// The attributes of the API that say the same.
+    fn details(&self) -> Result<Value, Failure> {
+        if self.within.is_some() && self.events.is_none() && self.users.is_none() {
+            return Err(Failure::Usage(
+                "--within says in which time --events or --users are counted: give one".to_owned(),
+            ));
+        }
+        let mut details = json!({});
+        for (name, value) in [
+            ("ignoreDuration", self.time),
+            ("ignoreCount", self.events),
+            ("ignoreWindow", self.events.and(self.within)),
+            ("ignoreUserCount", self.users),
+            ("ignoreUserWindow", self.users.and(self.within)),
+        ] {
+            if let Some(value) = value {
+                details[name] = value.into();
+            }
+        }
+        if self.until_escalating {
+            details["untilEscalating"] = true.into();
+        }
+        Ok(details)
+    }
+}
+
+/// The server counts no further back.
+const WINDOW_MINUTES_MAX: u32 = 7 * 24 * 60;
+
+fn window(text: &str) -> Result<u32, String> {
+    match amount::minutes(text)? {
+        minutes @ ..=WINDOW_MINUTES_MAX => Ok(minutes),
+        _ => Err("events and users are counted within a week at most: 7d".to_owned()),
+    }
 }
 
 pub(super) async fn run(config: &Config, issue: Issue, output: Output) -> Result<(), Failure> {
@@ -91,14 +145,8 @@ pub(super) async fn run(config: &Config, issue: Issue, output: Output) -> Result
             };
             (issues, json!({ "status": "resolved", "statusDetails": details }), "resolved")
         }
-        Command::Ignore { issues, minutes, events } => {
-            let mut details = json!({});
-            for (name, value) in [("ignoreDuration", minutes), ("ignoreCount", events)] {
-                if let Some(value) = value {
-                    details[name] = value.into();
-                }
-            }
-            (issues, json!({ "status": "ignored", "statusDetails": details }), "ignored")
+        Command::Ignore { issues, terms } => {
+            (issues, json!({ "status": "ignored", "statusDetails": terms.details()? }), "ignored")
         }
         Command::Unresolve { issues } => (issues, json!({ "status": "unresolved" }), "back in the list"),
     };

@@ -183,12 +183,60 @@ async fn issues_are_listed_and_change_their_state() {
     assert_eq!(done.as_array().map(Vec::len), Some(2));
     assert_eq!((status("SHOP-1").await, status("SHOP-2").await), ("resolved".into(), "resolved".into()));
     pipeline.done(&["issue", "unresolve", "SHOP-1"]).await;
-    pipeline.done(&["issue", "ignore", "SHOP-1", "--minutes", "60"]).await;
+    pipeline.done(&["issue", "ignore", "SHOP-1", "--for", "1h"]).await;
     assert_eq!(status("SHOP-1").await, "ignored");
     let shown = pipeline.done(&["issue", "show", "shop-1"]).await;
     assert!(shown.out.contains("SHOP-1\tignored") && shown.out.contains("Ignored until"), "{shown:?}");
     let unknown = pipeline.run(&["issue", "resolve", "SHOP-99"]).await;
     assert_eq!(unknown.code, 1);
+}
+
+#[tokio::test]
+async fn an_issue_is_ignored_on_terms() {
+    let pipeline = Pipeline::start().await;
+    pipeline.post(1, "PayError", 1).await;
+    let cases: [(&[&str], Value, &str); 6] = [
+        (&[], json!({}), "Ignored for good."),
+        (&["--events", "100"], json!({"ignoreCount": 100}), "Ignored until 100 more events."),
+        (
+            &["--events", "100", "--within", "1h"],
+            json!({"ignoreCount": 100, "ignoreWindow": 60}),
+            "Ignored until 100 events within 60 minutes.",
+        ),
+        (
+            &["--users", "10", "--within", "1d"],
+            json!({"ignoreUserCount": 10, "ignoreUserWindow": 1440}),
+            "Ignored until 10 users within 1440 minutes.",
+        ),
+        (&["--until-escalating"], json!({"untilEscalating": true}), "Ignored until it escalates."),
+        (
+            &["--events", "5", "--users", "2", "--within", "2h", "--until-escalating"],
+            json!({"ignoreCount": 5, "ignoreWindow": 120, "ignoreUserCount": 2, "ignoreUserWindow": 120,
+                "untilEscalating": true}),
+            "Ignored until 5 events within 120 minutes or 2 users within 120 minutes or it escalates.",
+        ),
+    ];
+    for (terms, details, told) in cases {
+        pipeline.done(&["issue", "unresolve", "SHOP-1"]).await;
+        pipeline.done(&[&["issue", "ignore", "SHOP-1"], terms].concat()).await;
+        let issue = pipeline.http.get("/api/0/organizations/default/issues/SHOP-1/").await.json();
+        assert_eq!(issue["statusDetails"], details, "{terms:?}");
+        let shown = pipeline.done(&["issue", "show", "SHOP-1"]).await;
+        assert!(shown.out.contains(told), "{terms:?}: {shown:?}");
+    }
+    for (terms, told) in [
+        (&["--within", "1h"][..], "--within says in which time --events or --users are counted"),
+        (&["--events", "5", "--within", "8d"], "within a week at most"),
+        (&["--for", "60"], "a time is a whole number and m, h, d or w"),
+        (&["--users", "0"], "0 is not in 1.."),
+    ] {
+        let refused = pipeline.run(&[&["issue", "ignore", "SHOP-1"], terms].concat()).await;
+        assert!(refused.code == 2 && refused.err.contains(told), "{terms:?}: {refused:?}");
+    }
+    let help = pipeline.done(&["issue", "ignore", "--help"]).await;
+    for flag in ["--for <TIME>", "--events <N>", "--users <N>", "--within <TIME>", "--until-escalating"] {
+        assert!(help.out.contains(flag), "no {flag} in {}", help.out);
+    }
 }
 
 /// Settings, arguments, the exit code and a part of what is said.

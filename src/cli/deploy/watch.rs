@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Which;
+use crate::cli::amount;
 use crate::cli::output::Output;
 use crate::cli::remote::{Refused, Server, list, text};
 use crate::error::Failure;
@@ -115,15 +116,7 @@ fn limits(text: &str) -> Result<String, String> {
 
 /// A day, at most: a pipeline that waits longer is stuck.
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len()));
-    let seconds = match unit {
-        "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3600),
-        _ => None,
-    };
-    let found = seconds.and_then(|unit| number.parse::<u32>().ok()?.checked_mul(unit));
-    match found {
+    match amount::of(text, &[("s", 1), ("m", 60), ("h", 3600)]) {
         Some(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds.into())),
         _ => Err("a time is a whole number and s, m or h, from 1s to 24h".to_owned()),
     }

@@ -1,0 +1,34 @@
+//! Amounts as people write them: a whole number and a unit.
+
+/// Units of time in minutes.
+const MINUTES: [(&str, u32); 4] = [("m", 1), ("h", 60), ("d", 24 * 60), ("w", 7 * 24 * 60)];
+
+/// `15m` in units of what `units` says of `m`; `None` for anything else.
+pub(super) fn of(text: &str, units: &[(&str, u32)]) -> Option<u32> {
+    let (number, unit) = text.split_at(text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len()));
+    let (_, size) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u32>().ok()?.checked_mul(*size)
+}
+
+/// Minutes in a time such as `30m`, `12h`, `7d` or `2w`; at least one.
+pub(super) fn minutes(text: &str) -> Result<u32, String> {
+    match of(text, &MINUTES) {
+        Some(minutes @ 1..) => Ok(minutes),
+        _ => Err("a time is a whole number and m, h, d or w, such as 30m or 7d".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        for (text, wanted) in [("30m", 30), ("12h", 720), ("7d", 10_080), ("2w", 20_160)] {
+            assert_eq!(minutes(text), Ok(wanted));
+        }
+        for text in ["", "15", "m", "0h", "-1m", "1s", "1.5h", "4294967295w", "1 d", "1dd", "é"] {
+            assert!(minutes(text).is_err(), "{text}");
+        }
+    }
+}
