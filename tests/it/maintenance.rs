@@ -43,6 +43,8 @@ async fn old_counters_outcomes_and_sessions_go_and_young_ones_stay() {
     for (span_s, age) in rows {
         let sql = "insert into project_counts values (1, $1, $2, 1)";
         sqlx::query(sql).bind(span_s).bind(at(age)).execute(pool).await.unwrap();
+        let sql = "insert into environment_counts values (1, 'production', $1, $2, 1)";
+        sqlx::query(sql).bind(span_s).bind(at(age)).execute(pool).await.unwrap();
         if span_s != 10 {
             let sql = "insert into issue_counts values (1, 1, $1, $2, 1)";
             sqlx::query(sql).bind(span_s).bind(at(age)).execute(pool).await.unwrap();
@@ -51,7 +53,8 @@ async fn old_counters_outcomes_and_sessions_go_and_young_ones_stay() {
         sqlx::query(sql).bind(at(age)).execute(pool).await.unwrap();
     }
     let report = round(pool, 90, NOON).await.unwrap().unwrap();
-    assert_eq!((report.counters_deleted, report.outcomes_deleted), (5, 1));
+    assert_eq!((report.counters_deleted, report.outcomes_deleted), (8, 1));
+    assert_eq!(number(pool, "select count(*) from environment_counts").await, 3);
     assert_eq!(number(pool, "select count(*) from project_counts").await, 3);
     assert_eq!(number(pool, "select count(*) from issue_counts").await, 2);
     assert_eq!(number(pool, "select count(*) from outcomes").await, 5);

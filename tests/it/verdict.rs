@@ -30,6 +30,32 @@ async fn run(database: &Database, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&database.pool).await.unwrap();
 }
 
+/// Events of an environment in one bucket.
+async fn count(database: &Database, shop: &Project, environment: &str, span: i64, bucket: i64, events: i64) {
+    let sql = format!(
+        "insert into environments values ({p}, '{environment}', '2026-11-01Z', '2026-11-22Z', true, '2026-11-01Z')
+         on conflict do nothing;
+         insert into environment_counts values ({p}, '{environment}', {span}, {bucket}, {events});
+         insert into project_counts values ({p}, {span}, {bucket}, {events})
+         on conflict (project_id, span_s, bucket) do update set events = project_counts.events + excluded.events",
+        p = shop.id,
+    );
+    run(database, sql).await;
+}
+
+/// An event of an issue of the only project.
+async fn event(database: &Database, issue: i64, release: &str, environment: Option<&str>, at: &str) {
+    let environment = environment.map_or_else(|| "null".to_owned(), |name| format!("'{name}'"));
+    let sql = format!(
+        "insert into events (project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
+             culprit, release, environment, tags, codec, payload)
+         select id, '2026-11-22', gen_random_uuid(), {issue}, '{at}', '{at}', 'error', 'other', '', '', '{release}',
+             {environment}, '[]', 1, ''
+         from projects"
+    );
+    run(database, sql).await;
+}
+
 /// `count` issues of a release, each first seen at `at` by so many users.
 async fn issues(database: &Database, ids: std::ops::Range<i64>, substatus: &str, release: &str, at: &str, users: i64) {
     let status = if substatus == "resolved" { "resolved" } else { "unresolved" };
@@ -44,6 +70,9 @@ async fn issues(database: &Database, ids: std::ops::Range<i64>, substatus: &str,
         ids.end - 1
     );
     run(database, sql).await;
+    for id in ids {
+        event(database, id, release, Some("production"), at).await;
+    }
 }
 
 #[tokio::test]
@@ -51,6 +80,7 @@ async fn the_facts_of_a_deploy() {
     let database = Database::create().await;
     let shop = database.project("shop").await;
     let deploy = deployed(&database, &shop).await;
+    store::maintenance::make_partitions(&database.pool, NOW).await.unwrap();
     let silent = verdict::since(&database.pool, &deploy, NOW).await.unwrap().facts;
     assert_eq!((silent.elapsed_s, silent.usual_per_min, silent.share), (600, None, None));
 
@@ -72,7 +102,9 @@ async fn the_facts_of_a_deploy() {
     let days = [(3600, -2405 - 86_400, 600), (3600, -2405 - 2 * 86_400, 600), (60, -47 * 3600, 1)];
     for (span, ago, events) in counts.into_iter().chain(days) {
         let bucket = (NOW.unix_timestamp() + ago).div_euclid(span) * span;
-        run(&database, format!("insert into project_counts values ({}, {span}, {bucket}, {events})", shop.id)).await;
+        count(&database, &shop, "production", span, bucket, events).await;
+        // As much again elsewhere.
+        count(&database, &shop, "staging", span, bucket, events).await;
     }
     let since = verdict::since(&database.pool, &deploy, NOW).await.unwrap();
     let facts = &since.facts;
@@ -94,20 +126,10 @@ async fn sessions_tell_the_share_before_events_do() {
     let shop = database.project("shop").await;
     let deploy = deployed(&database, &shop).await;
     store::maintenance::make_partitions(&database.pool, NOW).await.unwrap();
-    for (n, (release, environment)) in
+    for (release, environment) in
         [("shop@1", "production"), ("shop@2", "production"), ("shop@2", "test"), ("shop@1", "production")]
-            .into_iter()
-            .enumerate()
     {
-        let sql = format!(
-            "insert into events (project_id, day, event_id, issue_id, received_at, occurred_at, level, platform, title,
-                 culprit, release, environment, tags, codec, payload)
-             values ({}, '2026-11-22', '{}', 1, '2026-11-22 12:35Z', '2026-11-22 12:35Z', 'error', 'other', '', '',
-                 '{release}', '{environment}', '[]', 1, '')",
-            shop.id,
-            uuid::Uuid::from_u128(n as u128 + 1),
-        );
-        run(&database, sql).await;
+        event(&database, 1, release, Some(environment), "2026-11-22 12:35Z").await;
     }
     let since = verdict::since(&database.pool, &deploy, NOW).await.unwrap();
     assert_eq!(since.facts.share, Some(Share::OfEvents(1.0 / 3.0)));
@@ -135,4 +157,61 @@ async fn sessions_tell_the_share_before_events_do() {
     let marked = deploys::by_id(&database.pool, ProjectId(shop.id), deploy.id).await.unwrap().unwrap();
     let since = verdict::since(&database.pool, &marked, NOW).await.unwrap();
     assert_eq!(judge(&since.facts).reason, "It was rolled back.");
+}
+
+#[tokio::test]
+async fn what_happens_elsewhere_says_nothing_of_a_deploy() {
+    let database = Database::create().await;
+    let shop = database.project("shop").await;
+    let deploy = deployed(&database, &shop).await;
+    store::maintenance::make_partitions(&database.pool, NOW).await.unwrap();
+    let facts = async || verdict::since(&database.pool, &deploy, NOW).await.unwrap().facts;
+    // A quiet production for a day, and a storm in staging since the deploy.
+    let bucket = |ago: i64, span: i64| (NOW.unix_timestamp() - ago).div_euclid(span) * span;
+    count(&database, &shop, "production", 60, bucket(86_400, 60), 1).await;
+    count(&database, &shop, "production", 60, bucket(12 * 60, 60), 20).await;
+    count(&database, &shop, "staging", 10, bucket(30, 10), 9_000).await;
+    let quiet = facts().await;
+    assert_eq!((quiet.errors_per_min, quiet.usual_per_min), (0.0, Some(2.0)));
+    // Nothing says that these are from elsewhere.
+    run(&database, format!("insert into environment_counts values ({}, '', 10, {}, 8)", shop.id, bucket(30, 10))).await;
+    assert_eq!(facts().await.errors_per_min, 4.0);
+
+    // Until the counters of an environment reach back, those of the project stand in for what was usual.
+    run(&database, "update environments set counted_since = '2026-11-22 12:28Z'".into()).await;
+    count(&database, &shop, "staging", 60, bucket(13 * 60, 60), 80).await;
+    assert_eq!(facts().await.usual_per_min, Some(10.0));
+    // A new environment has nothing usual.
+    run(&database, "update environments set first_seen = '2026-11-22 12:28Z'".into()).await;
+    assert_eq!(facts().await.usual_per_min, None);
+    // One without counters of its own shares those of the rest.
+    run(&database, "update environments set first_seen = '2026-11-01Z', has_counts = false".into()).await;
+    count(&database, &shop, "/", 10, bucket(30, 10), 12).await;
+    assert_eq!(facts().await.errors_per_min, 10.0);
+}
+
+#[tokio::test]
+async fn issues_that_an_environment_did_not_meet_are_not_of_its_deploy() {
+    let database = Database::create().await;
+    let shop = database.project("shop").await;
+    let deploy = deployed(&database, &shop).await;
+    store::maintenance::make_partitions(&database.pool, NOW).await.unwrap();
+    let facts = async || verdict::since(&database.pool, &deploy, NOW).await.unwrap().facts;
+    issues(&database, 1..6, "new", "shop@2", "2026-11-22 12:32Z", 3).await;
+    issues(&database, 6..9, "regressed", "shop@1", "2026-11-22 12:32Z", 3).await;
+    let back = "insert into issue_activity (project_id, issue_id, at, kind, reason, release, event_id)
+        select project_id, issue_id, received_at, 'regressed', '', 'shop@2', event_id from events where issue_id > 5";
+    run(&database, back.into()).await;
+    // Two of either kind were met in staging alone, one by an event that names no environment.
+    run(&database, "update events set environment = 'staging' where issue_id in (1, 2, 6)".into()).await;
+    run(&database, "update events set environment = null where issue_id in (3, 7)".into()).await;
+    let found = facts().await;
+    assert_eq!((found.new_issues, found.new_issues_of_many, found.regressed), (3, 3, 2));
+    // Hundreds of events elsewhere, then one here.
+    for _ in 0..100 {
+        event(&database, 1, "shop@2", Some("staging"), "2026-11-22 12:33Z").await;
+    }
+    assert_eq!(facts().await.new_issues, 3);
+    event(&database, 1, "shop@2", Some("production"), "2026-11-22 12:34Z").await;
+    assert_eq!(facts().await.new_issues, 4);
 }

@@ -59,6 +59,35 @@ async fn number(pool: &PgPool, sql: &'static str) -> i64 {
 }
 
 #[tokio::test]
+async fn a_project_counts_its_first_environments_each_and_the_rest_together() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    let named = |id: u128, name: Option<String>| NewEvent { environment: name, ..event(project_id, id, &[1]) };
+    // Fifty of them are there before; three come at once, and one event names none.
+    let many = (0..49).map(|n| named(n, Some(format!("branch-{n:02}"))));
+    writer.write(&batch(many.collect())).await.unwrap();
+    let late = ["z", "y", "x"].into_iter().zip(100..).map(|(name, id)| named(id, Some(name.to_owned())));
+    let again = named(200, Some("branch-00".into()));
+    writer.write(&batch(late.chain([again, named(201, None)]).collect())).await.unwrap();
+    let counted: Vec<(String, i64)> = sqlx::query_as(
+        "select environment, events from environment_counts where span_s = 3600 and environment not between 'branch-01' and 'branch-99'
+         order by environment collate \"C\"",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let expected = [("", 1), ("/", 2), ("branch-00", 2), ("x", 1)];
+    assert_eq!(counted, expected.map(|(name, events)| (name.to_owned(), events)));
+    for span in ["10", "60", "3600"] {
+        let all = format!("select sum(events)::bigint from environment_counts where span_s = {span}");
+        assert_eq!(sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(all)).fetch_one(pool).await.unwrap(), 54);
+    }
+    assert_eq!(number(pool, "select sum(events)::bigint from project_counts where span_s = 60").await, 54);
+}
+
+#[tokio::test]
 async fn a_batch_is_stored_counted_and_announced_once() {
     let database = Database::create().await;
     let pool = &database.pool;

@@ -2,7 +2,7 @@
 //!
 //! Owns the order of the statements, which is also the lock order that keeps several writers from
 //! deadlocking: hashes, users, events, numbers, issues, names, counters, sessions, each in key order. The rows that every
-//! batch of a project touches (`project_counts`, `outcomes`) come last, so that another writer waits
+//! batch of a project touches (`project_counts`, `environment_counts`, `outcomes`) come last, so that another writer waits
 //! for them only while this one commits.
 //!
 //! A transaction begins by passing the gate of each of its projects (`regroup::GATE`), shared with other
@@ -11,7 +11,7 @@
 //! `plan` decides in memory which event joins which issue; the other modules hold the SQL.
 
 mod arrivals;
-mod counters;
+pub(crate) mod counters;
 mod issues;
 pub(crate) mod learned;
 mod memory;

@@ -137,6 +137,29 @@ async fn prune_counters(connection: &mut PgConnection, now: OffsetDateTime) -> R
         .await?
         .rows_affected();
     }
+    for (span_s, kept) in PROJECT_SPANS {
+        for _ in 0..STATEMENTS_MAX {
+            let rows = sqlx::query!(
+                "delete from environment_counts
+                 where ctid = any(array(
+                     select ctid
+                     from environment_counts
+                     where span_s = $1 and bucket < $2
+                     order by span_s, bucket
+                     limit $3))",
+                span_s,
+                (now - kept).unix_timestamp(),
+                ROWS_PER_STATEMENT
+            )
+            .execute(&mut *connection)
+            .await?
+            .rows_affected();
+            deleted += rows;
+            if rows == 0 {
+                break;
+            }
+        }
+    }
     for (span_s, kept) in ISSUE_SPANS {
         for _ in 0..STATEMENTS_MAX {
             let rows = sqlx::query!(

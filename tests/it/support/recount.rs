@@ -30,6 +30,13 @@ pub async fn assert_counters_agree(pool: &PgPool) {
              from events cross join (values (10), (60), (3600)) as spans (span_s) group by 1, 2, 3
          ) as recount using (project_id, span_s, bucket)
          where kept.events is distinct from recount.n",
+        "select kept.environment, kept.span_s, kept.bucket, kept.events, recount.n from environment_counts as kept
+         full join (
+             select project_id, coalesce(environment, '') as environment, span_s,
+                 floor(extract(epoch from received_at) / span_s)::bigint * span_s as bucket, count(*) as n
+             from events cross join (values (10), (60), (3600)) as spans (span_s) group by 1, 2, 3, 4
+         ) as recount using (project_id, environment, span_s, bucket)
+         where kept.events is distinct from recount.n",
         "select accepted.n, stored.n from
             (select coalesce(sum(quantity), 0)::bigint as n from outcomes where outcome = 'accepted' and category = 'error') as accepted,
             (select count(*) as n from events) as stored

@@ -89,6 +89,13 @@ pub(super) async fn touch_releases(tx: &mut PgConnection, due: &[&DueName]) -> R
     Ok(done.rows_affected() == due.len() as u64)
 }
 
+/// Environments of a project with counters of their own; further ones share some. A name that is made for each build or
+/// branch would otherwise cost a row per minute each, for good.
+pub(crate) const ENVIRONMENTS_COUNTED_MAX: i64 = 50;
+/// Where those are counted that have no counters of their own. No environment can be called so.
+pub(crate) const OTHER_ENVIRONMENTS: &str = "/";
+
+/// A new one gets counters of its own while there are few. Two writers that bring new ones at once may make it a few more.
 async fn touch_environments(tx: &mut PgConnection, due: &[&DueName]) -> Result<(), StoreError> {
     if due.is_empty() {
         return Ok(());
@@ -97,15 +104,22 @@ async fn touch_environments(tx: &mut PgConnection, due: &[&DueName]) -> Result<(
     let names: Vec<&str> = due.iter().map(|due| due.name.name.as_str()).collect();
     let seen: Vec<OffsetDateTime> = due.iter().map(|due| due.seen_at).collect();
     sqlx::query!(
-        "insert into environments (project_id, name, first_seen, last_seen)
-         select project_id, name, seen, seen
+        "insert into environments (project_id, name, first_seen, last_seen, counted_since, has_counts)
+         select n.project_id, n.name, n.seen, n.seen, n.seen,
+             taken.places + row_number() over (partition by n.project_id order by n.name) <= $4
          from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (project_id, name, seen)
-         order by project_id, name
+         cross join lateral (
+             select count(*) as places
+             from environments
+             where project_id = n.project_id and has_counts
+         ) taken
+         order by n.project_id, n.name
          on conflict (project_id, name)
          do update set last_seen = greatest(environments.last_seen, excluded.last_seen)",
         &projects,
         &names as &[&str],
         &seen,
+        ENVIRONMENTS_COUNTED_MAX,
     )
     .execute(tx)
     .await?;
@@ -148,33 +162,58 @@ pub(super) async fn count_issue_events(tx: &mut PgConnection, plan: &Plan<'_>) -
     Ok(())
 }
 
-/// Ten-second, minute and hour counters of the projects.
+/// Ten-second, minute and hour counters of the projects and of their environments.
 pub(super) async fn count_project_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
     if plan.events.is_empty() {
         return Ok(());
     }
-    let mut counts: BTreeMap<(i64, i32, i64), i64> = BTreeMap::new();
+    let mut counts: BTreeMap<(i64, &str, i32, i64), i64> = BTreeMap::new();
     for (event, _) in &plan.events {
+        let environment = event.environment.as_deref().unwrap_or_default();
         for span_s in [10, 60, 3600] {
             let bucket = plan::bucket(event.received_at, i64::from(span_s));
-            *counts.entry((event.project_id.get(), span_s, bucket)).or_default() += 1;
+            *counts.entry((event.project_id.get(), environment, span_s, bucket)).or_default() += 1;
         }
     }
     let (keys, events): (Vec<_>, Vec<i64>) = counts.into_iter().unzip();
-    let projects: Vec<i64> = keys.iter().map(|key| key.0).collect();
-    let spans: Vec<i32> = keys.iter().map(|key| key.1).collect();
-    let buckets: Vec<i64> = keys.iter().map(|key| key.2).collect();
+    // Whichever of the two goes first does so for every writer.
     sqlx::query!(
-        "insert into project_counts (project_id, span_s, bucket, events)
-         select project_id, span_s, bucket, events
-         from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[]) as n (project_id, span_s, bucket, events)
+        "with n as materialized (
+             select *
+             from unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[])
+                 as n (project_id, environment, span_s, bucket, events)
+         ), of_environments as (
+             insert into environment_counts (project_id, environment, span_s, bucket, events)
+             select n.project_id, place.name, n.span_s, n.bucket, sum(n.events)::bigint
+             from n
+             cross join lateral (
+                 select case
+                     when n.environment = '' then ''
+                     when exists (
+                         select 1
+                         from environments
+                         where project_id = n.project_id and name = n.environment and has_counts) then n.environment
+                     else $6
+                 end as name
+             ) place
+             group by n.project_id, place.name, n.span_s, n.bucket
+             order by n.project_id, place.name, n.span_s, n.bucket
+             on conflict (project_id, environment, span_s, bucket)
+             do update set events = environment_counts.events + excluded.events
+         )
+         insert into project_counts (project_id, span_s, bucket, events)
+         select project_id, span_s, bucket, sum(events)::bigint
+         from n
+         group by project_id, span_s, bucket
          order by project_id, span_s, bucket
          on conflict (project_id, span_s, bucket)
          do update set events = project_counts.events + excluded.events",
-        &projects,
-        &spans,
-        &buckets,
+        &keys.iter().map(|key| key.0).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.1).collect::<Vec<_>>() as &[&str],
+        &keys.iter().map(|key| key.2).collect::<Vec<i32>>(),
+        &keys.iter().map(|key| key.3).collect::<Vec<_>>(),
         &events,
+        OTHER_ENVIRONMENTS,
     )
     .execute(tx)
     .await?;
