@@ -35,6 +35,11 @@ const ISSUE_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(50)), (3600, Dur
 const SESSION_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(48)), (3600, Duration::days(90))];
 /// Past `engine::session::AGE_MAX`, by as long as updates of a session may wait in a spool.
 const SESSION_STATES_KEPT: Duration = Duration::days(7);
+/// How long the beginning of a session that stayed healthy is known when it is sent again: clients repeat what was not
+/// answered within minutes, or when they have a network again, which is hours at most for most of them.
+const HEALTHY_SESSIONS_KEPT: Duration = Duration::hours(24);
+/// Healthy sessions that are remembered, the newest: 200 MB with their index, at ten a second a full day.
+const HEALTHY_SESSIONS_MAX: i64 = 1_000_000;
 /// How long people who used a release are told apart.
 const RELEASE_USERS_KEPT: Duration = Duration::days(30);
 
@@ -195,6 +200,13 @@ async fn prune_release_health(connection: &mut PgConnection, now: OffsetDateTime
             let bucket = (now - kept).unix_timestamp();
             rows += release_health::prune_counts(connection, span_s, bucket, ROWS_PER_STATEMENT).await?;
         }
+        rows += release_health::prune_healthy(
+            connection,
+            now - HEALTHY_SESSIONS_KEPT,
+            HEALTHY_SESSIONS_MAX,
+            ROWS_PER_STATEMENT,
+        )
+        .await?;
         rows += release_health::prune_states(connection, now - SESSION_STATES_KEPT, ROWS_PER_STATEMENT).await?;
         let day = (now - RELEASE_USERS_KEPT).unix_timestamp();
         rows += release_health::prune_users(connection, day, ROWS_PER_STATEMENT).await?;

@@ -235,6 +235,35 @@ pub(crate) async fn prune_states(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
+/// Deletes at most `rows` of the sessions that stayed healthy and began before `before`, or that are not among the newest
+/// `newest`; how many. Served by `release_session_states_healthy`.
+pub(crate) async fn prune_healthy(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+    newest: i64,
+    rows: i64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "delete from release_session_states
+         where ctid = any(array(
+             select ctid
+             from release_session_states
+             where state = 0 and started < greatest($1, (
+                 select started
+                 from release_session_states
+                 where state = 0
+                 order by started desc
+                 offset $2
+                 limit 1))
+             order by started
+             limit $3))",
+        before,
+        newest,
+        rows,
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
 /// Deletes at most `rows` users of days that begin before `day`; how many.
 pub(crate) async fn prune_users(connection: &mut PgConnection, day: i64, rows: i64) -> Result<u64, StoreError> {
     let done = sqlx::query!(

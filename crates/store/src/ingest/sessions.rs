@@ -1,9 +1,9 @@
-//! What sessions add to a batch: counts per release, environment and time, the state of those that did not
-//! stay healthy, and who had them. Each statement locks its rows in key order.
+//! What sessions add to a batch: counts per release, environment and time, the state of each, and who had them.
+//! Each statement locks its rows in key order.
 //!
 //! A session is counted once however often it is told: its beginning when it begins, and its worst state
-//! when that changes. A healthy one leaves no row of its own, so a beginning that a client sends twice is
-//! counted twice unless it went wrong; clients do not send again what was answered.
+//! when that changes. Its row remembers both. Of those that stay healthy only the newest are remembered
+//! (`maintenance`): a beginning that is sent again later than that is counted again.
 
 use std::collections::BTreeMap;
 
@@ -45,22 +45,22 @@ struct Change {
     parts: [i64; 4],
 }
 
-/// A session that is not healthy, by all updates in the batch.
-struct Unhealthy {
+/// A session that begins or is not healthy, by all updates in the batch.
+struct Visit {
     place: Place,
     state: State,
     begins: bool,
 }
 
-type UnhealthyById = BTreeMap<(ProjectId, Uuid), Unhealthy>;
+type Visits = BTreeMap<(ProjectId, Uuid), Visit>;
 
 /// Counts the sessions of a batch.
 pub(super) async fn count(tx: &mut PgConnection, sessions: &[NewSessions]) -> Result<(), StoreError> {
     if sessions.is_empty() {
         return Ok(());
     }
-    let (mut changes, unhealthy) = sort(sessions);
-    update_states(tx, &unhealthy, &mut changes).await?;
+    let (mut changes, visits) = sort(sessions);
+    update_states(tx, &visits, &mut changes).await?;
     add_users(tx, sessions).await?;
     add_counts(tx, changes).await
 }
@@ -80,39 +80,37 @@ fn entries(sessions: &[NewSessions]) -> impl Iterator<Item = (Place, &Entry)> {
 }
 
 /// What can be counted at once, and the sessions of which the database may know more.
-fn sort(sessions: &[NewSessions]) -> (Vec<(Place, Change)>, UnhealthyById) {
+fn sort(sessions: &[NewSessions]) -> (Vec<(Place, Change)>, Visits) {
     let mut changes = Vec::new();
-    let mut unhealthy = UnhealthyById::new();
+    let mut visits = Visits::new();
     for (place, entry) in entries(sessions) {
         match entry.said {
             Said::Counts(counts) => changes.push((place, Change::of(&counts))),
-            Said::Visit { begins, state: State::Healthy, .. } => {
-                changes.push((place, Change { total: i64::from(begins), parts: [0; 4] }));
-            }
+            // Goes on, or ended, as it began: nothing to be counted, and nothing to remember.
+            Said::Visit { begins: false, state: State::Healthy, .. } => {}
             Said::Visit { id, begins, state } => {
-                let of_session =
-                    unhealthy.entry((place.project_id, id)).or_insert(Unhealthy { place, state, begins: false });
-                of_session.state = of_session.state.max(state);
-                of_session.begins |= begins;
+                let visit = visits.entry((place.project_id, id)).or_insert(Visit { place, state, begins: false });
+                visit.state = visit.state.max(state);
+                visit.begins |= begins;
             }
         }
     }
-    (changes, unhealthy)
+    (changes, visits)
 }
 
 /// Notes how sessions went and adds what that changes. The row says where the session is counted: a later
 /// update may name another start or release.
 async fn update_states(
     tx: &mut PgConnection,
-    unhealthy: &UnhealthyById,
+    visits: &Visits,
     changes: &mut Vec<(Place, Change)>,
 ) -> Result<(), StoreError> {
-    if unhealthy.is_empty() {
+    if visits.is_empty() {
         return Ok(());
     }
     macro_rules! column {
         ($session:ident => $value:expr) => {
-            &unhealthy.values().map(|$session| $value).collect::<Vec<_>>()
+            &visits.values().map(|$session| $value).collect::<Vec<_>>()
         };
     }
     let rows = sqlx::query!(
@@ -127,7 +125,7 @@ async fn update_states(
              state = greatest(known.state, excluded.state), begun = known.begun or excluded.begun
          returning project_id, state, begun, state_before, begun_before, started, environment, version",
         column!(session => session.place.project_id.get()),
-        &unhealthy.keys().map(|(_, id)| *id).collect::<Vec<_>>(),
+        &visits.keys().map(|(_, id)| *id).collect::<Vec<_>>(),
         column!(session => part(session.state).map_or(0, |part| part as i16 + 1)),
         column!(session => session.begins),
         column!(session => session.place.started),
