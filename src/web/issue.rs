@@ -29,7 +29,7 @@ use self::ask::Ask;
 use self::event::EventView;
 use self::side::{ChangeRow, Suggestion, Tag, WhyKeys};
 use self::stack::Part;
-use self::suspects::Suspects;
+use self::suspects::SuspectLine;
 use super::Web;
 use super::access::Action;
 use super::chart::{Accent, Chart, Mark};
@@ -120,7 +120,7 @@ struct IssuePage {
     why: Vec<WhyKeys>,
     changes: Vec<ChangeRow>,
     suggestions: Vec<Suggestion>,
-    suspects: Option<Suspects>,
+    suspects: Vec<SuspectLine>,
     ask: Option<Ask>,
     releases: Releases,
 }
@@ -296,8 +296,8 @@ async fn page(
     let chart = chart(web, &issue, span, &activity, now).await?;
     let (tags, tagged_events) = side::tags(web, &issue).await?;
     let suspects = match &stored {
-        Some(stored) => suspects::find(web, &issue, &unpack(stored)?, now).await?,
-        None => None,
+        Some(stored) => suspects::find(web, &issue, &activity, &unpack(stored)?, now).await?,
+        None => Vec::new(),
     };
     let event = match stored {
         Some(stored) => Some(shown(web, stored).await?),

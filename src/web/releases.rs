@@ -197,6 +197,10 @@ impl CommitLine {
         Self { at: commit.at.map(|at| Age::ago(&at, &now)), commit }
     }
 
+    pub(super) fn is_of(&self, commit: &Commit) -> bool {
+        self.commit.repository == commit.repository && self.commit.sha == commit.sha
+    }
+
     pub(super) fn summary(&self) -> String {
         cut(self.commit.summary(), 120)
     }

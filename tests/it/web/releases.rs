@@ -68,6 +68,43 @@ async fn a_release_shows_what_came_with_it() {
 }
 
 #[tokio::test]
+async fn commits_of_the_release_in_which_an_issue_came_back_are_suspect_too() {
+    let site = Site::open().await;
+    for (version, id) in [("shop@1", 'a'), ("shop@2", 'b'), ("shop@3", 'c')] {
+        let commit = json!({"id": id.to_string().repeat(40), "repository": "acme/shop", "author_name": "Ada",
+            "message": "Change it", "patch_set": [{"path": "src/shop/pay.py", "type": "M"}]});
+        tell(&site, "", &json!({"version": version, "commits": [commit]})).await;
+    }
+    let seen_in = async |version: &str| {
+        let mut event = exception("KeyError", "no card");
+        event["release"] = json!(version);
+        site.issue(&event).await
+    };
+    let issue = seen_in("shop@1").await;
+    let token = site.server.db.token(&SCOPES.map(|(scope, _)| scope)).await;
+    let api = Http::new(&site.server.url).with_token(&token);
+    let path = format!("/api/0/organizations/default/issues/{issue}/");
+    let resolved = api.send(api.request(Method::PUT, &path).json(&json!({"status": "resolved"}))).await;
+    assert_eq!(resolved.status, 200);
+    assert_eq!((seen_in("shop@2").await, seen_in("shop@3").await), (issue, issue));
+
+    let mut person = site.sign_in(Role::Viewer).await;
+    let page = person.page(&format!("/issues/{issue}")).await;
+    let suspects = page.split_once("Suspect commits").unwrap().1.split_once("</section>").unwrap().0;
+    let told: Vec<&str> = suspects.split("<li>").skip(1).collect();
+    let expected = [
+        ("bbbbbbbbbb", "shop@2", "came back"),
+        ("aaaaaaaaaa", "shop@1", "began"),
+        ("cccccccccc", "shop@3", "was seen last"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{suspects}");
+    for (line, (sha, version, did)) in told.iter().zip(expected) {
+        let reason = format!("{version}</a>, in which the issue {did}");
+        assert!(line.contains(sha) && line.contains(&reason), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_short_id_in_the_search_box_leads_to_its_issue() {
     let site = Site::open().await;
     let issue = site.issue(&exception("E", "v")).await;

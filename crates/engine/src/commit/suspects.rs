@@ -6,6 +6,7 @@
 //! `shop/pay.py` is as well; `lib/pay.py` is not. A frame without a directory is only believed
 //! where its module completes it, as Java's do, or where the name is no everyday one (`index.js`).
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -48,6 +49,14 @@ pub struct Suspect {
     pub depth: usize,
 }
 
+impl Suspect {
+    /// The stronger first: what lies nearest to where it broke decides, then how much of the stack was touched.
+    #[must_use]
+    pub fn against(&self, other: &Self) -> Ordering {
+        self.depth.cmp(&other.depth).then(other.weight.total_cmp(&self.weight))
+    }
+}
+
 /// Names of the files of our own code that the event's stack runs through, without their directories: only commits that
 /// changed a file of such a name can be suspects.
 #[must_use]
@@ -85,8 +94,8 @@ pub fn suspects(event: &Value, files: &[(usize, ChangedFile)]) -> Vec<Suspect> {
         }
     }
     let mut found: Vec<Suspect> = found.into_values().collect();
-    // What lies nearest decides, then how much was touched; of equals, the newest.
-    found.sort_by(|a, b| a.depth.cmp(&b.depth).then(b.weight.total_cmp(&a.weight)).then(a.position.cmp(&b.position)));
+    // Of equals, the newest.
+    found.sort_by(|a, b| a.against(b).then(a.position.cmp(&b.position)));
     found.truncate(SUSPECTS_MAX);
     found
 }
