@@ -124,6 +124,22 @@ async fn lists_are_followed_to_their_end() {
 }
 
 #[tokio::test]
+async fn releases_of_all_projects_are_listed_where_none_is_named() {
+    let (served, token) = served().await;
+    served.database.project("till").await;
+    for major in BOTH {
+        let cli = Cli::new(major, &served.url, &token);
+        assert_eq!(cli.run(&["releases", "new", "-p", "till", "till@1"]).await.code, Some(0));
+        assert_eq!(cli.run(&["releases", "new", "shop@9"]).await.code, Some(0));
+        let own = cli.run(&["releases", "list"]).await.printed;
+        assert!(own.contains("shop@9") && !own.contains("till@1"), "{major:?}: {own}");
+        let all = Cli::new(major, &served.url, &token).with("SENTRY_PROJECT", "").run(&["releases", "list"]).await;
+        assert_eq!(all.code, Some(0), "{major:?}: {}", all.printed);
+        assert!(all.printed.contains("shop@9") && all.printed.contains("till@1"), "{major:?}: {}", all.printed);
+    }
+}
+
+#[tokio::test]
 async fn issues_are_changed() {
     let (served, token) = served().await;
     let list = "/api/0/projects/acme/shop/issues/?query=";

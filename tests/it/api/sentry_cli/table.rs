@@ -12,7 +12,7 @@ use crate::support::{TestServer, until};
 /// One command.
 struct Row {
     majors: &'static [Major],
-    /// `#1` stands for the id of SHOP-1.
+    /// `#1` stands for the id of SHOP-1, `#token` for a token that may do everything, `#shop` for the id of the project.
     args: &'static [&'static str],
     /// Exit code.
     code: i32,
@@ -58,6 +58,9 @@ fn account() -> Vec<Row> {
         row(&["info"]).prints(&["org:ci", "event:write"]),
         row(&["info", "--config-status-json"]).prints(&["\"successful\": true"]),
         row(&["login", "--auth-token", "nonsense"]).fails().prints(&["Invalid token"]),
+        row(&["login", "--auth-token", "#token"])
+            .prints(&["alid org token"])
+            .then(&[("select count(*)::text from api_tokens where last_used_at is not null", "1")]),
         row(&["organizations", "list"]).prints(&["acme"]),
         row(&["projects", "list"]).prints(&["shop"]),
         row(&["repos", "list"]),
@@ -84,6 +87,10 @@ fn events() -> Vec<Row> {
         row(&["events", "list"]).prints(&["till 1 is stuck", "second by mail"]),
         row(&["monitors", "run", "nightly", "--", "true"])
             .then(&[("select sum(quantity)::text from outcomes where category = 'monitor'", "2")]),
+        // The job fails, and so does the command, whatever becomes of what it told.
+        row(&["monitors", "run", "nightly", "--", "false"])
+            .fails()
+            .then(&[("select sum(quantity)::text from outcomes where category = 'monitor'", "4")]),
         row(&["monitors", "list"]),
     ]
 }
@@ -110,6 +117,11 @@ fn releases() -> Vec<Row> {
         row(&["releases", "archive", "shop@1.1+45"]).then(&[(STATE, "archived t t")]),
         row(&["releases", "restore", "shop@1.1+45"]).then(&[(STATE, "open t t")]),
         row(&["releases", "list"]).prints(&["shop@1.0", "a b é?x#%2B+"]),
+        // A project may be named by its number, which is sent as one, and twice.
+        row(&["releases", "new", "-p", "#shop", "-p", "shop", "by-number"])
+            .then(&[("select count(*)::text from releases where version = 'by-number'", "1")]),
+        row(&["releases", "delete", "by-number"])
+            .then(&[("select count(*)::text from releases where version = 'by-number'", "0")]),
         row(&["releases", "delete", "a b é?x#%2B+"])
             .then(&[("select count(*)::text from releases where version like 'a b%'", "0")]),
         row(&["releases", "delete", "a b é?x#%2B+"]).prints(&["Did nothing"]),
@@ -287,6 +299,8 @@ async fn every_command(major: Major) {
         let mut args: Vec<String> = Vec::new();
         for arg in row.args {
             match arg.strip_prefix('#') {
+                Some("token") => args.push(token.clone()),
+                Some("shop") => args.push(project.id.to_string()),
                 Some(number) => args.push(issue_id(&server, number.parse().unwrap()).await),
                 None => args.push((*arg).to_owned()),
             }
