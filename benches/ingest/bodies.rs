@@ -62,9 +62,14 @@ fn addressed(request: &corpus::Request, target: &Target) -> corpus::Request {
     request.retarget(*project_id, key)
 }
 
-/// An exception of its own class in a function of its own, sent uncompressed.
+/// An exception of its own class in a function of its own.
 fn distinct(template: &corpus::Request, target: &Target, id: &str, number: usize) -> Vec<u8> {
     let (project_id, key) = &target.projects[&template.row.project];
+    envelope(target.address, (*project_id, key), id, &exception(number, id, "shop@1.0.0"))
+}
+
+/// The exception that has this number, as JSON.
+pub(crate) fn exception(number: usize, id: &str, release: &str) -> String {
     let frames: Vec<String> = (0..30)
         .map(|depth| {
             format!(
@@ -73,16 +78,19 @@ fn distinct(template: &corpus::Request, target: &Target, id: &str, number: usize
             )
         })
         .collect();
-    let event = format!(
-        r#"{{"event_id":"{id}","platform":"python","level":"error","release":"shop@1.0.0","environment":"production","user":{{"id":"{}"}},"exception":{{"values":[{{"type":"Error{}Error","value":"order failed","stacktrace":{{"frames":[{}]}}}}]}}}}"#,
+    format!(
+        r#"{{"event_id":"{id}","platform":"python","level":"error","release":"{release}","environment":"production","user":{{"id":"{}"}},"exception":{{"values":[{{"type":"Error{}Error","value":"order failed","stacktrace":{{"frames":[{}]}}}}]}}}}"#,
         number % 97,
         word(number),
         frames.join(",")
-    );
+    )
+}
+
+/// A request with one event, uncompressed.
+pub(crate) fn envelope(address: SocketAddr, (project_id, key): (i64, &str), id: &str, event: &str) -> Vec<u8> {
     let body = format!("{{\"event_id\":\"{id}\"}}\n{{\"type\":\"event\",\"length\":{}}}\n{event}\n", event.len());
     let head = format!(
-        "POST /api/{project_id}/envelope/ HTTP/1.1\r\nhost: {}\r\nx-sentry-auth: Sentry sentry_version=7,sentry_key={key}\r\ncontent-length: {}\r\n\r\n",
-        target.address,
+        "POST /api/{project_id}/envelope/ HTTP/1.1\r\nhost: {address}\r\nx-sentry-auth: Sentry sentry_version=7,sentry_key={key}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.into_bytes(), body.into_bytes()].concat()
@@ -116,7 +124,7 @@ fn bytes(request: &corpus::Request, target: &Target) -> Vec<u8> {
 }
 
 /// Spreads consecutive numbers over all 64 bits (SplitMix64), as random event ids are.
-fn mix(number: u64) -> u64 {
+pub(crate) fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

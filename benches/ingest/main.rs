@@ -7,12 +7,18 @@
 //! and answers, and raw batched COPY of the same rows. It prints figures and ratios; it asserts
 //! that nothing was lost and nothing else, because a figure depends on the machine.
 //!
+//! `--scenario lives` asks something else: what the life cycle costs (`lives`). The same events go by turns to issues
+//! that are all unresolved and to issues in all states, and the ratios are printed.
+//!
 //! Arguments after `--`: `--events N` per scenario (default 60000), `--connections N` (default 64),
-//! `--scenario mix|storm|distinct` (default all).
+//! `--scenario mix|storm|distinct|lives` (default the first three), `--issues N` (default none, 100000 for `lives`):
+//! issues with a past that stand in the database before anything is measured (`history`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bodies;
 mod ceiling;
+mod history;
+mod lives;
 mod load;
 mod machine;
 #[allow(dead_code, reason = "shared with the streams benchmark")]
@@ -29,7 +35,12 @@ struct Options {
     events: usize,
     connections: usize,
     scenarios: Vec<Scenario>,
+    issues: Option<usize>,
+    lives: bool,
 }
+
+/// Issues of `lives`, where none are asked for.
+const ISSUES: usize = 100_000;
 
 fn main() {
     let options = parse(std::env::args().skip(1));
@@ -42,13 +53,18 @@ fn main() {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Options {
-    let mut options = Options { events: 60_000, connections: 64, scenarios: Scenario::ALL.to_vec() };
+    let mut options =
+        Options { events: 60_000, connections: 64, scenarios: Scenario::ALL.to_vec(), issues: None, lives: false };
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_else(|| panic!("{arg} needs a value"));
         match arg.as_str() {
             "--events" => options.events = value().parse().expect("--events takes a number"),
             "--connections" => options.connections = value().parse().expect("--connections takes a number"),
-            "--scenario" => options.scenarios = vec![Scenario::parse(&value()).expect("mix, storm or distinct")],
+            "--issues" => options.issues = Some(value().parse().expect("--issues takes a number")),
+            "--scenario" => match value().as_str() {
+                "lives" => (options.scenarios, options.lives) = (Vec::new(), true),
+                other => options.scenarios = vec![Scenario::parse(other).expect("mix, storm, distinct or lives")],
+            },
             // `cargo bench` passes it to every benchmark.
             "--bench" => {}
             other => panic!("unknown argument {other}; see the top of benches/ingest/main.rs"),
@@ -60,6 +76,12 @@ fn parse(mut args: impl Iterator<Item = String>) -> Options {
 async fn run(options: &Options) {
     println!("machine: {}", machine::describe());
     let mut server = Server::start().await;
+    if options.lives {
+        let count = options.issues.unwrap_or(ISSUES);
+        lives::compare(&server, count, options.events, options.connections).await;
+    } else if let Some(count) = options.issues {
+        history::Past::make(&server, "bench-past", count, history::state).await;
+    }
     let target = Target { address: server.address, projects: server.projects.clone() };
     let mut mix: Option<(Report, usize)> = None;
     for scenario in &options.scenarios {

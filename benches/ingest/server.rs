@@ -20,7 +20,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Recorded project id to our project id and key.
     pub(crate) projects: HashMap<i64, (i64, String)>,
-    pool: PgPool,
+    pub(crate) pool: PgPool,
 }
 
 /// Bytes that storing takes.
@@ -48,7 +48,8 @@ impl Server {
         let pool = connect(&data).await;
         let mut projects = HashMap::new();
         for request in &corpus::load().requests {
-            projects.entry(request.row.project).or_insert_with(|| create_project(&data, request.row.project));
+            let slug = format!("bench-{}", request.row.project);
+            projects.entry(request.row.project).or_insert_with(|| create_project(&data, &slug));
         }
         Self { pid: process.id(), directory, process, address, projects, pool }
     }
@@ -68,6 +69,11 @@ impl Server {
         .await
         .unwrap();
         format!("firefinch={}", secret.text)
+    }
+
+    /// Makes a project; its id and key.
+    pub(crate) fn create_project(&self, slug: &str) -> (i64, String) {
+        create_project(&self.directory.path().join("data"), slug)
     }
 
     /// Events in the database.
@@ -162,9 +168,8 @@ fn firefinch(data: &Path) -> Command {
     command
 }
 
-fn create_project(data: &Path, recorded: i64) -> (i64, String) {
-    let slug = format!("bench-{recorded}");
-    let output = firefinch(data).args(["project", "create", "--slug", &slug, "--json"]).output().unwrap();
+fn create_project(data: &Path, slug: &str) -> (i64, String) {
+    let output = firefinch(data).args(["project", "create", "--slug", slug, "--json"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let project: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let id = project["id"].as_i64().or_else(|| project["id"].as_str()?.parse().ok()).unwrap();
