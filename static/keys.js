@@ -1,4 +1,4 @@
-// The keyboard: j k o e i x / ? . u [ ] y, and g followed by i, l or p.
+// The keyboard: j k o e i x / ? . u [ ] y, g followed by i, l, r or p, and digits in an open menu.
 (() => {
   'use strict';
   const page = window.firefinch;
@@ -66,7 +66,7 @@
     '/': () => { const query = document.getElementById('query'); if (query) { query.focus(); query.select(); } },
     '?': () => document.getElementById('keys').showModal(),
   };
-  const GO = { i: '/issues', l: '/live', p: '/projects' };
+  const GO = { i: '/issues', l: '/live', r: '/releases', p: '/projects' };
 
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
@@ -80,6 +80,7 @@
       return;
     }
     afterG = event.key === 'g' ? Date.now() : 0;
+    if (/^[0-9]$/.test(event.key) && press(`details.menu[open] [data-key="${event.key}"]`)) return;
     const action = KEYS[event.key];
     if (action) { event.preventDefault(); action(); }
   });

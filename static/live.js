@@ -189,7 +189,9 @@
     }
     const status = issuePage.dataset.status || message.status;
     issuePage.dataset.status = message.status;
-    if (status !== message.status) page.refetch((id) => id === 'issue-head').catch(() => {});
+    if (status !== message.status) {
+      page.refetch((id) => ['issue-head', 'histogram-place', 'dock', 'activity', 'why-regressed'].includes(id)).catch(() => {});
+    }
   }
 
   // ---- Lanes of the live view.

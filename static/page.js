@@ -6,13 +6,16 @@
 
   // ---- Swapping: parts of the page with an id in SWAP are replaced by those of a fetched page.
   const SWAP = ['issues-top', 'list', 'issue-head', 'live-numbers', 'live-chart', 'lane-new', 'lane-regressed',
-    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock', 'changes', 'regroup-ways'];
+    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock', 'changes', 'regroup-ways', 'question-place', 'why-regressed', 'activity'];
   const afterSwap = [];
   page.onSwap = (handler) => afterSwap.push(handler);
 
   const swap = (text, only) => {
     const fresh = new DOMParser().parseFromString(text, 'text/html');
-    const focused = document.activeElement && document.activeElement.id;
+    const active = document.activeElement;
+    const focused = active && active.id;
+    // The entry of a menu that a key pressed is gone afterwards: the keyboard goes on at the head of the issue.
+    const wasActing = active && active.matches(':focus-visible') && active.closest('#issue-head, #question-place, #activity, #dock');
     for (const id of SWAP) {
       const [old, young] = [document.getElementById(id), fresh.getElementById(id)];
       if (!old || !young || (only && !only(id))) continue;
@@ -23,12 +26,20 @@
     }
     document.body.dataset.seen = fresh.body.dataset.seen || document.body.dataset.seen;
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+    else if (wasActing && !active.isConnected) {
+      const first = document.querySelector('#resolve, #reopen');
+      if (first) first.focus({ preventScroll: true });
+    }
     enhance(document);
     afterSwap.forEach((handler) => handler(fresh));
   };
 
+  // A form was sent whose answer is another page: this one may have no content any more.
+  let isLeaving = false;
+
   // Fetches this page again; a signed-out person lands at the door.
   page.refetch = async (only) => {
+    if (isLeaving) return;
     const response = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' });
     if (response.redirected && new URL(response.url).pathname === '/sign-in') {
       location.assign(response.url);
@@ -53,11 +64,17 @@
     if (form.method !== 'post' || new URL(form.action).pathname !== '/issues') return;
     event.preventDefault();
     const data = new URLSearchParams(new FormData(form, event.submitter || undefined));
+    isLeaving = (data.get('back') || location.pathname).split('?')[0] !== location.pathname;
     try {
       const response = await fetch('/issues', { method: 'POST', body: data });
       if (!response.ok) throw new Error(String(response.status));
+      // An answer about another page is that page; its message is still to be said there.
+      const there = new URL(response.url);
+      if (there.pathname !== location.pathname) { location.assign(there); return; }
+      if (there.search !== location.search) history.replaceState(null, '', there);
       swap(await response.text());
     } catch {
+      isLeaving = false;
       // The browser's own way, which shows the refusal; it leaves out the button, so that is added.
       if (event.submitter) {
         const pressed = Object.assign(document.createElement('input'), { type: 'hidden', name: event.submitter.name, value: event.submitter.value });
@@ -114,11 +131,19 @@
     }
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape') return;
-    for (const menu of document.querySelectorAll('details.menu[open]')) {
+    const menu = document.querySelector('details.menu[open]');
+    if (!menu) return;
+    if (event.key === 'Escape') {
       menu.open = false;
       menu.querySelector('summary').focus();
     }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || event.target.matches('select, input[type=number]')) return;
+    event.preventDefault();
+    const entries = [...menu.querySelectorAll('a[href], button, input:not([type=hidden]), select')].filter((one) => one.checkVisibility());
+    const at = entries.indexOf(document.activeElement);
+    const next = at < 0 && step < 0 ? entries.length - 1 : at + step;
+    if (entries.length) entries[(next + entries.length) % entries.length].focus();
   });
 
   // ---- Theme: at once, and kept.

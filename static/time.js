@@ -43,7 +43,10 @@
       until.setHours(Number(button.dataset.until), 0, 0, 0);
       if (until <= Date.now() + 60000) until.setDate(until.getDate() + 1);
       button.value = `ignore:${Math.round((until - Date.now()) / 1000)}`;
-      (button.querySelector('span') || button).textContent = `Ignore until ${until.getHours()}:00`;
+      const isTomorrow = until.getDate() !== new Date().getDate();
+      const words = button.closest('.menu-list') ? `Until ${isTomorrow ? 'tomorrow ' : ''}` : 'Ignore until ';
+      (button.querySelector('span') || button).textContent = `${words}${until.getHours()}:00`;
+      button.hidden = false;
     }
   };
 

@@ -51,6 +51,11 @@ icon!(LEFT, 12, r#"<path d="M7.5 3 4.5 6l3 3"/>"#);
 icon!(RIGHT, 12, r#"<path d="m4.5 3 3 3-3 3"/>"#);
 icon!(UP, 12, r#"<path d="M6 10V2.5M2.8 5.5 6 2.3l3.2 3.2"/>"#);
 icon!(CHECK, 12, r#"<path d="m2 6.4 2.8 2.8L10 3.4"/>"#);
+icon!(
+    MORE,
+    16,
+    r#"<g fill="currentColor" stroke="none"><circle cx="3" cy="8" r="1.4"/><circle cx="8" cy="8" r="1.4"/><circle cx="13" cy="8" r="1.4"/></g>"#
+);
 icon!(MENU, 20, r#"<path d="M3 5h14M3 10h14M3 15h14"/>"#);
 icon!(STAR, 12, r#"<path d="M6 1.4v9.2M2 3.7l8 4.6M10 3.7 2 8.3"/>"#);
 icon!(RETURN, 12, r#"<path d="M4.4 1.9 2 4.3l2.4 2.4M2 4.3h5a2.9 2.9 0 0 1 0 5.8H4.4"/>"#);

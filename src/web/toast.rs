@@ -6,8 +6,9 @@
 use actix_web::HttpRequest;
 use engine::ids::{IssueId, RegroupingId};
 use store::regroup::Regrouping;
+use time::OffsetDateTime;
 
-use super::issues::actions::Change;
+use super::issues::actions::Done;
 
 /// Name of the cookie.
 pub(super) const COOKIE: &str = "toast";
@@ -23,6 +24,8 @@ pub(super) struct Toast {
     pub text: String,
     /// The issues for the undo form; empty when there is none.
     pub undo: Vec<IssueId>,
+    /// The wish of that form.
+    pub wish: String,
     /// The change of the grouping that the undo form is about.
     pub regrouping: Option<RegroupingId>,
 }
@@ -38,16 +41,18 @@ impl Toast {
             return Self::read_regrouping(rest);
         }
         let mut parts = text.split('.');
-        let change = Change::named(parts.next()?)?;
+        let done = Done::named(parts.next()?)?;
         let changed: usize = parts.next()?.parse().ok()?;
+        let micros: i64 = parts.next()?.parse().ok()?;
         let ids: Vec<IssueId> = parts.take(UNDO_ISSUES_MAX).filter_map(|id| id.parse().ok()).collect();
-        let what = match changed {
-            0 => "Nothing to change: already".to_owned(),
-            1 => "1 issue".to_owned(),
-            many => format!("{many} issues"),
+        let text = match (changed, done) {
+            (0, Done::Undone) => "Nothing to undo: changed again since".to_owned(),
+            (0, _) => format!("Nothing to change: already {}", done.words()),
+            (1, _) => format!("1 issue {}", done.words()),
+            (many, _) => format!("{many} issues {}", done.words()),
         };
-        let undo = if matches!(change, Change::Reopen | Change::Undo) || changed == 0 { Vec::new() } else { ids };
-        Some(Self { text: format!("{what} {}", change.done()), undo, regrouping: None })
+        let undo = if done.is_undoable() && changed > 0 { ids } else { Vec::new() };
+        Some(Self { text, undo, wish: format!("undo-all:{micros}"), regrouping: None })
     }
 
     fn read_regrouping(text: &str) -> Option<Self> {
@@ -66,7 +71,7 @@ impl Toast {
         };
         // A merge that undoes a split says so by having nothing to undo.
         let regrouping = (is_done && parts.next() == Some("undo")).then_some(id);
-        Some(Self { text: text.to_owned(), undo: Vec::new(), regrouping })
+        Some(Self { text: text.to_owned(), undo: Vec::new(), wish: String::new(), regrouping })
     }
 
     /// The value of the cookie after a change of the grouping.
@@ -77,14 +82,11 @@ impl Toast {
     }
 
     /// The value of the cookie.
-    pub(super) fn cookie_value(change: Change, changed: &[IssueId]) -> String {
-        let ids: Vec<String> = changed.iter().take(UNDO_ISSUES_MAX).map(IssueId::to_string).collect();
-        let mut value = format!("{}.{}", change.name(), changed.len());
-        for id in ids {
-            value.push('.');
-            value.push_str(&id);
-        }
-        value
+    pub(super) fn cookie_value(done: Done, at: OffsetDateTime, changed: &[IssueId]) -> String {
+        // As PostgreSQL keeps times: in whole microseconds.
+        let micros = at.unix_timestamp_nanos().div_euclid(1_000);
+        let ids: String = changed.iter().take(UNDO_ISSUES_MAX).map(|id| format!(".{id}")).collect();
+        format!("{}.{}.{micros}{ids}", done.code(), changed.len())
     }
 }
 
@@ -94,13 +96,16 @@ mod tests {
 
     #[test]
     fn says_what_happened_and_how_to_undo_it() {
-        let value = Toast::cookie_value(Change::Resolve, &[IssueId(7), IssueId(12)]);
-        assert_eq!(value, "resolve.2.7.12");
+        let at = OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(7_001_999);
+        let value = Toast::cookie_value(Done::ResolvedNext, at, &[IssueId(7), IssueId(12)]);
+        assert_eq!(value, "resolved-next.2.7001.7.12");
         let toast = Toast::read(&value).unwrap();
-        assert_eq!(toast.text, "2 issues resolved");
-        assert_eq!(toast.undo, [IssueId(7), IssueId(12)]);
-        assert_eq!(Toast::read("reopen.1.7").unwrap().undo, []);
-        assert_eq!(Toast::read("resolve.0").unwrap().text, "Nothing to change: already resolved");
+        assert_eq!(toast.text, "2 issues resolved in the next release");
+        assert_eq!((toast.undo.as_slice(), toast.wish.as_str()), (&[IssueId(7), IssueId(12)][..], "undo-all:7001"));
+        assert_eq!(Toast::read("reopened.1.9.7").unwrap().undo, [IssueId(7)]);
+        assert_eq!(Toast::read("deleted.1.9.7").unwrap().undo, []);
+        assert_eq!(Toast::read("resolved.0.9").unwrap().text, "Nothing to change: already resolved");
+        assert_eq!(Toast::read("undone.0.9").unwrap().text, "Nothing to undo: changed again since");
         assert_eq!(Toast::read("<script>"), None);
         let merged = Toast::read("regrouping.merge.done.7.undo").unwrap();
         assert_eq!((merged.text.as_str(), merged.regrouping), ("Issues merged", Some(RegroupingId(7))));

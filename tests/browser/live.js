@@ -5,7 +5,7 @@ import { signIn } from "./pages.js";
 // From the moment the event is posted until a person can see it.
 const VISIBLE_MS_MAX = 1000;
 
-export async function post(server, type) {
+export async function post(server, type, more = {}) {
   const id = randomUUID().replaceAll("-", "");
   const frames = [{ function: "charge", filename: "shop/till.py", lineno: 7, in_app: true }];
   const event = {
@@ -13,6 +13,7 @@ export async function post(server, type) {
     platform: "python",
     level: "error",
     exception: { values: [{ type, value: "basket 17 has no total", stacktrace: { frames } }] },
+    ...more,
   };
   const dsn = new URL(server.dsn);
   const response = await fetch(`${dsn.origin}/api${dsn.pathname}/envelope/?sentry_key=${dsn.username}`, {

@@ -27,7 +27,7 @@ export const checks = [
     await page.waitForSelector("#toast:has-text('2 issues resolved')");
     assert((await page.locator("#rows [data-issue]").count()) === 0, "resolved issues are still in the list");
     await page.keyboard.press("u");
-    await page.waitForSelector("#toast:has-text('2 issues reopened')");
+    await page.waitForSelector("#toast:has-text('2 issues put back')");
     await page.waitForSelector("#rows [data-issue]");
     await page.keyboard.press("j");
     const type = await page.textContent(".at-cursor .type");
