@@ -104,6 +104,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/projects/{slug}/regroupings", get().to(regroupings::list))
         .route("/projects/{slug}/regroup", post().to(regroupings::regroup))
         .route("/projects/{slug}", get().to(projects::start))
+        .route("/projects/{slug}/settings", get().to(projects::settings::show))
+        .route("/projects/{slug}/settings", post().to(projects::settings::post))
         .route("/projects/{slug}/rules", get().to(projects::rules::show))
         .route("/projects/{slug}/rules", post().to(projects::rules::post))
         .route("/sign-in", get().to(sign_in::show))

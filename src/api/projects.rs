@@ -2,16 +2,23 @@
 
 use engine::grouping::rules::{BUILTIN_FINGERPRINT_RULES, BUILTIN_STACK_RULES, Problems};
 use engine::ids::ProjectId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use store::keys::Key;
-use store::projects::Project;
+use store::projects::{Project, Settings};
+use store::quiet;
 use store::rules::ProjectRules;
 
 use super::Api;
 use super::call::{Answer, Call, json as answer, json_page};
 use super::cursor;
+use super::error::ApiError;
 use super::rules;
 use super::shape::date;
+
+/// Longest name of a project, as its table has it.
+const NAME_CHARS_MAX: usize = 100;
+/// Hours of a day.
+const HOURS: i64 = 24;
 
 /// `GET /projects/` and `GET /organizations/{org}/projects/`: in the order of their ids.
 pub(super) async fn list(call: Call) -> Answer {
@@ -32,7 +39,52 @@ pub(super) async fn list(call: Call) -> Answer {
 pub(super) async fn get(call: Call) -> Answer {
     let project = call.project().await?;
     let (rules, warnings) = rules::of(call.api(), &project).await?;
-    answer(detail(call.api(), &project, &rules, &warnings))
+    let days = quiet::days(&call.api().pool, project.id).await?;
+    answer(detail(call.api(), &project, days, &rules, &warnings))
+}
+
+/// `PUT /projects/{org}/{project}/`: `name`, `resolveAge` and the grouping rules; what is left out stays as it is.
+pub(super) async fn put(call: Call) -> Answer {
+    let mut project = call.project().await?;
+    let body = call.body()?;
+    let mut days = quiet::days(&call.api().pool, project.id).await?;
+    let name = read_name(&body)?;
+    let wanted_days = read_resolve_age(&body)?;
+    let (rules, warnings) = rules::put(&call, &project, &body).await?;
+    if name.is_some() || wanted_days.is_some() {
+        days = wanted_days.unwrap_or(days);
+        let settings = Settings { name: name.unwrap_or(&project.name), auto_resolve_days: days };
+        let found = store::projects::set(&call.api().pool, project.id, settings).await?;
+        project = found.ok_or(ApiError::NotFound)?;
+    }
+    answer(detail(call.api(), &project, days, &rules, &warnings))
+}
+
+fn read_name(body: &Map<String, Value>) -> Result<Option<&str>, ApiError> {
+    match body.get("name") {
+        None => Ok(None),
+        Some(name) => match name.as_str().map(str::trim) {
+            Some(name) if (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.contains('\0') => {
+                Ok(Some(name))
+            }
+            _ => Err(ApiError::BadRequest(format!("name is a text of 1 to {NAME_CHARS_MAX} characters"))),
+        },
+    }
+}
+
+/// Hours, as Sentry has them. We count in days: a part of one is rounded up, so that nothing is resolved too early.
+fn read_resolve_age(body: &Map<String, Value>) -> Result<Option<Option<i32>>, ApiError> {
+    let most = i64::from(quiet::DAYS_MAX) * HOURS;
+    match body.get("resolveAge") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(age) => match age.as_i64().filter(|hours| (0..=most).contains(hours)) {
+            Some(hours) => Ok(Some(i32::try_from((hours + HOURS - 1) / HOURS).ok().filter(|days| *days > 0))),
+            None => {
+                Err(ApiError::BadRequest(format!("resolveAge is a number of hours from 0, which is never, to {most}")))
+            }
+        },
+    }
 }
 
 /// `GET /projects/{org}/{project}/keys/`
@@ -44,8 +96,9 @@ pub(super) async fn keys(call: Call) -> Answer {
 }
 
 /// A project with what only its own page shows.
-pub(super) fn detail(api: &Api, project: &Project, rules: &ProjectRules, warnings: &Problems) -> Value {
+fn detail(api: &Api, project: &Project, days: Option<i32>, rules: &ProjectRules, warnings: &Problems) -> Value {
     let mut detail = shape(api, project);
+    detail["resolveAge"] = json!(days.map_or(0, i64::from) * HOURS);
     detail["fingerprintingRules"] = json!(rules.fingerprint_rules);
     detail["groupingEnhancements"] = json!(rules.stack_rules);
     // As Sentry names what applies besides, but as text.

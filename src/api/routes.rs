@@ -164,7 +164,7 @@ fn of_projects() -> Vec<Endpoint> {
     vec![
         endpoint!(GET, "/projects/", &[ProjectRead], projects::list, "Projects", LIST, Page("Project")),
         endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project with its grouping rules", &[], One("ProjectDetail")),
-        endpoint!(PUT, "/projects/{org}/{project}/", &[ProjectWrite], rules::put, "Change the grouping rules of a project; they apply to events that arrive from now on", &[], One("ProjectDetail")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(PUT, "/projects/{org}/{project}/", &[ProjectWrite], projects::put, "Change the name of a project, when its quiet issues are resolved, and its grouping rules, which apply to events that arrive from now on", &[], One("ProjectDetail")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/grouping-rules/preview/", &[EventRead], rules::preview, "What grouping rules would do to the newest stored events, without saving them", &[], One("GroupingPreview")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], projects::keys, "Client keys (DSNs) of a project", &[], List("Key")),
         endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),

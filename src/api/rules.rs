@@ -10,15 +10,17 @@ use store::rules::{NewRules, ProjectRules};
 
 use super::call::{Answer, Call, json as answer};
 use super::error::ApiError;
-use super::projects;
 use crate::preview::{self, PreviewError};
 
-/// `PUT /projects/{org}/{project}/`: its grouping rules; other fields are not changed.
-pub(super) async fn put(call: Call) -> Answer {
-    let project = call.project().await?;
+/// Saves the grouping rules in the body of an update of a project; answers with those that hold now.
+pub(super) async fn put(
+    call: &Call,
+    project: &Project,
+    body: &Map<String, Value>,
+) -> Result<(ProjectRules, Problems), ApiError> {
     let pool = &call.api().pool;
     let mut saved = store::rules::load(pool, project.id).await?;
-    let (fingerprint, stack) = texts(&call.body()?, &saved)?;
+    let (fingerprint, stack) = texts(body, &saved)?;
     let (_, warnings) = Rules::compile(&fingerprint, &stack).map_err(ApiError::Rules)?;
     if (&fingerprint, &stack) != (&saved.fingerprint_rules, &saved.stack_rules) {
         let new = NewRules {
@@ -32,7 +34,7 @@ pub(super) async fn put(call: Call) -> Answer {
         let version = store::rules::save(pool, new).await?;
         saved = ProjectRules { fingerprint_rules: fingerprint, stack_rules: stack, version, ..saved };
     }
-    answer(projects::detail(call.api(), &project, &saved, &warnings))
+    Ok((saved, warnings))
 }
 
 /// `POST /projects/{org}/{project}/grouping-rules/preview/`

@@ -9,7 +9,7 @@ pub(super) enum Action {
     Read,
     /// Resolve, ignore and reopen issues.
     ChangeIssues,
-    /// Make projects.
+    /// Make projects, and change their settings.
     ChangeProjects,
     /// Change the grouping rules of a project, and try them.
     ChangeRules,
@@ -32,7 +32,7 @@ impl Action {
         match self {
             Self::Read => "Your account may not read this.",
             Self::ChangeIssues => "Your account may read issues but not change them. An administrator can change that.",
-            Self::ChangeProjects => "Your account may not make projects. An administrator can change that.",
+            Self::ChangeProjects => "Your account may not make or change projects. An administrator can change that.",
             Self::ChangeRules => {
                 "Your account may read grouping rules but not change them. An administrator can change that."
             }

@@ -11,6 +11,7 @@ mod pages;
 mod regroupings;
 mod releases;
 mod rules;
+mod settings;
 mod stream;
 
 use std::sync::LazyLock;

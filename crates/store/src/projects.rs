@@ -70,6 +70,9 @@ pub async fn create(pool: &PgPool, new: NewProject<'_>) -> Result<(Project, Key)
     Ok((project, key))
 }
 
+/// What is wrong with a name that the table refuses.
+const NAME_FAULT: &str = "a project's name has 1 to 100 characters";
+
 fn refuse(error: sqlx::Error, new: &NewProject<'_>) -> StoreError {
     let constraint = error.as_database_error().and_then(|error| error.constraint()).unwrap_or_default();
     match constraint {
@@ -78,7 +81,7 @@ fn refuse(error: sqlx::Error, new: &NewProject<'_>) -> StoreError {
             "{:?} cannot be a slug: use 1 to 50 lower-case letters, digits, - and _, not only digits",
             new.slug
         )),
-        "projects_name_check" => StoreError::Conflict("a project's name has 1 to 100 characters".into()),
+        "projects_name_check" => StoreError::Conflict(NAME_FAULT.into()),
         _ => error.into(),
     }
 }
@@ -130,30 +133,50 @@ pub async fn list(pool: &PgPool, after: Option<ProjectId>, limit: i64) -> Result
     .await?)
 }
 
-/// Changes the name and platform for people. `None` when there is no such project.
+/// What people set of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings<'a> {
+    /// Its name for people, 1 to 100 characters.
+    pub name: &'a str,
+    /// After how many quiet days an issue is resolved; none never does.
+    pub auto_resolve_days: Option<i32>,
+}
+
+/// Replaces the settings of a project. `None` when there is no such project.
 ///
 /// # Errors
-/// When the database cannot answer.
-pub async fn update(
-    pool: &PgPool,
-    id: ProjectId,
-    name: &str,
-    platform: Option<&str>,
-) -> Result<Option<Project>, StoreError> {
-    Ok(sqlx::query_as!(
+/// `Conflict` when one of them is out of its bounds; else when the database cannot answer.
+pub async fn set(pool: &PgPool, id: ProjectId, settings: Settings<'_>) -> Result<Option<Project>, StoreError> {
+    if settings.name.contains('\0') {
+        return Err(StoreError::Conflict("a project's name is text without control characters".into()));
+    }
+    sqlx::query_as!(
         Project,
         r#"
         update projects
-        set name = $2, platform = $3
+        set name = $2, auto_resolve_days = $3
         where id = $1
         returning id, slug, name, platform, created_at
         "#,
         id.get(),
-        name,
-        platform,
+        settings.name,
+        settings.auto_resolve_days,
     )
     .fetch_optional(pool)
-    .await?)
+    .await
+    .map_err(refuse_setting)
+}
+
+fn refuse_setting(error: sqlx::Error) -> StoreError {
+    let constraint = error.as_database_error().and_then(|error| error.constraint()).unwrap_or_default();
+    match constraint {
+        "projects_name_check" => StoreError::Conflict(NAME_FAULT.into()),
+        "projects_auto_resolve_days_check" => StoreError::Conflict(format!(
+            "issues are resolved after 1 to {} quiet days, or never",
+            crate::quiet::DAYS_MAX
+        )),
+        _ => error.into(),
+    }
 }
 
 /// True while there is none: a first start.

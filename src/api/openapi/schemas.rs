@@ -19,6 +19,7 @@ pub(super) fn all() -> Value {
 fn rules() -> Vec<(&'static str, Value)> {
     let mut detail = project_fields();
     detail.extend([
+        ("resolveAge", whole()),
         ("fingerprintingRules", text()),
         ("groupingEnhancements", text()),
         ("fingerprintingRulesBase", text()),
@@ -28,7 +29,12 @@ fn rules() -> Vec<(&'static str, Value)> {
     let problem = object(&[("line", whole()), ("column", whole()), ("message", text())]);
     let part = object(&[("issueId", whole()), ("events", whole()), ("example", text()), ("title", text())]);
     let changes = list(object(&[("events", whole()), ("parts", list(part)), ("partCount", whole())]));
-    let mut update = object(&[("fingerprintingRules", text()), ("groupingEnhancements", text())]);
+    let mut update = object(&[
+        ("name", text()),
+        ("resolveAge", whole()),
+        ("fingerprintingRules", text()),
+        ("groupingEnhancements", text()),
+    ]);
     update["required"] = json!([]);
     vec![
         ("ProjectDetail", object(&detail)),

@@ -1,0 +1,123 @@
+//! The settings of a project: its name, when quiet issues are resolved, and how its releases are ordered.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use store::projects::{self, Project, Settings};
+use store::{StoreError, quiet, releases};
+
+use super::super::access::Action;
+use super::super::error::PageError;
+use super::super::session::{Posted, Viewer};
+use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::{Web, signs};
+
+#[derive(Template)]
+#[template(path = "projects/settings.html")]
+struct SettingsPage {
+    shell: Shell,
+    project: Project,
+    /// As it stands, or as it was typed.
+    name: String,
+    days: String,
+    days_max: i32,
+    /// How its releases are ordered, and why.
+    order: String,
+    is_saved: bool,
+    problem: Option<String>,
+}
+
+/// What the address says.
+#[derive(serde::Deserialize)]
+pub(in super::super) struct SettingsAddress {
+    saved: Option<String>,
+}
+
+/// `GET /projects/{slug}/settings`
+pub(in super::super) async fn show(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    slug: web::Path<String>,
+    address: web::Query<SettingsAddress>,
+) -> Result<HttpResponse, PageError> {
+    viewer.must(Action::Read)?;
+    let project = find(&web, &slug).await?;
+    let days = quiet::days(&web.pool, project.id).await?.map(|days| days.to_string()).unwrap_or_default();
+    let name = project.name.clone();
+    let mut page = page(&web, &request, viewer, project, (name, days)).await?;
+    page.is_saved = address.saved.is_some();
+    html(&page)
+}
+
+/// `POST /projects/{slug}/settings`
+pub(in super::super) async fn post(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    slug: web::Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, PageError> {
+    posted.viewer.must(Action::ChangeProjects)?;
+    let project = find(&web, &slug).await?;
+    let typed = |name: &str| posted.fields.get(name).trim().to_owned();
+    let (name, days) = (typed("name"), typed("days"));
+    let problem = match read_days(&days) {
+        Ok(auto_resolve_days) => {
+            match projects::set(&web.pool, project.id, Settings { name: &name, auto_resolve_days }).await {
+                Ok(Some(project)) => return Ok(see_other(&format!("/projects/{}/settings?saved=1", project.slug))),
+                Ok(None) => return Err(PageError::NotFound("project")),
+                Err(StoreError::Conflict(problem)) => problem,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(problem) => problem,
+    };
+    let mut page = page(&web, &request, posted.viewer, project, (name, days)).await?;
+    page.problem = Some(problem);
+    let mut response = html(&page)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+async fn find(web: &Web, slug: &str) -> Result<Project, PageError> {
+    projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))
+}
+
+async fn page(
+    web: &Web,
+    request: &HttpRequest,
+    viewer: Viewer,
+    project: Project,
+    (name, days): (String, String),
+) -> Result<SettingsPage, PageError> {
+    let mut connection = web.pool.acquire().await.map_err(StoreError::from)?;
+    let order = releases::order(&mut connection, project.id).await?.1;
+    let mut shell = Shell::load(web, request, viewer, Nav::Projects).await?;
+    shell.title = format!("Settings of {}", project.slug);
+    shell.project = Some(project.slug.clone());
+    let days_max = quiet::DAYS_MAX;
+    Ok(SettingsPage { shell, project, name, days, days_max, order, is_saved: false, problem: None })
+}
+
+/// Nothing, and zero, mean never.
+fn read_days(text: &str) -> Result<Option<i32>, String> {
+    match text.parse::<i32>() {
+        Err(_) if text.is_empty() => Ok(None),
+        Ok(0) => Ok(None),
+        Ok(days) if (1..=quiet::DAYS_MAX).contains(&days) => Ok(Some(days)),
+        _ => Err(format!("{text:.20} is no number of days: write 1 to {}, or nothing for never", quiet::DAYS_MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_a_number_or_never() {
+        assert_eq!((read_days(""), read_days("0"), read_days("30")), (Ok(None), Ok(None), Ok(Some(30))));
+        for text in ["-1", "3651", "soon", "1.5", "99999999999"] {
+            assert!(read_days(text).is_err(), "{text}");
+        }
+    }
+}
