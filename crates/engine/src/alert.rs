@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod exchange;
 pub mod frame;
 pub mod kind;
+pub mod link;
 pub mod mail;
 pub mod message;
 pub mod plain;
