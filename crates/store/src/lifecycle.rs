@@ -74,12 +74,23 @@ pub async fn apply_in(
     signal: &Signal<'_>,
     by: By,
 ) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
+    apply_via(tx, issues, signal, by, "").await
+}
+
+/// `apply_in` on a way that the activity shall name, as a sentence.
+pub(crate) async fn apply_via(
+    tx: &mut PgConnection,
+    issues: &[(ProjectId, IssueId)],
+    signal: &Signal<'_>,
+    by: By,
+    via: &str,
+) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
     if matches!(signal, Signal::Delete | Signal::Discard) {
         removal::keep_regrouping_out(tx, issues).await?;
     }
     let mut changed = Vec::new();
     for row in lock(tx, issues).await? {
-        if change(tx, &row, signal, by).await? {
+        if change(tx, &row, signal, by, via).await? {
             changed.push(row.id);
         }
     }
@@ -113,7 +124,7 @@ pub async fn resolve_relative(
             (Some(release), Relative::Next) => Fix::After(release),
             (None, _) => Fix::Now,
         };
-        if change(&mut tx, &row, &Signal::Resolve { fix, commit: None }, by).await? {
+        if change(&mut tx, &row, &Signal::Resolve { fix, commit: None }, by, "").await? {
             changed.push(row.id);
         }
     }
@@ -184,12 +195,12 @@ async fn lock(tx: &mut PgConnection, issues: &[(ProjectId, IssueId)]) -> Result<
     Ok(found)
 }
 
-async fn change(tx: &mut PgConnection, row: &Row, signal: &Signal<'_>, by: By) -> Result<bool, StoreError> {
+async fn change(tx: &mut PgConnection, row: &Row, signal: &Signal<'_>, by: By, via: &str) -> Result<bool, StoreError> {
     let context = Context { total: row.total, ..Context::since(row.since) };
     let transition = issue::step(&row.state, signal, &context);
     let Transition::Change { to, .. } = &transition else { return Ok(false) };
     set_state(tx, row.id, to, by.at).await?;
-    let cause = Cause { before: Some(&row.state), user: by.user, ..Cause::at(by.at) };
+    let cause = Cause { before: Some(&row.state), user: by.user, via, ..Cause::at(by.at) };
     record(tx, row.id, &transition, &cause).await?;
     if *to == State::Deleted {
         removal::free_keys(tx, row.id).await?;

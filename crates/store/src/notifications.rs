@@ -7,6 +7,8 @@
 mod deliveries;
 mod destinations;
 mod facts;
+pub mod links;
+pub mod mutes;
 mod signals;
 
 pub use deliveries::{

@@ -21,13 +21,15 @@ pub(crate) struct Cause<'a> {
     pub(crate) release: Option<&'a str>,
     /// The person.
     pub(crate) user: Option<UserId>,
+    /// On what way they did it, as a sentence; empty when on a page of ours.
+    pub(crate) via: &'a str,
     /// Our clock.
     pub(crate) at: OffsetDateTime,
 }
 
 impl<'a> Cause<'a> {
     pub(crate) fn at(at: OffsetDateTime) -> Self {
-        Self { before: None, event: None, release: None, user: None, at }
+        Self { before: None, event: None, release: None, user: None, via: "", at }
     }
 
     pub(crate) fn event(event: &'a NewEvent) -> Self {
@@ -151,6 +153,7 @@ pub(crate) async fn record(
         Transition::Note { reason } => (ActivityKind::StillResolved, reason),
         Transition::Change { kind, reason, .. } => (*kind, reason),
     };
+    let reason = &told(reason, cause.via);
     let is_note = kind == ActivityKind::StillResolved;
     let before = cause.before.filter(|_| !is_note);
     let before = before.map(|state| serde_json::json!({ "substatus": state.substatus(), "details": state.details() }));
@@ -176,6 +179,15 @@ pub(crate) async fn record(
             Ok(1)
         }
         _ => Ok(0),
+    }
+}
+
+/// The sentence of a transition, with the way on which a person caused it.
+fn told(reason: &str, via: &str) -> String {
+    match (via, reason.ends_with('.')) {
+        ("", _) => reason.to_owned(),
+        (_, true) => format!("{reason} {via}"),
+        (_, false) => format!("{reason}. {via}"),
     }
 }
 

@@ -74,6 +74,9 @@ pub async fn fan_out(
              where d.kind = 'mail' and (d.config ->> 'members') = 'true' and u.disabled_at is null
          ) r
          where s.id = any ($1)
+             and not exists (
+                 select 1 from mail_mutes m where m.project_id = s.project_id and m.address = lower(r.recipient)
+             )
              and (
                  (d.config ->> 'fallback') is distinct from 'true'
                  or (
