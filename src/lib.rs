@@ -12,6 +12,7 @@ pub mod error;
 pub mod group;
 pub mod ingest;
 pub mod instance;
+mod link_key;
 pub mod open_files;
 pub mod passwords;
 pub mod postgres;

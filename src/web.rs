@@ -16,6 +16,7 @@ mod gzip;
 mod headers;
 mod issue;
 mod issues;
+mod link;
 mod live;
 mod projects;
 mod regroupings;
@@ -36,6 +37,7 @@ use tokio::sync::Semaphore;
 
 use self::error::PageError;
 use self::throttle::Throttle;
+use crate::link_key::LinkKey;
 
 pub use headers::CONTENT_SECURITY_POLICY;
 pub use live::{Hub, run as run_live};
@@ -51,6 +53,7 @@ pub struct Web {
     /// Cookies only over TLS.
     secure: bool,
     hub: Hub,
+    link_key: LinkKey,
     door: Throttle,
     hashing: Semaphore,
 }
@@ -64,6 +67,7 @@ impl Web {
             base_url: base_url.trim_end_matches('/').to_owned(),
             secure: base_url.starts_with("https://"),
             hub: Hub::default(),
+            link_key: LinkKey::default(),
             door: Throttle::default(),
             hashing: Semaphore::new(HASHING_MAX),
         }
@@ -95,6 +99,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/live/stream", get().to(live::stream::open))
         .route("/releases", get().to(releases::list))
         .route("/projects/{slug}/releases/{version}", get().to(releases::show))
+        .route("/a/{link}", get().to(link::show))
+        .route("/a/{link}", post().to(link::post))
         .route("/alerts", get().to(alerts::list))
         .route("/alerts/{id}", get().to(alerts::show))
         .route("/alerts/{id}", post().to(alerts::post))

@@ -23,6 +23,8 @@ pub(super) enum PageError {
     Forbidden(&'static str),
     /// No such thing; its name.
     NotFound(&'static str),
+    /// It was there, and has ended; since when.
+    Gone(String),
     /// The request makes no sense; why.
     BadRequest(String),
     /// Too many tries; seconds to wait.
@@ -42,6 +44,7 @@ impl PageError {
             Some(Self::SignIn(next)) => Self::SignIn(next.clone()),
             Some(Self::Forbidden(why)) => Self::Forbidden(why),
             Some(Self::NotFound(what)) => Self::NotFound(what),
+            Some(Self::Gone(why)) => Self::Gone(why.clone()),
             Some(Self::BadRequest(why)) => Self::BadRequest(why.clone()),
             Some(Self::TooMany(after)) => Self::TooMany(*after),
             Some(Self::Unavailable(cause)) => {
@@ -74,6 +77,7 @@ impl PageError {
                 format!("No such {what}"),
                 "It may have been deleted, or the address is mistyped.".to_owned(),
             ),
+            Self::Gone(why) => said(StatusCode::GONE, "Too late", why),
             Self::BadRequest(why) => said(StatusCode::BAD_REQUEST, "That did not work", why),
             Self::TooMany(_) => said(StatusCode::TOO_MANY_REQUESTS, "Too many tries", "Wait a minute, then try again."),
             Self::Unavailable(_) | Self::Other(StatusCode::SERVICE_UNAVAILABLE, _) => said(

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::alert::{Head, Kind, Message, Test, Thread, backoff};
+use engine::ids::DestinationId;
 use sqlx::PgPool;
 use store::StoreError;
 use store::notifications::{self as outbox, Claim, Claimed, Destination, FannedOut, Outcome, Target};
@@ -32,6 +33,7 @@ pub use outgoing::Outgoing;
 pub use smtp::{check_url as check_smtp_url, probe as probe_smtp};
 pub use webhook::new_secret as new_webhook_secret;
 
+use crate::link_key::LinkKey;
 use flight::Flight;
 use mail::{Mailer, Recipient};
 
@@ -88,6 +90,7 @@ pub struct Notifier {
     base_url: String,
     mail: Option<Mailer>,
     outgoing: Outgoing,
+    link_key: LinkKey,
 }
 
 /// What `deliver_due` did.
@@ -112,7 +115,8 @@ impl Notifier {
             None => None,
         };
         let base_url = settings.base_url.trim_end_matches('/').to_owned();
-        Ok(Self { pool, mail, outgoing: Outgoing::new(settings.allow_private_webhooks), base_url })
+        let outgoing = Outgoing::new(settings.allow_private_webhooks);
+        Ok(Self { pool, mail, outgoing, link_key: LinkKey::default(), base_url })
     }
 
     /// Makes the deliveries of waiting signals, one batch of them.
@@ -188,13 +192,27 @@ impl Notifier {
         match (target, &self.mail) {
             (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &message, now).await,
             (Target::Mail(_), Some(mail)) => {
-                let (address, destination) = (&claimed.recipient, &claimed.destination);
-                mail.send(&Recipient { address, destination_id: claimed.destination_id, destination }, &message, now)
-                    .await
+                let destination = (claimed.destination_id, claimed.destination.as_str());
+                self.mail(mail, &claimed.recipient, destination, &message, now).await
             }
             (Target::Mail(_), None) => {
                 Attempt::Dead { error: "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned() }
             }
+        }
+    }
+
+    /// Mails a message to one address, on behalf of a destination.
+    async fn mail(
+        &self,
+        mail: &Mailer,
+        address: &str,
+        (destination_id, destination): (DestinationId, &str),
+        message: &Message,
+        now: OffsetDateTime,
+    ) -> Attempt {
+        match self.link_key.get(&self.pool).await {
+            Ok(key) => mail.send(&Recipient { address, destination_id, destination, key }, message, now).await,
+            Err(error) => Attempt::later(format!("cannot read the key of the links: {error}")),
         }
     }
 
@@ -260,8 +278,8 @@ impl Notifier {
             (Target::Mail(_), Some(mail)) => {
                 let mut answers = Vec::new();
                 for address in addresses {
-                    let to = Recipient { address, destination_id: destination.id, destination: &destination.name };
-                    answers.push((address.clone(), mail.send(&to, &message, now).await));
+                    let on_behalf = (destination.id, destination.name.as_str());
+                    answers.push((address.clone(), self.mail(mail, address, on_behalf, &message, now).await));
                 }
                 answers
             }
@@ -275,6 +293,7 @@ impl Notifier {
         metrics::gauge!("firefinch_deliveries_dead").set(backlog.dead as f64);
         metrics::gauge!("firefinch_delivery_oldest_pending_seconds").set(oldest_s);
         outbox::prune(&self.pool, now - KEPT, PRUNE_MAX).await?;
+        outbox::links::prune_used(&self.pool, now, PRUNE_MAX).await?;
         Ok(())
     }
 }

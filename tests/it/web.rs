@@ -8,6 +8,7 @@ mod door;
 mod hostile;
 mod large;
 mod pages;
+mod reads;
 mod regroupings;
 mod releases;
 mod rules;

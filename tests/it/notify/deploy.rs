@@ -7,7 +7,7 @@ use store::releases;
 use time::{Duration, OffsetDateTime};
 
 use super::mail::{SENT, fan_out_and_deliver, mailing};
-use super::{THEN, World, assert_snapshot};
+use super::{THEN, World, assert_snapshot, stable};
 use crate::support::receiver::Receiver;
 use crate::support::smtp::{Behaviour, MailServer};
 
@@ -40,7 +40,7 @@ async fn a_recent_deploy_is_told_by_mail_and_webhook() {
 
     let mails = server.mails();
     let issue: i64 = sqlx::query_scalar("select id from issues").fetch_one(world.pool()).await.unwrap();
-    let part = |ty: &str| mails[0].part(ty).replace(&format!("/issues/{issue}"), "/issues/412");
+    let part = |ty: &str| stable(&mails[0].part(ty), issue);
     assert_snapshot("mail/deployed.txt", &part("text/plain"));
     assert_snapshot("mail/deployed.html", &part("text/html"));
     let mut body = receiver.requests()[0].json();

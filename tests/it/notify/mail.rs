@@ -7,7 +7,7 @@ use firefinch::workers::notify::{Attempt, Delivered, Notifier};
 use store::notifications::{find_destination, replay};
 use time::Duration;
 
-use super::{THEN, World, assert_snapshot};
+use super::{THEN, World, assert_snapshot, stable};
 use crate::support::smtp::{Behaviour, CA_FILE, Encryption, MailServer};
 
 /// A notifier that mails through `url`.
@@ -63,13 +63,18 @@ async fn new_and_regressed_are_one_mail_each_in_one_thread() {
     for mail in [new, back] {
         assert_eq!(mail.header("References").unwrap(), thread);
         assert_eq!(mail.header("Auto-Submitted").unwrap(), "auto-generated");
-        assert_eq!(mail.header("List-Unsubscribe").unwrap(), "<https://errors.example/alerts/2>");
+        let stop = mail.header("List-Unsubscribe").unwrap();
+        assert!(
+            mail.part("text/plain").contains(&format!("Stop these mails: {}\n", stop.trim_matches(['<', '>']))),
+            "{stop}"
+        );
+        assert_eq!(mail.header("List-Unsubscribe-Post").unwrap(), "List-Unsubscribe=One-Click");
         assert_eq!(mail.header("From").unwrap(), "Firefinch <firefinch@errors.example>");
         assert_eq!(mail.header("To").unwrap(), "oncall@shop.example");
         assert!(mail.data.lines().all(|line| line.len() <= 998), "the limit of a line of mail");
     }
     for (name, mail) in [("new", new), ("regressed", back)] {
-        let part = |ty: &str| mail.part(ty).replace(&format!("/issues/{issue}"), "/issues/412");
+        let part = |ty: &str| stable(&mail.part(ty), issue);
         assert_snapshot(&format!("mail/{name}.txt"), &part("text/plain"));
         assert_snapshot(&format!("mail/{name}.html"), &part("text/html"));
     }
@@ -110,6 +115,7 @@ async fn nothing_that_a_stranger_sends_becomes_a_header_or_markup() {
         "References",
         "List-Id",
         "List-Unsubscribe",
+        "List-Unsubscribe-Post",
         "X-Firefinch-Delivery",
         "MIME-Version",
         "Content-Type",

@@ -61,10 +61,6 @@ pub struct Mail {
     pub short_id: String,
     /// Page of the issue.
     pub open_url: String,
-    /// Page that asks whether to resolve it.
-    pub resolve_url: String,
-    /// Page that asks whether to ignore it for a day.
-    pub ignore_url: String,
     /// Why this person gets it.
     pub because: String,
 }
@@ -85,7 +81,6 @@ impl Mail {
         let issue = &notice.issue;
         let frame = notice.event.as_ref().and_then(|event| event.frame.as_ref());
         let bars = bars(&issue.minutes);
-        let open_url = notice.issue_url();
         Self {
             subject: subject(notice),
             word: notice.kind.word(),
@@ -105,9 +100,7 @@ impl Mail {
                 url: notice.release_url(deploy),
             }),
             short_id: issue.short_id.clone(),
-            resolve_url: format!("{open_url}?ask=resolve"),
-            ignore_url: format!("{open_url}?ask=ignore-24h"),
-            open_url,
+            open_url: notice.issue_url(),
             because: one_line(destination, LINE_CHARS),
         }
     }
