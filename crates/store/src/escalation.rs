@@ -258,8 +258,7 @@ impl Pasts {
     }
 }
 
-/// Lets a signal act on one issue, and tells people when it escalates and when that is over; false when it changed
-/// nothing.
+/// Lets a signal act on one issue, and tells people when an escalation is over; false when it changed nothing.
 async fn act(
     connection: &mut PgConnection,
     id: (ProjectId, IssueId),
@@ -268,11 +267,8 @@ async fn act(
 ) -> Result<bool, StoreError> {
     let mut tx = connection.begin().await?;
     let changed = lifecycle::apply_in(&mut tx, &[id], signal, By { user: None, at }).await?;
-    match signal {
-        _ if changed.is_empty() => {}
-        Signal::Escalated(reason) => announce(&mut tx, id, reason, at).await?,
-        Signal::Calmed(reason) => announce_end(&mut tx, id, reason, at).await?,
-        _ => {}
+    if let (Signal::Calmed(reason), false) = (signal, changed.is_empty()) {
+        announce_end(&mut tx, id, reason, at).await?;
     }
     tx.commit().await?;
     Ok(!changed.is_empty())
@@ -303,30 +299,5 @@ async fn announce_end(
         ..NoteFacts::default()
     };
     raise(tx, Some(project_id), Kind::SpikeEnded, &facts, at).await?;
-    Ok(())
-}
-
-/// Names the newest event: nothing that arrived caused it, but the rate.
-async fn announce(
-    tx: &mut PgConnection,
-    (project_id, issue_id): (ProjectId, IssueId),
-    reason: &str,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
-         select project_id, id, last_event_id, 'escalating',
-             jsonb_build_object('reason', $3::text, 'release', last_release, 'environment', null, 'level', level,
-                 'title', title, 'culprit', culprit),
-             $4
-         from issues
-         where project_id = $1 and id = $2",
-        project_id.get(),
-        issue_id.get(),
-        reason,
-        at,
-    )
-    .execute(tx)
-    .await?;
     Ok(())
 }

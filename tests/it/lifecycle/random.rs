@@ -8,6 +8,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::alert::Kind;
 use engine::deploy;
 use engine::ids::{DeployId, IssueId, ProjectId};
 use engine::issue::{self, Arrival, Commit, Context, Counts, Fix, Signal, State, Terms, Threshold, Transition};
@@ -361,8 +362,9 @@ impl ModelIssue {
                 }
             }
             Transition::Change { to, kind, reason, begins } => {
-                if transition.is_announced() {
-                    self.signals.push(kind.as_str().to_owned());
+                // Only events have a release to note.
+                if let Some(told) = Kind::of(transition, note.is_some()) {
+                    self.signals.push(told.as_str().to_owned());
                 }
                 self.before.push((self.activity.len(), self.state.clone()));
                 let before =

@@ -1,5 +1,7 @@
 //! What can happen that people are told of.
 
+use crate::issue::{ActivityKind, Transition};
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -7,7 +9,7 @@ pub enum Kind {
     New,
     /// A resolved issue came back.
     Regressed,
-    /// An issue is far more frequent than usual.
+    /// An issue is far more frequent than usual, or an ignored one came back on the terms that were set.
     Escalating,
     /// An issue was resolved: for receivers that close an incident.
     Resolved,
@@ -64,6 +66,22 @@ impl Kind {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// What people are told of a transition, if anything. `by_event` says whether an event caused it: one that brings an
+    /// ignored issue back is what somebody waited for, while who reopens an issue knows it.
+    #[must_use]
+    pub fn of(transition: &Transition, by_event: bool) -> Option<Self> {
+        let Transition::Change { kind, begins, .. } = transition else { return None };
+        match kind {
+            ActivityKind::New => Some(Self::New),
+            ActivityKind::Regressed => Some(Self::Regressed),
+            ActivityKind::Escalating => Some(Self::Escalating),
+            ActivityKind::Unresolved if by_event => Some(Self::Escalating),
+            // A promise that becomes clearer ('in the next release' has a name now) is no second resolution.
+            ActivityKind::Resolved if *begins => Some(Self::Resolved),
+            _ => None,
+        }
     }
 
     /// The word in subjects.

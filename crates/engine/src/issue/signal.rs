@@ -157,11 +157,3 @@ pub enum Transition {
         begins: bool,
     },
 }
-
-impl Transition {
-    /// Whether on-call wants to know.
-    #[must_use]
-    pub const fn is_announced(&self) -> bool {
-        matches!(self, Self::Change { kind: ActivityKind::New | ActivityKind::Regressed, .. })
-    }
-}

@@ -5,6 +5,7 @@ use time::Duration;
 use time::macros::datetime;
 
 use super::*;
+use crate::alert::Kind;
 use crate::release::{Comparison, Order};
 
 const NOON: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
@@ -122,8 +123,17 @@ fn every_transition_says_why_and_leads_somewhere_else() {
                     assert_ne!(to, state, "{name}");
                     assert!(reason.ends_with('.'), "{reason:?} is no sentence");
                     assert!(begins || matches!(to, State::Resolved(_)), "{name}");
-                    let announced = step(&state, &signal, &context).is_announced();
-                    assert_eq!(announced, to == State::Regressed || kind == ActivityKind::New, "{state:?} on {name}");
+                    let by_event = matches!(signal, Signal::EventArrived(_));
+                    let told = Kind::of(&step(&state, &signal, &context), by_event);
+                    let expected = match (&to, kind) {
+                        (_, ActivityKind::New) => Some(Kind::New),
+                        (State::Regressed, _) if by_event => Some(Kind::Regressed),
+                        (State::Escalating, ActivityKind::Escalating) => Some(Kind::Escalating),
+                        (_, ActivityKind::Unresolved) if by_event => Some(Kind::Escalating),
+                        (State::Resolved(_), _) if begins => Some(Kind::Resolved),
+                        _ => None,
+                    };
+                    assert_eq!(told, expected, "{state:?} on {name}");
                     let back = Signal::Undo { to: state.clone(), wrong: &reason };
                     let undone = step(&to, &back, &context);
                     if to == State::Deleted {

@@ -1,5 +1,6 @@
 //! The rows of a state: its columns on the issue, its line in the activity, its signal in the outbox.
 
+use engine::alert::Kind;
 use engine::ids::{IssueId, ProjectId, UserId};
 use engine::issue::{ActivityKind, State, Transition};
 use serde_json::Value;
@@ -140,7 +141,7 @@ pub(crate) async fn set_state(
     Ok(())
 }
 
-/// Writes the activity row of a transition and, where on-call wants to know, its signal; returns how
+/// Writes the activity row of a transition and, where people want to know, its signal; returns how
 /// many signals were written.
 pub(crate) async fn record(
     tx: &mut PgConnection,
@@ -173,13 +174,39 @@ pub(crate) async fn record(
     )
     .execute(&mut *tx)
     .await?;
+    let Some(told) = Kind::of(transition, cause.event.is_some()) else { return Ok(0) };
     match cause.event {
-        Some(event) if transition.is_announced() => {
-            announce(tx, issue.1, kind, reason, event).await?;
-            Ok(1)
-        }
-        _ => Ok(0),
+        Some(event) => announce(tx, issue.1, told, reason, event).await?,
+        None => announce_standing(tx, issue, told, reason, cause.at).await?,
     }
+    Ok(1)
+}
+
+/// What no event caused names the newest one.
+async fn announce_standing(
+    tx: &mut PgConnection,
+    (project_id, issue_id): (ProjectId, IssueId),
+    kind: Kind,
+    reason: &str,
+    at: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
+         select project_id, id, last_event_id, $3,
+             jsonb_build_object('reason', $4::text, 'release', last_release, 'environment', null, 'level', level,
+                 'title', title, 'culprit', culprit),
+             $5
+         from issues
+         where project_id = $1 and id = $2",
+        project_id.get(),
+        issue_id.get(),
+        kind.as_str(),
+        reason,
+        at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// The sentence of a transition, with the way on which a person caused it.
@@ -194,7 +221,7 @@ fn told(reason: &str, via: &str) -> String {
 async fn announce(
     tx: &mut PgConnection,
     issue_id: IssueId,
-    kind: ActivityKind,
+    kind: Kind,
     reason: &str,
     event: &NewEvent,
 ) -> Result<(), StoreError> {

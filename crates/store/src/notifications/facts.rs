@@ -128,7 +128,7 @@ pub async fn issue_facts(
         last_release: row.last_release,
         events: row.events,
         users: row.users,
-        reason: row.reason,
+        reason: signal.fact("reason").or(row.reason),
         minutes: minutes(pool, project_id, issue_id, now).await?,
         deploy: deploy(pool, signal, release.as_deref(), environment.as_deref(), now).await?,
         event,
