@@ -91,7 +91,7 @@ impl Shop {
     }
 }
 
-fn event(project_id: ProjectId, key: u8, received_at: OffsetDateTime, release: Option<&str>) -> NewEvent {
+pub(crate) fn event(project_id: ProjectId, key: u8, received_at: OffsetDateTime, release: Option<&str>) -> NewEvent {
     NewEvent {
         project_id,
         category: "error",

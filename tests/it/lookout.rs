@@ -5,10 +5,12 @@ use engine::ids::ProjectId;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
 use store::deploys::{self, Mark, NewDeploy};
+use store::ingest::{Batch, NewEvent, Writer};
 use store::lookout;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
+use crate::lifecycle::event;
 use crate::support::{Database, Project};
 
 /// At half past, where an hour speaks for itself.
@@ -83,21 +85,16 @@ async fn a_spike_of_a_project_begins_and_ends_once() {
     assert_eq!(spikes, [(NOW, Some(later))]);
 }
 
-/// A release with so many new issues, as ingest leaves them.
-async fn release_with_issues(pool: &PgPool, project: &Project, version: &str, ids: std::ops::Range<i64>) {
-    for id in ids {
-        let sql = format!(
-            "insert into issues (project_id, id, number, status, substatus, level, platform, type, value, title, culprit,
-                 location, first_seen, last_seen, seen_slot, first_release, first_event_id, last_event_id, events, users,
-                 status_changed_at)
-             values ({p}, {id}, {id}, 'unresolved', 'new', 'error', 'python', '', '', 'it broke', '', '', '{NOW}', '{NOW}',
-                 0, '{version}', gen_random_uuid(), gen_random_uuid(), 5, 4, '{NOW}');
-             insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
-             values ({p}, {id}, gen_random_uuid(), 'new', '{{\"release\": \"{version}\"}}', '{NOW}')",
-            p = project.id,
-        );
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
-    }
+/// New issues of a release in production, each met by four people.
+async fn release_with_issues(pool: &PgPool, project: &Project, version: &str, keys: std::ops::Range<u8>) {
+    let met = |key, person| NewEvent {
+        environment: Some("production".into()),
+        user_key: Some(format!("id:{person}")),
+        ..event(ProjectId(project.id), key, NOW - Duration::minutes(1), Some(version))
+    };
+    let events = keys.flat_map(|key| (0..4).map(move |person| met(key, person))).collect();
+    let written = Writer::new(pool.clone()).write(&Batch { events, ..Batch::default() }).await.unwrap();
+    assert_eq!(written.signals, written.touched.len() as u64, "all of them are new");
 }
 
 async fn make_release(pool: &PgPool, project: &Project, version: &str) {
