@@ -16,9 +16,9 @@ use crate::error::Failure;
 /// What can be done with deliveries.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List messages with what the other end said, newest first
+    /// List who was told of what, how that ended and what the other end said, newest first
     List {
-        /// Only those that are pending, sent or dead
+        /// Only those that are waiting, held, pending, sent, folded, suppressed or dead
         #[arg(long, value_parser = parse_state)]
         state: Option<DeliveryState>,
         /// Only those of one destination
@@ -46,7 +46,7 @@ pub enum Command {
 }
 
 fn parse_state(text: &str) -> Result<DeliveryState, &'static str> {
-    DeliveryState::parse(text).ok_or("there are pending, sent and dead")
+    DeliveryState::parse(text).ok_or("there are waiting, held, pending, sent, folded, suppressed and dead")
 }
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
@@ -84,10 +84,12 @@ fn document(delivery: &Delivery) -> Value {
         "issue": delivery.issue_id.map(|id| id.to_string()),
         "short_id": delivery.short_id,
         "state": delivery.state,
+        "message": delivery.message_id.map(|id| id.to_string()),
+        "folded": delivery.folded,
         "attempts": delivery.attempts,
         "error": delivery.last_error,
         "created_at": time(delivery.created_at),
-        "next_attempt_at": (delivery.state == DeliveryState::Pending).then(|| time(delivery.next_attempt_at)),
+        "next_attempt_at": matches!(delivery.state, DeliveryState::Pending | DeliveryState::Held).then(|| time(delivery.next_attempt_at)),
         "sent_at": delivery.sent_at.map(time),
     })
 }
@@ -107,5 +109,9 @@ fn line(delivery: &Delivery) -> String {
         .clone()
         .or_else(|| delivery.issue_id.map(|id| id.to_string()))
         .unwrap_or_else(|| "-".to_owned());
+    let state = match (delivery.state, delivery.message_id) {
+        (DeliveryState::Folded, Some(message)) => format!("folded into {message}"),
+        _ => state.to_owned(),
+    };
     format!("{}\t{at}\t{state}\t{attempts}\t{signal}\t{issue}\t{to}\t{error}", delivery.id)
 }

@@ -230,7 +230,7 @@ fn is_sent(attempt: &Attempt) -> bool {
 
 fn words(attempt: &Attempt) -> &str {
     match attempt {
-        Attempt::Sent { answer } => answer,
+        Attempt::Sent { answer, .. } => answer,
         Attempt::Later { error, .. } | Attempt::Dead { error } => error,
     }
 }

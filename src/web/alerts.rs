@@ -51,8 +51,11 @@ impl Message {
     fn of(delivery: Delivery) -> Self {
         let (state, class) = match (delivery.state, delivery.attempts) {
             (DeliveryState::Sent, _) => ("Sent", ""),
+            (DeliveryState::Folded, _) => ("Sent with others", ""),
+            (DeliveryState::Held, _) => ("Held", ""),
+            (DeliveryState::Suppressed, _) => ("Suppressed", ""),
             (DeliveryState::Dead, _) => ("Given up", "bad"),
-            (DeliveryState::Pending, 0) => ("Waiting", ""),
+            (DeliveryState::Waiting, _) | (DeliveryState::Pending, 0) => ("Waiting", ""),
             (DeliveryState::Pending, _) => ("Trying again", "watch"),
         };
         Self { delivery, state, class }

@@ -1,9 +1,9 @@
-//! Notifications: turns signals into deliveries, and deliveries into mails and webhooks.
+//! Notifications: turns signals into deliveries, these into messages, and sends them.
 //!
 //! `ingest` writes a signal into the transaction of the change that it tells about; from there on
 //! everything is here. A wake-up makes it quick, the poll makes it certain. No transaction is open
-//! while a message travels: a delivery is leased, sent, and settled. Whatever a receiver does, it can
-//! hold up its own deliveries only. To add a kind of destination, add a `Target` in the store and an
+//! while a message travels: a message is leased, sent, and settled. Whatever a receiver does, it can
+//! hold up its own messages only. To add a kind of destination, add a `Target` in the store and an
 //! arm in `Notifier::attempt`.
 
 mod attempt;
@@ -18,11 +18,14 @@ mod webhook;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::alert::{Head, Kind, Message, Test, Thread, backoff};
+use engine::alert::channel::PER_HOUR_MAX;
+use engine::alert::{Head, Kind, Limit, Message, Test, Thread, backoff};
 use engine::ids::DestinationId;
 use sqlx::PgPool;
 use store::StoreError;
-use store::notifications::{self as outbox, Claim, Claimed, Destination, FannedOut, Outcome, Target};
+use store::notifications::{
+    self as outbox, BurstFacts, BurstPart, Claim, Claimed, Content, Destination, FannedOut, Outcome, Signal, Target,
+};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
@@ -47,6 +50,9 @@ const UPKEEP: Duration = Duration::from_secs(60);
 /// Signals fanned out in one transaction: a storm of new issues must not make one endless statement.
 const FAN_OUT_MAX: i64 = 200;
 
+/// Channels that one call of `compose` decides: as many mean that more may be due.
+const CHANNELS: usize = outbox::CHANNELS_MAX as usize;
+
 /// Messages under way at once in one process. Each is a socket and a rendered mail: memory, not CPU.
 const IN_FLIGHT_MAX: usize = 16;
 
@@ -57,7 +63,7 @@ const IN_FLIGHT_PER_DESTINATION_MAX: usize = 4;
 /// One attempt, from connecting to the last answer.
 const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 
-/// Nobody else takes a delivery for this long. Three attempts long, so that clocks of several machines may differ by a
+/// Nobody else takes a message for this long. Three attempts long, so that clocks of several machines may differ by a
 /// minute before one of them sends what another still sends.
 const LEASE: time::Duration = time::Duration::seconds(90);
 
@@ -119,12 +125,22 @@ impl Notifier {
         Ok(Self { pool, mail, outgoing, link_key: LinkKey::default(), base_url })
     }
 
-    /// Makes the deliveries of waiting signals, one batch of them.
+    /// Makes the deliveries of waiting signals, and the messages that are due.
     ///
     /// # Errors
     /// When PostgreSQL fails.
     pub async fn fan_out(&self, now: OffsetDateTime) -> Result<FannedOut, StoreError> {
-        outbox::fan_out(&self.pool, now, backoff::LIFETIME, self.mail.is_some(), FAN_OUT_MAX).await
+        let mut done = FannedOut::default();
+        loop {
+            let batch = outbox::fan_out(&self.pool, now, backoff::LIFETIME, self.mail.is_some(), FAN_OUT_MAX).await?;
+            done.signals += batch.signals;
+            done.deliveries += batch.deliveries;
+            if batch.signals < FAN_OUT_MAX.unsigned_abs() {
+                break;
+            }
+        }
+        while outbox::compose(&self.pool, now, backoff::LIFETIME).await? == CHANNELS {}
+        Ok(done)
     }
 
     /// Sends everything that is due at `now` and waits until all of it is settled.
@@ -137,7 +153,7 @@ impl Notifier {
         loop {
             self.take_off(&mut flight, now).await?;
             match flight.land().await {
-                Some(Some(Outcome::Sent)) => delivered.sent += 1,
+                Some(Some(Outcome::Sent { .. })) => delivered.sent += 1,
                 Some(Some(Outcome::Later { .. })) => delivered.later += 1,
                 Some(Some(Outcome::Dead { .. })) => delivered.dead += 1,
                 Some(None) => {}
@@ -146,7 +162,7 @@ impl Notifier {
         }
     }
 
-    /// Claims as many due deliveries as there is room for, and starts them.
+    /// Claims as many due messages as there is room for, and starts them.
     async fn take_off(self: &Arc<Self>, flight: &mut Flight, now: OffsetDateTime) -> Result<(), StoreError> {
         let free = IN_FLIGHT_MAX.saturating_sub(flight.len());
         if free == 0 {
@@ -216,24 +232,50 @@ impl Notifier {
         }
     }
 
-    /// What a delivery says, with the figures of now.
+    /// What a message says, with the figures of now.
     async fn message(&self, claimed: &Claimed, now: OffsetDateTime) -> Result<Message, Attempt> {
-        let signal = &claimed.signal;
+        let head = notice::head(claimed, &self.base_url);
+        match &claimed.content {
+            Content::One(signal) => self.one(head, signal, now).await,
+            Content::Digest(part) => {
+                let facts = self.burst(claimed, part, now).await?;
+                Ok(Message::Digest(notice::digest(head, part, facts, now)))
+            }
+            Content::Calm(part) => {
+                let facts = self.burst(claimed, part, now).await?;
+                Ok(Message::Calm(notice::calm(head, part, facts)))
+            }
+            Content::Limit { waiting, until } => Ok(Message::Limit(Limit {
+                head,
+                per_hour: PER_HOUR_MAX,
+                waiting: *waiting,
+                until: *until,
+                path: format!("/alerts/{}", claimed.destination_id),
+            })),
+            Content::Unknown(why) => Err(Attempt::dead(why)),
+        }
+    }
+
+    async fn one(&self, head: Head, signal: &Signal, now: OffsetDateTime) -> Result<Message, Attempt> {
         let Some(kind) = Kind::parse(&signal.kind) else {
             return Err(Attempt::dead(format!("this version knows no signal {:?}", signal.kind)));
         };
-        let head = notice::head(format!("dlv_{}", claimed.id), signal, &self.base_url);
-        let unreadable = |error: StoreError| Attempt::later(format!("cannot read the issue: {error}"));
         if let Some(issue_id) = signal.issue_id {
-            let facts = outbox::issue_facts(&self.pool, signal, now).await.map_err(unreadable)?;
+            let facts = outbox::issue_facts(&self.pool, signal, now).await.map_err(|error| unreadable(&error))?;
             let Some(facts) = facts else { return Err(Attempt::dead("the issue no longer exists")) };
             return Ok(Message::Issue(notice::issue(head, signal, kind, issue_id, facts)));
         }
         let project = match signal.project_id {
-            Some(id) => outbox::project(&self.pool, id).await.map_err(unreadable)?,
+            Some(id) => outbox::project(&self.pool, id).await.map_err(|error| unreadable(&error))?,
             None => None,
         };
         Ok(Message::Note(notice::note(head, signal, kind, project)))
+    }
+
+    async fn burst(&self, claimed: &Claimed, part: &BurstPart, now: OffsetDateTime) -> Result<BurstFacts, Attempt> {
+        outbox::burst_facts(&self.pool, claimed.id, part, claimed.project_id, now)
+            .await
+            .map_err(|error| unreadable(&error))
     }
 
     /// Writes the outcome down, again and again while PostgreSQL is away and the lease is ours:
@@ -245,7 +287,7 @@ impl Notifier {
                 Ok(settled) => return settled,
                 Err(error) if error.is_unavailable() => tokio::time::sleep(Duration::from_secs(1)).await,
                 Err(error) => {
-                    tracing::error!(delivery.id = %claimed.id, %error, "cannot settle a delivery");
+                    tracing::error!(message.id = %claimed.id, %error, "cannot settle a message");
                     return false;
                 }
             }
@@ -298,6 +340,11 @@ impl Notifier {
     }
 }
 
+/// What is told could not be read; the next attempt reads it again.
+fn unreadable(error: &StoreError) -> Attempt {
+    Attempt::later(format!("cannot read what happened: {error}"))
+}
+
 /// Delivers until `shutdown` turns true, then finishes what is under way. `wake` is notified after a
 /// commit that wrote signals.
 pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
@@ -320,7 +367,7 @@ pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch
     }
     let cut = flight.drain(DRAIN_MAX).await;
     if !cut.is_empty() {
-        tracing::warn!(deliveries = cut.len(), "stopped before these deliveries were finished");
+        tracing::warn!(messages = cut.len(), "stopped before these messages were finished");
         report(&mut healthy, outbox::release(&notifier.pool, &cut).await.map(|_| ()));
     }
 }
@@ -333,7 +380,7 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 
 /// Fans out everything that waits, then starts what is due.
 async fn turn(notifier: &Arc<Notifier>, flight: &mut Flight) -> Result<(), StoreError> {
-    while notifier.fan_out(OffsetDateTime::now_utc()).await?.signals == FAN_OUT_MAX.unsigned_abs() {}
+    notifier.fan_out(OffsetDateTime::now_utc()).await?;
     notifier.take_off(flight, OffsetDateTime::now_utc()).await
 }
 
@@ -353,18 +400,18 @@ fn report(healthy: &mut bool, result: Result<(), StoreError>) {
 fn log(claimed: &Claimed, outcome: &Outcome) {
     let kind = claimed.target.as_ref().map_or("unknown", Target::kind);
     let result = match outcome {
-        Outcome::Sent => "sent",
+        Outcome::Sent { .. } => "sent",
         Outcome::Later { .. } => "later",
         Outcome::Dead { .. } => "dead",
     };
     metrics::counter!("firefinch_delivery_attempts_total", "kind" => kind, "result" => result).increment(1);
-    let (delivery, destination, attempt) = (claimed.id, claimed.destination_id, claimed.attempt);
+    let (message, destination, attempt) = (claimed.id, claimed.destination_id, claimed.attempt);
     match outcome {
         Outcome::Dead { .. } => {
-            tracing::warn!(delivery.id = %delivery, destination.id = %destination, kind, attempt, "delivery given up");
+            tracing::warn!(message.id = %message, destination.id = %destination, kind, attempt, "message given up");
         }
         _ => {
-            tracing::info!(delivery.id = %delivery, destination.id = %destination, kind, attempt, result, "delivery tried");
+            tracing::info!(message.id = %message, destination.id = %destination, kind, attempt, result, "message tried");
         }
     }
 }

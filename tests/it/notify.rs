@@ -7,6 +7,7 @@ mod outbox;
 mod outgoing;
 mod pages;
 mod product;
+mod storm;
 mod webhook;
 mod worker;
 
@@ -140,6 +141,11 @@ impl World {
         Arc::new(Notifier::new(self.pool().clone(), settings).unwrap())
     }
 
+    /// Ends every burst, as ten quiet minutes do.
+    async fn calm_down(&self) {
+        calm_down(self.pool()).await;
+    }
+
     /// All deliveries, oldest first.
     async fn deliveries(&self) -> Vec<Delivery> {
         let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
@@ -172,6 +178,13 @@ fn stable(mail: &str, issue: i64) -> String {
         text.push_str(&part[end..]);
     }
     text.replace(&format!("/issues/{issue}"), "/issues/412")
+}
+
+/// Ends every burst, as ten quiet minutes do.
+async fn calm_down(pool: &PgPool) {
+    let calm = "update channels set began_at = null, newest_at = null, sent_at = null, window_s = null, storm = false,
+                first_message_id = null, last_digest_id = null, digests = 0, due_at = null";
+    sqlx::query(calm).execute(pool).await.unwrap();
 }
 
 /// Compares a text with the file of that name under `tests/fixtures`. With `FIREFINCH_SNAPSHOTS=write`

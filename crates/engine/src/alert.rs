@@ -6,6 +6,7 @@
 //! `Kind`.
 
 pub mod backoff;
+pub mod channel;
 pub mod exchange;
 pub mod frame;
 pub mod kind;

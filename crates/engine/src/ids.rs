@@ -68,8 +68,10 @@ row_ids! {
     RegroupingId;
     /// A release that went to an environment.
     DeployId;
-    /// One notification to one destination.
+    /// One signal for one recipient of a destination.
     DeliveryId;
+    /// One thing sent to one recipient, which carries one delivery or many.
+    MessageId;
 }
 
 /// The id of one event: 32 hexadecimal digits on the wire, with or without dashes, in any case

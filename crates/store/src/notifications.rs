@@ -1,23 +1,31 @@
-//! The outbox: signals (what happened), destinations (who hears of it) and deliveries (each message).
+//! The outbox: signals (what happened), destinations (where it goes), deliveries (one signal for one recipient) and
+//! messages (one thing sent, which carries one delivery or many).
 //!
-//! A signal is written by `ingest::write` in the transaction of the change it tells about. `fan_out`
-//! turns it into deliveries, and a worker claims those with a lease, so that several processes share
-//! the work and a killed one loses nothing. Nothing here opens a connection to anybody but PostgreSQL.
+//! A signal is written by `ingest::write` in the transaction of the change it tells about. `fan_out` turns it into
+//! deliveries, `compose` puts those that wait in a channel into messages, and a worker claims these with a lease, so that
+//! several processes share the work and a killed one loses nothing. Nothing here opens a connection to anybody but
+//! PostgreSQL.
 
+mod audience;
+mod burst;
+mod compose;
 mod deliveries;
 mod destinations;
 mod facts;
+mod fan_out;
 pub mod links;
+mod messages;
 pub mod mutes;
 mod signals;
 
-pub use deliveries::{
-    Backlog, Claim, Claimed, Delivery, DeliveryFilter, DeliveryState, FannedOut, Outcome, backlog, claim, fan_out,
-    list as list_deliveries, prune, release, replay, settle,
-};
+pub use burst::{BurstFacts, burst_facts};
+pub use compose::{CHANNELS_MAX, compose};
+pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, list as list_deliveries, prune};
 pub use destinations::{
     Destination, MailTarget, NewDestination, Target, WebhookTarget, create as create_destination,
     disable as disable_destination, enable as enable_destination, find as find_destination, list as list_destinations,
 };
 pub use facts::{IssueFacts, issue_facts, project};
+pub use fan_out::{FannedOut, fan_out};
+pub use messages::{Backlog, BurstPart, Claim, Claimed, Content, Outcome, backlog, claim, release, replay, settle};
 pub use signals::{Signal, raise, raise_alone};

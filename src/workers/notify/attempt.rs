@@ -1,4 +1,4 @@
-//! What the other end said to one attempt, and what that means for the delivery.
+//! What the other end said to one attempt, and what that means for the message.
 
 use engine::alert::exchange::{Answer, Verdict};
 use engine::alert::{backoff, text};
@@ -15,6 +15,8 @@ pub enum Attempt {
     Sent {
         /// Its answer.
         answer: String,
+        /// What it calls the message, where it does: an update edits it by that.
+        reference: Option<String>,
     },
     /// Not now.
     Later {
@@ -43,13 +45,15 @@ impl Attempt {
 
     /// Success.
     pub(super) fn sent(answer: impl AsRef<str>) -> Self {
-        Self::Sent { answer: text::one_line(answer.as_ref(), ANSWER_CHARS) }
+        Self::Sent { answer: text::one_line(answer.as_ref(), ANSWER_CHARS), reference: None }
     }
 
     /// What an answer means, as its reader judged it.
     pub(super) fn of(answer: &Answer, verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::Taken { .. } => Self::sent(answer.line()),
+            Verdict::Taken { reference } => {
+                Self::Sent { answer: text::one_line(&answer.line(), ANSWER_CHARS), reference: reference.clone() }
+            }
             Verdict::Later { asked } => {
                 Self::Later { error: text::one_line(&answer.line(), ANSWER_CHARS), asked: *asked }
             }
@@ -57,10 +61,10 @@ impl Attempt {
         }
     }
 
-    /// What becomes of the delivery; `random` (0 to 1) spreads the retries.
+    /// What becomes of the message; `random` (0 to 1) spreads the retries.
     pub(super) fn outcome(&self, claimed: &Claimed, now: OffsetDateTime, random: f64) -> Outcome {
         match self {
-            Self::Sent { .. } => Outcome::Sent,
+            Self::Sent { reference, .. } => Outcome::Sent { reference: reference.clone() },
             Self::Dead { error } => Outcome::Dead { error: error.clone() },
             Self::Later { error, asked } => {
                 let attempt = u32::try_from(claimed.attempt).unwrap_or(1);

@@ -1,10 +1,10 @@
-//! The deliveries under way in this process.
+//! The messages under way in this process.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::ids::{DeliveryId, DestinationId};
+use engine::ids::{DestinationId, MessageId};
 use store::notifications::{Claimed, Outcome};
 use time::OffsetDateTime;
 use tokio::task::{Id, JoinSet};
@@ -20,7 +20,7 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 struct Lease {
-    delivery: DeliveryId,
+    message: MessageId,
     destination: DestinationId,
     until: OffsetDateTime,
 }
@@ -30,7 +30,7 @@ impl Flight {
         self.tasks.len()
     }
 
-    /// Destinations with `max` or more deliveries under way.
+    /// Destinations with `max` or more messages under way.
     pub(super) fn busy(&self, max: usize) -> Vec<i64> {
         let mut counts: HashMap<DestinationId, usize> = HashMap::new();
         for lease in self.leases.values() {
@@ -40,7 +40,7 @@ impl Flight {
     }
 
     pub(super) fn start(&mut self, notifier: Arc<Notifier>, claimed: Claimed, now: OffsetDateTime) {
-        let lease = Lease { delivery: claimed.id, destination: claimed.destination_id, until: claimed.leased_until };
+        let lease = Lease { message: claimed.id, destination: claimed.destination_id, until: claimed.leased_until };
         let task = self.tasks.spawn(async move { notifier.deliver(&claimed, now).await });
         self.leases.insert(task.id(), lease);
     }
@@ -49,9 +49,9 @@ impl Flight {
     pub(super) async fn land(&mut self) -> Option<Option<Outcome>> {
         let (id, outcome) = match self.tasks.join_next_with_id().await? {
             Ok((id, outcome)) => (id, outcome),
-            // A panic: its lease runs out and the delivery is tried again.
+            // A panic: its lease runs out and the message is tried again.
             Err(error) => {
-                tracing::error!(%error, "a delivery ended without a result");
+                tracing::error!(%error, "a message ended without a result");
                 (error.id(), None)
             }
         };
@@ -60,12 +60,12 @@ impl Flight {
     }
 
     /// Waits until all have ended, at most `max`; cuts the rest short and returns their leases.
-    pub(super) async fn drain(mut self, max: Duration) -> Vec<(DeliveryId, OffsetDateTime)> {
+    pub(super) async fn drain(mut self, max: Duration) -> Vec<(MessageId, OffsetDateTime)> {
         let landed = async { while self.land().await.is_some() {} };
         if tokio::time::timeout(max, landed).await.is_ok() {
             return Vec::new();
         }
         self.tasks.shutdown().await;
-        self.leases.into_values().map(|lease| (lease.delivery, lease.until)).collect()
+        self.leases.into_values().map(|lease| (lease.message, lease.until)).collect()
     }
 }

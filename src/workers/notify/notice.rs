@@ -1,20 +1,31 @@
-//! Builds the message of a delivery from what the store knows.
+//! Builds a message from what the store knows.
 
 use engine::alert::frame::Frame;
-use engine::alert::{Deploy, Event, Head, Issue, Kind, Note, NoteFacts, Notice, Project, Thread};
-use engine::ids::{IssueId, ShortId};
+use engine::alert::{
+    Calm, Deploy, Digest, Earlier, Event, Head, Issue, Kind, Note, NoteFacts, Notice, Project, Shared, Thread,
+};
+use engine::deploy::State;
+use engine::ids::{IssueId, MessageId, ShortId};
 use engine::payload;
-use engine::verdict::judge;
-use store::notifications::{IssueFacts, Signal};
-use store::verdict;
+use engine::verdict::{self, judge};
+use store::events::StoredEvent;
+use store::notifications::{BurstFacts, BurstPart, Claimed, IssueFacts, Signal};
+use store::verdict::began;
+use time::OffsetDateTime;
 
-/// What every message has. Signals of one issue are one thread, others what their producer says.
-pub(super) fn head(id: String, signal: &Signal, base_url: &str) -> Head {
-    let key = match signal.issue_id {
-        Some(issue) => format!("issue-{issue}"),
-        None => note_facts(signal).thread.unwrap_or_else(|| format!("signal-{}", signal.id)),
+/// What every message has.
+pub(super) fn head(claimed: &Claimed, base_url: &str) -> Head {
+    let earlier = |earlier: &Option<(MessageId, Option<String>)>| {
+        earlier.as_ref().map(|(id, reference)| Earlier { id: message_id(*id), reference: reference.clone() })
     };
-    Head { id, base_url: base_url.to_owned(), thread: Thread { key, ..Thread::default() }, rule: None }
+    let thread =
+        Thread { key: claimed.thread.clone(), first: earlier(&claimed.first), replaces: earlier(&claimed.replaces) };
+    Head { id: message_id(claimed.id), base_url: base_url.to_owned(), thread, rule: None }
+}
+
+/// The id that receivers see.
+fn message_id(id: MessageId) -> String {
+    format!("msg_{id}")
 }
 
 /// A signal that is not about an issue says everything itself.
@@ -77,14 +88,64 @@ pub(super) fn issue(head: Head, signal: &Signal, kind: Kind, issue_id: IssueId, 
         release: facts.release,
         environment: facts.environment,
         reason: facts.reason,
-        deploy: facts.deploy.map(|(deploy, facts)| Deploy {
-            began: verdict::began(&deploy),
-            verdict: judge(&facts),
-            version: deploy.version,
-            environment: deploy.environment,
-        }),
+        deploy: facts.deploy.map(deploy),
         project: facts.project,
     }
+}
+
+/// Several signals of a burst.
+pub(super) fn digest(head: Head, part: &BurstPart, facts: BurstFacts, at: OffsetDateTime) -> Digest {
+    let path = path(facts.project.as_ref());
+    Digest {
+        head,
+        counts: facts.counts,
+        since: facts.since.unwrap_or(part.began),
+        until: at,
+        began: part.began,
+        burst: facts.burst,
+        storm: part.storm,
+        update: part.number,
+        deploy: facts.deploy.map(deploy),
+        top: facts.top,
+        notes: facts.notes,
+        events: facts.events,
+        rate: facts.rate,
+        minutes: facts.minutes,
+        shared: facts.shared.and_then(shared),
+        project: facts.project,
+        path,
+    }
+}
+
+/// The end of a storm.
+pub(super) fn calm(head: Head, part: &BurstPart, facts: BurstFacts) -> Calm {
+    let path = path(facts.project.as_ref());
+    let rolled_back_at = facts.deploy.as_ref().filter(|(deploy, _)| deploy.state == State::RolledBack);
+    Calm {
+        head,
+        began: part.began,
+        ended: part.ended.unwrap_or(part.began),
+        burst: facts.burst,
+        events: facts.events,
+        shared: facts.shared.and_then(shared),
+        rolled_back_at: rolled_back_at.map(|(deploy, _)| deploy.state_at),
+        deploy: facts.deploy.map(deploy),
+        project: facts.project,
+        path,
+    }
+}
+
+/// Where a burst is looked at: the live page, of its project where it has one.
+fn path(project: Option<&Project>) -> String {
+    project.map_or_else(|| "/live".to_owned(), |project| format!("/live?project={}", project.slug))
+}
+
+fn deploy((deploy, facts): (store::deploys::Deploy, verdict::Facts)) -> Deploy {
+    Deploy { began: began(&deploy), verdict: judge(&facts), version: deploy.version, environment: deploy.environment }
+}
+
+fn shared((issues, of, stored): (i64, i64, StoredEvent)) -> Option<Shared> {
+    Some(Shared { frame: frame(stored.codec, &stored.payload)?, issues, of })
 }
 
 /// A payload that cannot be read costs the source lines, not the message.

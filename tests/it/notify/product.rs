@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use store::notifications::{Delivery, DeliveryFilter, list_deliveries};
 use time::OffsetDateTime;
 
+use super::calm_down;
 use crate::support::receiver::Receiver;
 use crate::support::smtp::{Behaviour, MailServer};
 use crate::support::{Database, Http, ServerProcess, data_dir, until};
@@ -56,6 +57,7 @@ async fn an_event_becomes_a_mail_and_a_webhook_through_outages_and_kills() {
 
     mails.stop().await;
     hooks.stop().await;
+    calm_down(&db.pool).await;
     assert_eq!(http.post_event(&project, &event(3, "ValueError")).await.status, 200);
     let failed = async || {
         let filter = DeliveryFilter { limit: 10, ..DeliveryFilter::default() };

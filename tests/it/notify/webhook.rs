@@ -69,7 +69,7 @@ async fn new_and_regressed_are_one_signed_request_each() {
         assert_eq!(body["issue"]["url"], format!("https://errors.example/issues/{issue}"));
         body["issue"]["id"] = 412.into();
         body["issue"]["url"] = "https://errors.example/issues/412".into();
-        body["id"] = "dlv_1093".into();
+        body["id"] = "msg_1093".into();
         assert_snapshot(&format!("webhook/{name}.json"), &format!("{body:#}\n"));
     }
 }
@@ -156,7 +156,7 @@ async fn private_addresses_are_refused_unless_the_configuration_allows_them() {
     let id = world.webhook_to(&by_name).await;
     let destination = find_destination(world.pool(), id).await.unwrap().unwrap();
     let (_, attempt) = world.notifier(&world.settings()).test(&destination, &[], THEN).await.remove(0);
-    assert_eq!(attempt, Attempt::Sent { answer: "HTTP 200 OK: ok".to_owned() });
+    assert_eq!(attempt, Attempt::Sent { answer: "HTTP 200 OK: ok".to_owned(), reference: None });
     let requests = receiver.requests();
     assert_eq!(requests[0].json()["type"], "test");
     assert_signed(&requests[0]);

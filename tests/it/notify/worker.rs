@@ -64,6 +64,7 @@ async fn mail_and_webhook_leave_within_two_seconds_and_after_an_outage_once_each
         hooks.wait_for(count).await;
         let took = began.elapsed();
         assert!(took < Duration::from_secs(2), "woken: {woken}, took {took:?}");
+        world.calm_down().await;
     }
 
     mails.stop().await;
@@ -133,7 +134,7 @@ async fn a_receiver_that_never_answers_holds_up_nobody_else_and_its_lease_is_giv
     worker.wake.notify_one();
     quick.wait_for(30).await;
     worker.stop().await;
-    let leased: i64 = sqlx::query_scalar("select count(*) from deliveries where leased_until is not null")
+    let leased: i64 = sqlx::query_scalar("select count(*) from messages where leased_until is not null")
         .fetch_one(world.pool())
         .await
         .unwrap();

@@ -90,6 +90,12 @@ impl Target {
         }
     }
 
+    /// Whether people read it, who want one message for many signals. A program wants each signal by itself.
+    #[must_use]
+    pub const fn is_paced(&self) -> bool {
+        !matches!(self, Self::Webhook(_))
+    }
+
     /// Reads the two columns.
     pub(super) fn read(id: i64, kind: &str, config: serde_json::Value) -> Result<Self, StoreError> {
         let found = kind.to_owned();
@@ -132,8 +138,8 @@ pub struct NewDestination<'a> {
 /// `Conflict` when the project does not exist.
 pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime) -> Result<DestinationId, StoreError> {
     let inserted = sqlx::query_scalar!(
-        "insert into destinations (project_id, kind, name, config, signals, created_at)
-         values ($1, $2, $3, $4, $5, $6)
+        "insert into destinations (project_id, kind, name, config, signals, paced, created_at)
+         values ($1, $2, $3, $4, $5, $7, $6)
          returning id",
         new.project_id.map(ProjectId::get),
         new.target.kind(),
@@ -141,6 +147,7 @@ pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime
         new.target.config(),
         new.signals,
         now,
+        new.target.is_paced(),
     )
     .fetch_one(pool)
     .await;
@@ -231,9 +238,17 @@ pub async fn disable(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> R
     .await?
     .rows_affected();
     sqlx::query!(
-        "update deliveries
+        "update messages
          set state = 'dead', leased_until = null, last_error = 'the destination was disabled'
          where destination_id = $1 and state = 'pending'",
+        id.get(),
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "update deliveries
+         set state = 'suppressed', reason = 'the destination was disabled'
+         where destination_id = $1 and state in ('waiting', 'held')",
         id.get(),
     )
     .execute(&mut *transaction)

@@ -191,3 +191,25 @@ pub async fn project(pool: &PgPool, id: ProjectId) -> Result<Option<Project>, St
     let row = sqlx::query!("select slug, name from projects where id = $1", id.get()).fetch_optional(pool).await?;
     Ok(row.map(|row| Project { id, slug: row.slug, name: row.name }))
 }
+
+/// Events of a project in the last hour: (minutes ago, events).
+pub(super) async fn minutes_of_project(
+    pool: &PgPool,
+    project_id: ProjectId,
+    now: OffsetDateTime,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let this_minute = now.unix_timestamp().div_euclid(60) * 60;
+    let rows = sqlx::query!(
+        "select bucket, events
+         from project_counts
+         where project_id = $1 and span_s = 60 and bucket > $2
+         order by bucket
+         limit $3",
+        project_id.get(),
+        this_minute - HISTOGRAM_MINUTES * 60,
+        HISTOGRAM_MINUTES,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (((this_minute - row.bucket) / 60).max(0), row.events)).collect())
+}

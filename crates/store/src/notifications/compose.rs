@@ -1,0 +1,367 @@
+//! Puts what waits in channels into messages: reads what `engine::alert::channel` asks for, and writes what it says.
+
+use std::collections::HashMap;
+
+use engine::alert::channel::{self, Burst, Form, Hour, Waiting};
+use sqlx::{PgConnection, PgPool};
+use time::{Duration, OffsetDateTime};
+
+use crate::StoreError;
+
+/// Channels decided in one transaction. Each is a few rows; a storm has one per recipient.
+pub const CHANNELS_MAX: i64 = 200;
+
+/// A channel that is due.
+struct Due {
+    id: i64,
+    destination_id: i64,
+    recipient: String,
+    project_id: Option<i64>,
+    /// Whose hour it counts against: the address of a mail, else the destination.
+    person: String,
+    burst: Option<Burst>,
+    first_message_id: Option<i64>,
+    last_digest_id: Option<i64>,
+    digests: i32,
+    /// Thread of the message that began the burst.
+    thread: Option<String>,
+    waiting: Option<Waiting>,
+    /// Thread of the oldest signal that waits.
+    signal_thread: Option<String>,
+}
+
+/// A message to make.
+#[derive(Default)]
+struct New {
+    ids: Vec<i64>,
+    forms: Vec<&'static str>,
+    channels: Vec<i64>,
+    destinations: Vec<i64>,
+    recipients: Vec<String>,
+    projects: Vec<Option<i64>>,
+    began: Vec<Option<OffsetDateTime>>,
+    threads: Vec<String>,
+    firsts: Vec<Option<i64>>,
+    replaced: Vec<Option<i64>>,
+    numbers: Vec<i32>,
+    deliveries: Vec<i32>,
+    until: Vec<Option<OffsetDateTime>>,
+}
+
+/// Makes the messages that are due at `now`, of at most `CHANNELS_MAX` channels. Several processes may call it at once.
+/// Returns how many channels were decided.
+///
+/// # Errors
+/// When PostgreSQL fails; nothing is changed then.
+pub async fn compose(pool: &PgPool, now: OffsetDateTime, lifetime: Duration) -> Result<usize, StoreError> {
+    let mut transaction = pool.begin().await?;
+    release_held(&mut transaction, now).await?;
+    let mut due = due(&mut transaction, now).await?;
+    if !due.is_empty() {
+        let mut hours = hours(&mut transaction, &due, now).await?;
+        let mut ids = message_ids(&mut transaction, due.len()).await?;
+        let mut new = New::default();
+        let mut next = Vec::with_capacity(due.len());
+        for channel in &mut due {
+            next.push(decide(channel, &mut hours, &mut ids, &mut new, now));
+        }
+        insert(&mut transaction, &new, now, lifetime).await?;
+        take(&mut transaction, &new).await?;
+        store(&mut transaction, &due, &next).await?;
+        store_hours(&mut transaction, &hours).await?;
+    }
+    transaction.commit().await?;
+    Ok(due.len())
+}
+
+/// What was held until now waits in its channel like anything else.
+async fn release_held(tx: &mut PgConnection, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!(
+        "with released as (
+             update deliveries
+             set state = 'waiting'
+             where id in (
+                 select id
+                 from deliveries
+                 where state = 'held' and ready_at <= $1
+                 order by ready_at
+                 limit 10000
+                 for update skip locked
+             )
+             returning channel_id
+         )
+         update channels
+         set due_at = least(due_at, $1)
+         where id in (select channel_id from released)",
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn due(tx: &mut PgConnection, now: OffsetDateTime) -> Result<Vec<Due>, StoreError> {
+    // Locked by a statement of its own: the next one sees what was committed until then, and nothing joins a locked
+    // channel any more.
+    let ids = sqlx::query_scalar!(
+        "select id
+         from channels
+         where due_at <= $1
+         order by due_at
+         limit $2
+         for update skip locked",
+        now,
+        CHANNELS_MAX,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let rows = sqlx::query!(
+        r#"select c.id, c.destination_id, c.recipient, c.project_id, c.began_at, c.newest_at, c.sent_at, c.window_s, c.storm,
+             c.first_message_id, c.last_digest_id, c.digests, x.kind, f.thread as "thread?",
+             w.count as "count!", w.newest, coalesce('issue-' || s.issue_id, s.facts ->> 'thread', 'signal-' || s.id)
+                 as signal_thread
+         from channels c
+         join destinations x on x.id = c.destination_id
+         left join messages f on f.id = c.first_message_id
+         cross join lateral (
+             -- Served by deliveries_waiting.
+             select count(*) as count, max(d.ready_at) as newest, min(d.signal_id) as signal_id
+             from deliveries d
+             where d.channel_id = c.id and d.state = 'waiting'
+         ) w
+         left join signals s on s.id = w.signal_id
+         where c.id = any ($1)
+         order by c.id"#,
+        &ids,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Due {
+            id: row.id,
+            destination_id: row.destination_id,
+            person: match row.kind.as_str() {
+                "mail" => row.recipient.to_lowercase(),
+                _ => format!("destination {}", row.destination_id),
+            },
+            recipient: row.recipient,
+            project_id: row.project_id,
+            burst: match (row.began_at, row.newest_at, row.sent_at, row.window_s) {
+                (Some(began), Some(newest), Some(sent), Some(window_s)) => {
+                    Some(Burst { began, newest, sent, window: Duration::seconds(window_s.into()), storm: row.storm })
+                }
+                _ => None,
+            },
+            first_message_id: row.first_message_id,
+            last_digest_id: row.last_digest_id,
+            digests: row.digests,
+            thread: row.thread,
+            waiting: row.newest.map(|newest| Waiting { count: row.count, newest }),
+            signal_thread: row.signal_thread,
+        })
+        .collect())
+}
+
+/// The hours of everybody who is due, locked. In one order, so that two processes cannot wait for each other.
+async fn hours(tx: &mut PgConnection, due: &[Due], now: OffsetDateTime) -> Result<HashMap<String, Hour>, StoreError> {
+    let mut people: Vec<String> = due.iter().map(|channel| channel.person.clone()).collect();
+    people.sort_unstable();
+    people.dedup();
+    let rows = sqlx::query!(
+        "insert into recipient_hours (recipient, began_at, sent, announced)
+         select p.recipient, $2, 0, false
+         from unnest($1::text[]) p (recipient)
+         order by p.recipient
+         on conflict (recipient) do update set sent = recipient_hours.sent
+         returning recipient, began_at, sent, announced",
+        &people,
+        now,
+    )
+    .fetch_all(tx)
+    .await?;
+    let hour = |began, sent: i32, announced| Hour { began, sent: u32::try_from(sent).unwrap_or(0), announced };
+    Ok(rows.into_iter().map(|row| (row.recipient, hour(row.began_at, row.sent, row.announced))).collect())
+}
+
+/// Ids for as many messages as so many channels may need: a digest, an end, a limit.
+async fn message_ids(tx: &mut PgConnection, channels: usize) -> Result<std::vec::IntoIter<i64>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"select nextval(pg_get_serial_sequence('messages', 'id')) as "id!" from generate_series(1, $1)"#,
+        i32::try_from(channels).unwrap_or(i32::MAX).saturating_mul(3),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(ids.into_iter())
+}
+
+/// When a channel is due next, after its messages were added to `new` and its state changed.
+fn decide(
+    channel: &mut Due,
+    hours: &mut HashMap<String, Hour>,
+    ids: &mut std::vec::IntoIter<i64>,
+    new: &mut New,
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    let step = channel::step(channel.burst, channel.waiting, hours.get(&channel.person).copied(), now);
+    hours.insert(channel.person.clone(), step.hour);
+    // An end is of the burst that it ends, a message of the burst that it may have begun.
+    let before = channel.burst;
+    for form in step.forms {
+        let Some(id) = ids.next() else { break };
+        let burst = if form == Form::Calm { before.or(step.burst) } else { step.burst.or(before) };
+        new.push(channel, form, id, burst, &step.hour);
+    }
+    channel.burst = step.burst;
+    if step.burst.is_none() {
+        (channel.first_message_id, channel.last_digest_id, channel.digests) = (None, None, 0);
+    }
+    step.due
+}
+
+impl New {
+    fn push(&mut self, channel: &mut Due, form: Form, id: i64, burst: Option<Burst>, hour: &Hour) {
+        let waiting = channel.waiting.map_or(0, |waiting| i32::try_from(waiting.count).unwrap_or(i32::MAX));
+        let begins = channel.first_message_id.is_none();
+        let own = channel.signal_thread.clone().unwrap_or_else(|| format!("message-{id}"));
+        let thread = match form {
+            Form::Limit => format!("limit-{id}"),
+            Form::One => own,
+            // What begins with many signals is of none of their threads.
+            _ if begins => format!("burst-{id}"),
+            _ => channel.thread.clone().unwrap_or_else(|| format!("burst-{id}")),
+        };
+        let in_burst = matches!(form, Form::List | Form::Storm | Form::Calm);
+        self.ids.push(id);
+        self.forms.push(form.as_str());
+        self.channels.push(channel.id);
+        self.destinations.push(channel.destination_id);
+        self.recipients.push(channel.recipient.clone());
+        self.projects.push(channel.project_id);
+        self.began.push(burst.map(|burst| burst.began));
+        self.firsts.push(channel.first_message_id.filter(|_| in_burst));
+        self.replaced.push(channel.last_digest_id.filter(|_| in_burst));
+        self.numbers.push(if in_burst { channel.digests } else { 0 });
+        self.deliveries.push(if form == Form::Calm { 0 } else { waiting });
+        self.until.push(match form {
+            Form::Limit => Some(hour.ends()),
+            Form::Calm => burst.map(|burst| burst.newest),
+            _ => None,
+        });
+        if form.carries() {
+            if begins {
+                channel.first_message_id = Some(id);
+                channel.thread = Some(thread.clone());
+            }
+            if in_burst {
+                channel.last_digest_id = Some(id);
+                channel.digests += 1;
+            }
+            channel.waiting = None;
+        }
+        self.threads.push(thread);
+    }
+}
+
+async fn insert(tx: &mut PgConnection, new: &New, now: OffsetDateTime, lifetime: Duration) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into messages (id, form, channel_id, destination_id, recipient, project_id, began_at, thread, first_id,
+             replaces_id, number, deliveries, until_at, state, next_attempt_at, created_at, expires_at)
+         select m.id, m.form, m.channel_id, m.destination_id, m.recipient, m.project_id, m.began_at, m.thread, m.first_id,
+             m.replaces_id, m.number, m.deliveries, m.until_at, 'pending', $14, $14, $15
+         from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::timestamptz[],
+                 $8::text[], $9::bigint[], $10::bigint[], $11::integer[], $12::integer[], $13::timestamptz[])
+             m (id, form, channel_id, destination_id, recipient, project_id, began_at, thread, first_id, replaces_id,
+                 number, deliveries, until_at)",
+        &new.ids,
+        &new.forms as &[&str],
+        &new.channels,
+        &new.destinations,
+        &new.recipients,
+        &new.projects as &[Option<i64>],
+        &new.began as &[Option<OffsetDateTime>],
+        &new.threads,
+        &new.firsts as &[Option<i64>],
+        &new.replaced as &[Option<i64>],
+        &new.numbers,
+        &new.deliveries,
+        &new.until as &[Option<OffsetDateTime>],
+        now,
+        now + lifetime,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Puts all that waits in a channel into its new message. The channel is locked since it was counted, so it is the same.
+async fn take(tx: &mut PgConnection, new: &New) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update deliveries d
+         set state = 'told', message_id = m.id
+         from unnest($1::bigint[], $2::bigint[], $3::text[]) m (id, channel_id, form)
+         where d.channel_id = m.channel_id and d.state = 'waiting' and m.form in ('one', 'list', 'storm')",
+        &new.ids,
+        &new.channels,
+        &new.forms as &[&str],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn store(tx: &mut PgConnection, channels: &[Due], due: &[Option<OffsetDateTime>]) -> Result<(), StoreError> {
+    let burst = |read: fn(Burst) -> OffsetDateTime| -> Vec<Option<OffsetDateTime>> {
+        channels.iter().map(|channel| channel.burst.map(read)).collect()
+    };
+    let windows: Vec<Option<i32>> = channels
+        .iter()
+        .map(|channel| channel.burst.map(|burst| i32::try_from(burst.window.whole_seconds()).unwrap_or(i32::MAX)))
+        .collect();
+    sqlx::query!(
+        "update channels c
+         set began_at = n.began_at, newest_at = n.newest_at, sent_at = n.sent_at, window_s = n.window_s, storm = n.storm,
+             first_message_id = n.first_message_id, last_digest_id = n.last_digest_id, digests = n.digests,
+             due_at = n.due_at
+         from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::integer[],
+                 $6::boolean[], $7::bigint[], $8::bigint[], $9::integer[], $10::timestamptz[])
+             n (id, began_at, newest_at, sent_at, window_s, storm, first_message_id, last_digest_id, digests, due_at)
+         where c.id = n.id",
+        &channels.iter().map(|channel| channel.id).collect::<Vec<_>>(),
+        &burst(|burst| burst.began) as &[Option<OffsetDateTime>],
+        &burst(|burst| burst.newest) as &[Option<OffsetDateTime>],
+        &burst(|burst| burst.sent) as &[Option<OffsetDateTime>],
+        &windows as &[Option<i32>],
+        &channels.iter().map(|channel| channel.burst.is_some_and(|burst| burst.storm)).collect::<Vec<_>>(),
+        &channels.iter().map(|channel| channel.first_message_id).collect::<Vec<_>>() as &[Option<i64>],
+        &channels.iter().map(|channel| channel.last_digest_id).collect::<Vec<_>>() as &[Option<i64>],
+        &channels.iter().map(|channel| channel.digests).collect::<Vec<_>>(),
+        due as &[Option<OffsetDateTime>],
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn store_hours(tx: &mut PgConnection, hours: &HashMap<String, Hour>) -> Result<(), StoreError> {
+    let (mut people, mut began, mut sent, mut announced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (person, hour) in hours {
+        people.push(person.clone());
+        began.push(hour.began);
+        sent.push(i32::try_from(hour.sent).unwrap_or(i32::MAX));
+        announced.push(hour.announced);
+    }
+    sqlx::query!(
+        "update recipient_hours h
+         set began_at = n.began_at, sent = n.sent, announced = n.announced
+         from unnest($1::text[], $2::timestamptz[], $3::integer[], $4::boolean[]) n (recipient, began_at, sent, announced)
+         where h.recipient = n.recipient",
+        &people,
+        &began,
+        &sent,
+        &announced,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Fan-out: turns signals into deliveries, set by set.
+//!
+//! A delivery of a paced destination waits in its channel until `compose` puts it into a message; one of any other is
+//! a message of its own at once. A channel's row is locked before its deliveries are written, so that `compose`, which
+//! holds that lock while it counts and takes what waits, never sees half of them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use engine::ids::{EventId, IssueId, ProjectId};
+use sqlx::{PgConnection, PgPool};
+use time::{Duration, OffsetDateTime};
+
+use super::Signal;
+use super::audience::{Audience, Wanted};
+use crate::StoreError;
+
+/// What one call of `fan_out` did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct FannedOut {
+    /// Signals that have their deliveries now.
+    pub signals: u64,
+    /// Deliveries made.
+    pub deliveries: u64,
+}
+
+/// Makes the deliveries of the oldest waiting signals. Several processes may call it at once: each
+/// takes other signals. `mail` says whether a mail server is configured: without one, the fallback
+/// destination stays silent instead of filling the list of dead letters.
+///
+/// # Errors
+/// When PostgreSQL fails; nothing is changed then.
+pub async fn fan_out(
+    pool: &PgPool,
+    now: OffsetDateTime,
+    lifetime: Duration,
+    mail: bool,
+    limit: i64,
+) -> Result<FannedOut, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let signals = waiting(&mut transaction, limit).await?;
+    if signals.is_empty() {
+        return Ok(FannedOut::default());
+    }
+    let mut projects: Vec<ProjectId> = signals.iter().filter_map(|signal| signal.project_id).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    let audience = Audience::load(&mut transaction, &projects).await?;
+    let wanted: Vec<Wanted> = signals.iter().flat_map(|signal| audience.of(signal, mail)).collect();
+    let channels = channels(&mut transaction, &wanted, now).await?;
+    let deliveries = insert(&mut transaction, &wanted, &channels, now).await?;
+    let ids: Vec<i64> = signals.iter().map(|signal| signal.id).collect();
+    send_unpaced(&mut transaction, &ids, now, lifetime).await?;
+    sqlx::query!("update signals set fanned_out_at = $2 where id = any ($1)", &ids, now)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(FannedOut { signals: signals.len() as u64, deliveries })
+}
+
+async fn waiting(tx: &mut PgConnection, limit: i64) -> Result<Vec<Signal>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, project_id, issue_id, event_id, kind, facts, created_at
+         from signals
+         where fanned_out_at is null
+         order by id
+         limit $1
+         for update skip locked",
+        limit,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Signal {
+            id: row.id,
+            project_id: row.project_id.map(ProjectId),
+            issue_id: row.issue_id.map(IssueId),
+            event_id: row.event_id.map(EventId),
+            kind: row.kind,
+            facts: row.facts,
+            created_at: row.created_at,
+        })
+        .collect())
+}
+
+/// Destination, recipient and project: what a channel is of.
+type Key = (i64, String, Option<i64>);
+
+fn key(wanted: &Wanted) -> Key {
+    (wanted.destination_id.get(), wanted.recipient.clone(), wanted.project_id.map(ProjectId::get))
+}
+
+/// The channels of what is paced, made where there are none, locked, and due.
+async fn channels(
+    tx: &mut PgConnection,
+    wanted: &[Wanted],
+    now: OffsetDateTime,
+) -> Result<HashMap<Key, i64>, StoreError> {
+    // In one order, so that two processes cannot wait for each other.
+    let keys: BTreeSet<Key> = wanted.iter().filter(|wanted| wanted.paced).map(key).collect();
+    let (mut destinations, mut recipients, mut projects) = (Vec::new(), Vec::new(), Vec::new());
+    for (destination, recipient, project) in keys {
+        destinations.push(destination);
+        recipients.push(recipient);
+        projects.push(project);
+    }
+    let rows = sqlx::query!(
+        "insert into channels (destination_id, recipient, project_id, due_at)
+         select k.destination_id, k.recipient, k.project_id, $4
+         from unnest($1::bigint[], $2::text[], $3::bigint[]) k (destination_id, recipient, project_id)
+         order by k.destination_id, k.recipient, k.project_id
+         on conflict on constraint channels_once do update set due_at = least(channels.due_at, excluded.due_at)
+         returning id, destination_id, recipient, project_id",
+        &destinations,
+        &recipients,
+        &projects as &[Option<i64>],
+        now,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.destination_id, row.recipient, row.project_id), row.id)).collect())
+}
+
+async fn insert(
+    tx: &mut PgConnection,
+    wanted: &[Wanted],
+    channels: &HashMap<Key, i64>,
+    now: OffsetDateTime,
+) -> Result<u64, StoreError> {
+    let signals: Vec<i64> = wanted.iter().map(|wanted| wanted.signal_id).collect();
+    let destinations: Vec<i64> = wanted.iter().map(|wanted| wanted.destination_id.get()).collect();
+    let recipients: Vec<String> = wanted.iter().map(|wanted| wanted.recipient.clone()).collect();
+    let channels: Vec<Option<i64>> =
+        wanted.iter().map(|wanted| channels.get(&key(wanted)).copied().filter(|_| wanted.paced)).collect();
+    let done = sqlx::query!(
+        "insert into deliveries (signal_id, destination_id, recipient, channel_id, state, ready_at, created_at)
+         select w.signal_id, w.destination_id, w.recipient, w.channel_id, 'waiting', $5, $5
+         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) w
+             (signal_id, destination_id, recipient, channel_id)
+         on conflict on constraint deliveries_once do nothing",
+        &signals,
+        &destinations,
+        &recipients,
+        &channels as &[Option<i64>],
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// A message for each delivery that is of no channel.
+async fn send_unpaced(
+    tx: &mut PgConnection,
+    signals: &[i64],
+    now: OffsetDateTime,
+    lifetime: Duration,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "with alone as (
+             select d.id, nextval(pg_get_serial_sequence('messages', 'id')) as message_id
+             from deliveries d
+             where d.signal_id = any ($1) and d.state = 'waiting' and d.channel_id is null
+         ),
+         made as (
+             insert into messages (id, form, destination_id, recipient, project_id, thread, deliveries, state,
+                 next_attempt_at, created_at, expires_at)
+             select a.message_id, 'one', d.destination_id, d.recipient, s.project_id,
+                 coalesce('issue-' || s.issue_id, s.facts ->> 'thread', 'signal-' || s.id), 1, 'pending', $2, $2, $3
+             from alone a
+             join deliveries d on d.id = a.id
+             join signals s on s.id = d.signal_id
+         )
+         update deliveries d
+         set state = 'told', message_id = a.message_id
+         from alone a
+         where d.id = a.id",
+        signals,
+        now,
+        now + lifetime,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
