@@ -183,10 +183,10 @@ const AFTERWARDS: [&str; 5] = [
      from issues, (values ('id:'), ('id:once-')) as users (name)
      where project_id = $1",
     "insert into issue_activity (project_id, issue_id, at, kind, reason, before)
-     select project_id, id, first_seen, 'new', 'Seen for the first time in shop@1.1.0, production.', null
+     select project_id, id, first_seen, 'new', 'Seen for the first time in shop@1.1.0, production.', null::jsonb
      from issues where project_id = $1
      union all
-     select project_id, id, status_changed_at, status, 'Changed by hand.', '{\"substatus\": \"ongoing\", \"details\": null}'
+     select project_id, id, status_changed_at, status, 'Changed by hand.', '{\"substatus\": \"ongoing\", \"details\": null}'::jsonb
      from issues where project_id = $1 and status <> 'unresolved'",
     "insert into issue_counts
      select project_id, id, 3600, floor(extract(epoch from now()) / 3600)::bigint * 3600 - 3600 * (1 + (id * 7 + n * 431) % 2100),

@@ -23,10 +23,17 @@ enum Spread {
     Even,
 }
 
-/// Events per second, and microseconds of CPU per event (server and PostgreSQL).
+/// Events per second, and microseconds of CPU per event.
 struct Round {
     per_second: f64,
-    cpu_us: f64,
+    server_us: f64,
+    postgres_us: f64,
+}
+
+impl Round {
+    fn cpu_us(&self) -> f64 {
+        self.server_us + self.postgres_us
+    }
 }
 
 /// Prepares both projects, posts by turns and prints the ratios.
@@ -71,20 +78,24 @@ async fn round(server: &Server, requests: Vec<Vec<u8>>, connections: usize) -> R
     let usage = Usage::read(server.pid, &server.postgres_pids()) - before;
     assert_eq!(report.refused, 0, "every request must be acknowledged: {:?}", report.first_refusal);
     assert_eq!(server.stored_events().await - stored_before, sent as i64, "every event must be stored, once");
-    Round { per_second: report.per_second(), cpu_us: (usage.server_s + usage.postgres_s) * 1e6 / sent as f64 }
+    let per_event = |seconds: f64| seconds * 1e6 / sent as f64;
+    let (server_us, postgres_us) = (per_event(usage.server_s), per_event(usage.postgres_s));
+    Round { per_second: report.per_second(), server_us, postgres_us }
 }
 
 fn print(spread: Spread, per_round: usize, pairs: &[(Round, Round)]) {
     println!("{spread:?}: {} pairs of rounds of {per_round} events; unresolved, then all states", pairs.len());
     for (plain, lived) in pairs {
         println!(
-            "  {:.0} and {:.0} events/s ({:.3}); {:.0} and {:.0} us of CPU per event ({:.3})",
+            "  {:.0} and {:.0} events/s ({:.3}); CPU per event: server {:.0} and {:.0} us, PostgreSQL {:.0} and {:.0} us ({:.3})",
             plain.per_second,
             lived.per_second,
             lived.per_second / plain.per_second,
-            plain.cpu_us,
-            lived.cpu_us,
-            lived.cpu_us / plain.cpu_us
+            plain.server_us,
+            lived.server_us,
+            plain.postgres_us,
+            lived.postgres_us,
+            lived.cpu_us() / plain.cpu_us()
         );
     }
     let median = |of: fn(&(Round, Round)) -> f64| {
@@ -93,9 +104,11 @@ fn print(spread: Spread, per_round: usize, pairs: &[(Round, Round)]) {
         (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0
     };
     println!(
-        "  median: throughput {:.3}, CPU per event {:.3} of that of unresolved issues",
+        "  median: throughput {:.3}, CPU per event {:.3} of that of unresolved issues (server {:.3}, PostgreSQL {:.3})",
         median(|(plain, lived)| lived.per_second / plain.per_second),
-        median(|(plain, lived)| lived.cpu_us / plain.cpu_us)
+        median(|(plain, lived)| lived.cpu_us() / plain.cpu_us()),
+        median(|(plain, lived)| lived.server_us / plain.server_us),
+        median(|(plain, lived)| lived.postgres_us / plain.postgres_us)
     );
 }
 
