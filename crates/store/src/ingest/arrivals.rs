@@ -59,10 +59,10 @@ pub(super) async fn act(
     let standings = lookup::standings(tx, asks.collect::<Vec<_>>()).await?;
     let windows = closed.iter().filter_map(Closed::window);
     let in_windows = lookup::in_windows(tx, &windows.collect::<Vec<_>>()).await?;
+    let (mut notes, mut changes) = (Vec::new(), Vec::new());
     for issue in closed {
         let count = issue.events.len() as i64;
         let in_window = in_windows.get(&issue.id).copied().unwrap_or_default();
-        let mut state = issue.state.clone();
         for (event, nth) in issue.events.iter().zip(1..) {
             // Who is new among the users of a batch, and what is in a window, is known at its end.
             let is_last = nth == count;
@@ -80,23 +80,26 @@ pub(super) async fn act(
                 occurred_at: event.occurred_at,
                 received_at: event.received_at,
             };
-            let transition = issue::step(&state, &Signal::EventArrived(arrival), &context);
-            let cause = Cause { before: Some(&state), ..Cause::event(event) };
-            match &transition {
+            match issue::step(&issue.state, &Signal::EventArrived(arrival), &context) {
                 Transition::Stay => {}
                 Transition::Note { .. } if memory.has_note(issue.id, arrival.release) => {}
-                Transition::Note { .. } => {
-                    lifecycle::record(tx, issue.id, &transition, &cause).await?;
-                    written.notes.push((issue.id, event.release.clone()));
-                }
-                Transition::Change { to, .. } => {
-                    lifecycle::set_state(tx, issue.id, to, event.received_at).await?;
-                    written.signals += lifecycle::record(tx, issue.id, &transition, &cause).await?;
-                    state = to.clone();
+                Transition::Note { reason } => notes.push((issue.id, reason, *event)),
+                change @ Transition::Change { .. } => {
+                    changes.push((issue, change, *event));
+                    // In its new state, no other event of the batch does anything.
                     break;
                 }
             }
         }
+    }
+    // Notes come before the change that they precede.
+    lifecycle::record_notes(tx, &notes).await?;
+    written.notes.extend(notes.into_iter().map(|(id, _, event)| (id, event.release.clone())));
+    for (issue, transition, event) in &changes {
+        let Transition::Change { to, .. } = transition else { continue };
+        lifecycle::set_state(tx, issue.id, to, event.received_at).await?;
+        let cause = Cause { before: Some(&issue.state), ..Cause::event(event) };
+        written.signals += lifecycle::record(tx, issue.id, transition, &cause).await?;
     }
     Ok(())
 }

@@ -290,8 +290,11 @@ async fn users_in(
              from (
                  select user_key
                  from events
-                 where project_id = n.project_id and issue_id = n.issue_id and day >= n.day and received_at >= n.first
-                 order by day desc, received_at desc, event_id desc
+                 where project_id = n.project_id and issue_id between n.issue_id and n.issue_id
+                     and day >= n.day and received_at >= n.first
+                 -- The order of events_by_issue. With an issue that is known to be one, events_by_project has the same
+                 -- order and was taken while the table was young: all events of the project, for each issue and batch.
+                 order by issue_id desc, day desc, received_at desc, event_id desc
                  limit $5
              ) e
          ) u"#,

@@ -218,6 +218,40 @@ fn told(reason: &str, via: &str) -> String {
     }
 }
 
+/// Writes why issues are still resolved, each sentence once per issue and release: what an event was told already is
+/// left out.
+pub(crate) async fn record_notes(
+    tx: &mut PgConnection,
+    notes: &[((ProjectId, IssueId), String, &NewEvent)],
+) -> Result<(), StoreError> {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        ($id:pat, $reason:pat, $event:pat => $value:expr) => {
+            &notes.iter().map(|($id, $reason, $event)| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query!(
+        "insert into issue_activity (project_id, issue_id, at, kind, reason, event_id, release)
+         select project_id, issue_id, at, $7, reason, event_id, release
+         from unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[], $5::uuid[], $6::text[]) with ordinality
+             as n (project_id, issue_id, at, reason, event_id, release, nth)
+         order by nth
+         on conflict (project_id, issue_id, (coalesce(release, ''))) where kind = 'still_resolved' do nothing",
+        column!(id, _, _ => id.0.get()),
+        column!(id, _, _ => id.1.get()),
+        column!(_, _, event => event.received_at),
+        column!(_, reason, _ => reason.as_str()) as &[&str],
+        column!(_, _, event => event.event_id.0),
+        column!(_, _, event => event.release.as_deref()) as &[Option<&str>],
+        ActivityKind::StillResolved.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 async fn announce(
     tx: &mut PgConnection,
     issue_id: IssueId,
