@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use clap::ValueEnum;
 use engine::access::Email;
+use engine::alert::preset::{Parts, Preset};
 use engine::alert::{Kind, webhook};
 use engine::ids::DestinationId;
 use serde_json::{Value, json};
@@ -55,9 +56,19 @@ pub struct Create {
     /// Its name for people [default: its kind and host, or its addresses]
     #[arg(long)]
     name: Option<String>,
-    /// Where to POST to (webhook)
+    /// Where to POST to (webhook), or the incoming webhook of a channel (slack, discord, mattermost, teams)
     #[arg(long, required_if_eq("kind", "webhook"))]
     url: Option<String>,
+    /// Bot token, access token, integration key or API key (slack, telegram, ntfy, pagerduty, opsgenie)
+    #[arg(long, env = "FIREFINCH_DESTINATION_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Channel, chat or topic (slack with --token, telegram, ntfy)
+    #[arg(long, allow_hyphen_values = true)]
+    channel: Option<String>,
+    /// Address of the service where it is not the usual one: an own ntfy or Bot API server, or the European region
+    /// (slack, telegram, ntfy, pagerduty, opsgenie)
+    #[arg(long)]
+    server: Option<String>,
     /// Signing secret, whsec_ and 24 to 64 bytes in base64 (webhook) [default: a new one]
     #[arg(long, env = "FIREFINCH_WEBHOOK_SECRET", hide_env_values = true)]
     secret: Option<String>,
@@ -77,8 +88,43 @@ pub struct Create {
 enum DestinationKind {
     /// Addresses
     Mail,
-    /// An HTTP receiver
+    /// Any HTTP receiver: --url; gets signed JSON
     Webhook,
+    /// Slack: --url of an incoming webhook (api.slack.com/apps, your app, Incoming Webhooks), or --token of a bot
+    /// (OAuth & Permissions, scope chat:write) and --channel; a bot updates its message of a storm
+    Slack,
+    /// Discord: --url of a webhook (settings of the channel, Integrations, Webhooks, Copy Webhook URL)
+    Discord,
+    /// Telegram: --token of a bot (from @BotFather) and --channel, the id of the chat
+    Telegram,
+    /// Mattermost: --url of an incoming webhook (Integrations, Incoming Webhooks)
+    Mattermost,
+    /// Microsoft Teams: --url of a workflow (channel, Workflows, 'Send webhook alerts to a channel')
+    Teams,
+    /// ntfy: --channel, the topic; --server for your own, --token where the topic needs one (Account, Access tokens)
+    Ntfy,
+    /// PagerDuty: --token, the integration key of an Events API v2 integration (service, Integrations)
+    #[value(name = "pagerduty")]
+    PagerDuty,
+    /// Opsgenie: --token, the key of an API integration (team, Integrations, API)
+    Opsgenie,
+}
+
+impl DestinationKind {
+    /// The name of its preset; `None` for mail and webhooks.
+    const fn preset(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Mail | Self::Webhook => return None,
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Telegram => "telegram",
+            Self::Mattermost => "mattermost",
+            Self::Teams => "teams",
+            Self::Ntfy => "ntfy",
+            Self::PagerDuty => "pagerduty",
+            Self::Opsgenie => "opsgenie",
+        })
+    }
 }
 
 /// Addresses of one destination: more are a mailing list, which belongs to a mail server.
@@ -132,13 +178,19 @@ async fn create(config: &Config, new: Create, output: Output) -> Result<(), Fail
             document["secret"] = secret.clone().into();
             output.answer(&document, &secret)
         }
-        Target::Mail(_) => output.done(&document, &format!("destination {} is made", made.id)),
+        Target::Mail(_) | Target::Preset(_) => output.done(&document, &format!("destination {} is made", made.id)),
     }
 }
 
 /// Kind and configuration from the flags.
 fn target(config: &Config, new: &Create) -> Result<Target, Failure> {
     let usage = |text: &str| Failure::Usage(text.to_owned());
+    if let Some(kind) = new.kind.preset() {
+        return preset(config, new, kind);
+    }
+    if new.channel.is_some() || new.server.is_some() {
+        return Err(usage("--channel and --server belong to chats and incident receivers, not to mail and webhooks"));
+    }
     match (new.kind, &new.url) {
         (DestinationKind::Webhook, Some(url)) => {
             if !new.to.is_empty() || new.members {
@@ -160,19 +212,32 @@ fn target(config: &Config, new: &Create) -> Result<Target, Failure> {
         }
         (DestinationKind::Mail, None) => Err(usage("a mail destination needs --to or --members")),
         (DestinationKind::Mail, Some(_)) => Err(usage("--url belongs to --kind webhook")),
-        (DestinationKind::Webhook, None) => Err(usage("a webhook needs --url")),
+        (_, _) => Err(usage("a webhook needs --url")),
     }
+}
+
+/// A receiver in whose own form we write, with the address that it has checked.
+fn preset(config: &Config, new: &Create, kind: &str) -> Result<Target, Failure> {
+    if !new.to.is_empty() || new.members {
+        return Err(Failure::Usage("--to and --members belong to --kind mail".to_owned()));
+    }
+    let parts = Parts {
+        url: new.url.clone(),
+        token: new.token.clone(),
+        channel: new.channel.clone(),
+        server: new.server.clone(),
+    };
+    let preset = Preset::from_parts(kind, parts).map_err(Failure::Usage)?;
+    notify::check_webhook_url(preset.url(), config.allow_private_webhooks).map_err(Failure::Usage)?;
+    Ok(Target::Preset(preset))
 }
 
 fn usual_name(target: &Target) -> String {
     match target {
         Target::Mail(MailTarget { members: true, .. }) => "Everybody".to_owned(),
         Target::Mail(MailTarget { to, .. }) => to.join(", "),
-        // The path of a webhook is often its secret.
-        Target::Webhook(WebhookTarget { url, .. }) => {
-            let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-            format!("Webhook {}", host.unwrap_or_default())
-        }
+        Target::Webhook(target) => format!("Webhook {}", target.host()),
+        Target::Preset(preset) => preset.words(),
     }
 }
 
@@ -258,7 +323,9 @@ fn document(destination: &Destination) -> Value {
             document["members"] = target.members.into();
             document["fallback"] = target.fallback.into();
         }
-        Target::Webhook(target) => document["url"] = target.url.clone().into(),
+        // The path of a webhook is often its secret.
+        Target::Webhook(target) => document["host"] = target.host().into(),
+        Target::Preset(preset) => document["to"] = preset.words().into(),
     }
     document
 }

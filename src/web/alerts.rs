@@ -130,7 +130,7 @@ pub(super) async fn show(
     let messages = messages(&web, Some(destination.id)).await?;
     let is_shared = match &destination.target {
         Target::Mail(target) => target.members || target.to.len() > 1,
-        Target::Webhook(_) => false,
+        Target::Webhook(_) | Target::Preset(_) => false,
     };
     html(&DestinationPage { shell, now: OffsetDateTime::now_utc(), is_shared, entry: Entry::of(destination), messages })
 }
@@ -177,9 +177,9 @@ async fn messages(web: &Web, destination: Option<DestinationId>) -> Result<Vec<M
 /// Where it goes. Of a webhook only the host: its path is often its secret.
 fn to_words(target: &Target) -> String {
     match target {
+        Target::Preset(preset) => preset.words(),
         Target::Webhook(target) => {
-            let url = url::Url::parse(&target.url).ok();
-            format!("Webhook at {}", url.as_ref().and_then(|url| url.host_str()).unwrap_or("an unknown host"))
+            format!("Webhook at {}", target.host())
         }
         Target::Mail(target) => {
             let mut who: Vec<String> = target.to.iter().take(ADDRESSES).cloned().collect();

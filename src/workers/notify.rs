@@ -207,6 +207,7 @@ impl Notifier {
         };
         match (target, &self.mail) {
             (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &message, now).await,
+            (Target::Preset(preset), _) => self.outgoing.tell(preset, &message, now).await,
             (Target::Mail(_), Some(mail)) => {
                 let destination = (claimed.destination_id, claimed.destination.as_str());
                 self.mail(mail, &claimed.recipient, destination, &message, now).await
@@ -311,7 +312,10 @@ impl Notifier {
         let message = Message::Test(Test { head, at: now, destination: destination.name.clone() });
         match (&destination.target, &self.mail) {
             (Target::Webhook(target), _) => {
-                vec![(target.url.clone(), webhook::send(&self.outgoing, target, &message, now).await)]
+                vec![(destination.name.clone(), webhook::send(&self.outgoing, target, &message, now).await)]
+            }
+            (Target::Preset(preset), _) => {
+                vec![(destination.name.clone(), self.outgoing.tell(preset, &message, now).await)]
             }
             (Target::Mail(_), None) => {
                 let error = "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned();

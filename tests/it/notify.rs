@@ -6,6 +6,7 @@ mod mail;
 mod outbox;
 mod outgoing;
 mod pages;
+mod presets;
 mod product;
 mod storm;
 mod webhook;

@@ -6,6 +6,7 @@
 //! `Kind`.
 
 pub mod backoff;
+pub mod card;
 pub mod channel;
 pub mod exchange;
 pub mod frame;
@@ -14,6 +15,7 @@ pub mod link;
 pub mod mail;
 pub mod message;
 pub mod plain;
+pub mod preset;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod snippet;

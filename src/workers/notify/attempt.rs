@@ -57,7 +57,7 @@ impl Attempt {
             Verdict::Later { asked } => {
                 Self::Later { error: text::one_line(&answer.line(), ANSWER_CHARS), asked: *asked }
             }
-            Verdict::Never => Self::dead(answer.line()),
+            Verdict::Gone | Verdict::Never => Self::dead(answer.line()),
         }
     }
 

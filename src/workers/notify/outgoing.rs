@@ -7,8 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::alert::backoff;
-use engine::alert::exchange::{ANSWER_BYTES_MAX, Answer, Method, Request};
+use engine::alert::exchange::{ANSWER_BYTES_MAX, Answer, Method, Request, Verdict};
+use engine::alert::preset::Preset;
+use engine::alert::{Message, backoff};
 use reqwest::dns::Resolve;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, redirect};
@@ -59,6 +60,31 @@ impl Outgoing {
             .build()
             .map_err(|error| format!("no HTTPS client: {}", chain(&error)));
         Self { client, allow_private }
+    }
+
+    /// Tells a receiver in its own form. What it was to change or to answer may have been deleted there: then
+    /// the message is sent anew, once.
+    pub async fn tell(&self, preset: &Preset, message: &Message, now: OffsetDateTime) -> Attempt {
+        let mut told = self.ask(preset, message, false, now).await;
+        if let Ok((_, Verdict::Gone)) = told {
+            told = self.ask(preset, message, true, now).await;
+        }
+        match told {
+            Ok((answer, verdict)) => Attempt::of(&answer, &verdict),
+            Err(failed) => failed,
+        }
+    }
+
+    async fn ask(
+        &self,
+        preset: &Preset,
+        message: &Message,
+        anew: bool,
+        now: OffsetDateTime,
+    ) -> Result<(Answer, Verdict), Attempt> {
+        let answer = self.exchange(preset.request(message, anew), now).await?;
+        let verdict = preset.verdict(&answer);
+        Ok((answer, verdict))
     }
 
     /// One exchange.

@@ -81,6 +81,25 @@ async fn an_event_becomes_a_mail_and_a_webhook_through_outages_and_kills() {
     assert_eq!((mails.mails().len(), hooks.requests().len()), (2, 2));
 }
 
+/// Commands that fail, and how.
+const WRONG: &[(&[&str], i32)] = &[
+    (&["destination", "disable", "99"], 1),
+    (&["delivery", "retry", "99"], 1),
+    (&["delivery", "retry"], 2),
+    (&["destination", "create", "--kind", "mail"], 2),
+    (&["destination", "create", "--kind", "mail", "--to", "nobody"], 2),
+    (&["destination", "create", "--kind", "webhook"], 2),
+    (&["destination", "create", "--kind", "webhook", "--url", "ftp://x"], 2),
+    (&["destination", "create", "--kind", "webhook", "--url", "http://x", "--secret", "short"], 2),
+    (&["destination", "create", "--kind", "slack"], 2),
+    (&["destination", "create", "--kind", "telegram", "--token", "1:a"], 2),
+    (&["destination", "create", "--kind", "ntfy", "--channel", "errors", "--url", "http://x"], 2),
+    (&["destination", "create", "--kind", "ntfy", "--channel", "errors", "--server", "ftp://x"], 2),
+    (&["destination", "create", "--kind", "webhook", "--url", "http://x", "--channel", "a"], 2),
+    (&["destination", "create", "--kind", "mail", "--members", "--project", "nope"], 1),
+    (&["destination", "create", "--kind", "mail", "--members", "--signal", "old"], 2),
+];
+
 #[tokio::test]
 async fn commands_make_list_test_and_disable_destinations_and_retry_deliveries() {
     let (db, dir) = (Database::create().await, data_dir());
@@ -115,12 +134,19 @@ async fn commands_make_list_test_and_disable_destinations_and_retry_deliveries()
     ];
     let made: Value = serde_json::from_str(&server.run(&make).await).unwrap();
     let id = made["id"].as_str().unwrap();
-    assert_eq!((&made["project"], &made["signals"], &made["url"]), (&json!("shop"), &json!(["new"]), &json!(hook)));
+    let host = format!("127.0.0.1:{}", hooks.port);
+    assert_eq!((&made["project"], &made["signals"], &made["host"]), (&json!("shop"), &json!(["new"]), &json!(host)));
+    let chat =
+        ["destination", "create", "--kind", "slack", "--url", "http://chat.example/services/T1/hidden", "--json"];
+    let chat: Value = serde_json::from_str(&server.run(&chat).await).unwrap();
+    assert_eq!((&chat["kind"], &chat["to"]), (&json!("slack"), &json!("Slack at chat.example")));
+    server.run(&["destination", "disable", chat["id"].as_str().unwrap()]).await;
     let listed = server.run(&["destination", "list", "--json"]).await;
-    assert!(listed.contains(&hook) && !listed.contains("whsec_"), "the list shows no secret");
+    let secrets = ["whsec_", "/hook", "hidden"];
+    assert!(listed.contains(&host) && !secrets.iter().any(|secret| listed.contains(secret)), "no secret: {listed}");
 
     let (code, out, _) = server.try_run(&["destination", "test", id]).await;
-    assert_eq!((code, out), (1, format!("{hook}\tHTTP 404 Not Found: nothing\n")));
+    assert_eq!((code, out), (1, format!("Webhook {host}\tHTTP 404 Not Found: nothing\n")));
 
     let http = Http::new(&server.url);
     assert_eq!(http.post_event(&project, &event(1, "KeyError")).await.status, 200);
@@ -137,18 +163,7 @@ async fn commands_make_list_test_and_disable_destinations_and_retry_deliveries()
     server.run(&["destination", "disable", id]).await;
     let known = list(server.run(&["destination", "list", "--json"]).await);
     assert_eq!(known[1]["disabled"], true);
-    for (wrong, code) in [
-        (&["destination", "disable", "99"][..], 1),
-        (&["delivery", "retry", "99"], 1),
-        (&["delivery", "retry"], 2),
-        (&["destination", "create", "--kind", "mail"], 2),
-        (&["destination", "create", "--kind", "mail", "--to", "nobody"], 2),
-        (&["destination", "create", "--kind", "webhook"], 2),
-        (&["destination", "create", "--kind", "webhook", "--url", "ftp://x"], 2),
-        (&["destination", "create", "--kind", "webhook", "--url", "http://x", "--secret", "short"], 2),
-        (&["destination", "create", "--kind", "mail", "--members", "--project", "nope"], 1),
-        (&["destination", "create", "--kind", "mail", "--members", "--signal", "old"], 2),
-    ] {
-        assert_eq!(server.try_run(wrong).await.0, code, "{wrong:?}");
+    for (wrong, code) in WRONG {
+        assert_eq!(server.try_run(wrong).await.0, *code, "{wrong:?}");
     }
 }

@@ -87,6 +87,8 @@ pub enum Verdict {
         /// How long to wait at least, where the answer says so.
         asked: Option<Duration>,
     },
+    /// What it was to change or to answer is not there any more: to be sent anew.
+    Gone,
     /// The same request would get the same answer.
     Never,
 }

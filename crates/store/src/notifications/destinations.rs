@@ -1,7 +1,8 @@
 //! Destinations: where the messages of a project, or of all projects, go.
 
+use engine::alert::preset::{self, Preset};
 use engine::ids::{DestinationId, ProjectId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -11,7 +12,7 @@ use crate::StoreError;
 const LIST_MAX: i64 = 1000;
 
 /// A place that messages go to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Destination {
     /// Its id.
     pub id: DestinationId,
@@ -22,71 +23,70 @@ pub struct Destination {
     /// What people call it.
     pub name: String,
     /// Where it goes.
-    #[serde(flatten)]
     pub target: Target,
     /// Kinds of signals it wants: `new`, `regressed`.
     pub signals: Vec<String>,
     /// When somebody switched it off.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub disabled_at: Option<OffsetDateTime>,
     /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
 /// Kind and configuration in one, so that a webhook without a URL cannot exist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", content = "config", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// One mail per address.
     Mail(MailTarget),
     /// A signed POST.
     Webhook(WebhookTarget),
+    /// A receiver in whose own form we write.
+    Preset(Preset),
 }
 
 /// Who gets the mail.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 pub struct MailTarget {
     /// These addresses.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
     /// Everybody who can sign in at that moment.
-    #[serde(skip_serializing_if = "is_false")]
     pub members: bool,
     /// Serves only projects that have no other mail destination, and only while a mail server is configured.
-    #[serde(skip_serializing_if = "is_false")]
     pub fallback: bool,
 }
 
 /// Where the POST goes and what signs it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct WebhookTarget {
     /// Address, `http` or `https`.
     pub url: String,
-    /// `whsec_` and base64. Never printed: neither by `Debug` nor by `Serialize`, which lists use.
-    #[serde(skip_serializing)]
+    /// `whsec_` and base64. Never printed.
     pub secret: String,
+}
+
+impl WebhookTarget {
+    /// The host: what people see of it, as the rest of the address is often its secret.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        preset::host(&self.url)
+    }
 }
 
 impl std::fmt::Debug for WebhookTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebhookTarget").field("url", &self.url).field("secret", &"…").finish()
+        // The path of a webhook is often its secret.
+        f.debug_struct("WebhookTarget").finish_non_exhaustive()
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 impl Target {
-    /// `mail` or `webhook`, as the column says it.
+    /// `mail`, `webhook` or the name of a preset, as the column says it.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Mail(_) => "mail",
             Self::Webhook(_) => "webhook",
+            Self::Preset(preset) => preset.kind(),
         }
     }
 
@@ -103,7 +103,10 @@ impl Target {
         let target = match kind {
             "mail" => serde_json::from_value(config).map(Self::Mail),
             "webhook" => serde_json::from_value(config).map(Self::Webhook),
-            _ => return Err(corrupt("kind", found)),
+            other => match Preset::read(other, config) {
+                Some(read) => read.map(Self::Preset),
+                None => return Err(corrupt("kind", found)),
+            },
         };
         // The value may hold a secret, so the error shows only what was wrong with its shape.
         target.map_err(|error| corrupt("config", error.to_string()))
@@ -115,6 +118,8 @@ impl Target {
                 "to": target.to, "members": target.members, "fallback": target.fallback
             }),
             Self::Webhook(target) => serde_json::json!({ "url": target.url, "secret": target.secret }),
+            // Strings under names: this cannot fail.
+            Self::Preset(preset) => serde_json::to_value(preset).unwrap_or_default(),
         }
     }
 }

@@ -1,0 +1,79 @@
+//! ntfy: a message as JSON to the root of a server.
+//!
+//! Limits, from ntfy's documentation: a message over 4096 bytes becomes an attachment, which a phone does not
+//! show; a title has no limit that is named, and ours stays under 250 bytes. Priorities go from 1 to 5.
+//!
+//! Texts are plain: `markdown` is not asked for. Messages of a thread share a `sequence_id`, by which newer servers
+//! and apps put the newest in the place of those before it; older ones show each.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::super::Message;
+use super::super::card::{Card, Tone, escaped};
+use super::super::exchange::Request;
+use super::Parts;
+
+/// Bytes of a message.
+const MESSAGE_BYTES: usize = 4000;
+
+/// Bytes of a title.
+const TITLE_BYTES: usize = 250;
+
+/// The public server.
+const SERVER: &str = "https://ntfy.sh";
+
+/// A topic of a server.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ntfy {
+    /// Address of the server.
+    pub server: String,
+    /// The topic, which on a public server is a secret.
+    pub topic: String,
+    /// Access token, where the topic needs one.
+    pub token: Option<String>,
+}
+
+impl Ntfy {
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
+        let topic =
+            parts.channel("the topic; on a public server whoever knows it can read, so make it hard to guess")?;
+        let is_topic =
+            topic.len() <= 64 && topic.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-'));
+        if !is_topic {
+            return Err("a topic of ntfy has 1 to 64 letters, digits, _ and - only".to_owned());
+        }
+        let token = match parts.token {
+            Some(_) => Some(parts.token("an access token of your account (tk_…)")?),
+            None => None,
+        };
+        Ok(Self { server: parts.server(SERVER), topic, token })
+    }
+
+    pub(super) fn request(&self, message: &Message, card: &Card) -> Request {
+        let keep = |char: char, out: &mut String| out.push(char);
+        let (priority, tag) = match card.tone {
+            Tone::Bad => (4, "rotating_light"),
+            Tone::Watch => (3, "warning"),
+            Tone::Good => (3, "white_check_mark"),
+            Tone::Plain => (3, "bird"),
+        };
+        let plain = card.plain();
+        let body = json!({
+            "topic": self.topic,
+            "title": escaped(&card.headline, TITLE_BYTES, str::len, keep),
+            // An empty one would be replaced by 'triggered'.
+            "message": escaped(if plain.is_empty() { card.link } else { &plain }, MESSAGE_BYTES, str::len, keep),
+            "priority": priority,
+            "tags": [tag],
+            "click": card.url,
+            "actions": [{"action": "view", "label": card.link, "url": card.url}],
+            "sequence_id": message.head().thread.key,
+        });
+        let request = Request::post(&self.server, body.to_string());
+        match &self.token {
+            Some(token) => request.with("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+}
