@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::frame::Frame;
 use super::snippet::snippet;
-use super::{Deploy, Head, Kind, Message, Notice, Project, Test};
+use super::{Deploy, Head, Kind, Message, Notice, Project, Test, Thread};
 
 /// Version of the body's schema.
 pub const VERSION: u32 = 1;
@@ -63,11 +63,26 @@ struct Body<'a> {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     firefinch: &'a str,
+    rule: Option<RuleBody<'a>>,
+    thread: ThreadBody<'a>,
     reason: Option<&'a str>,
     project: ProjectBody<'a>,
     issue: IssueBody<'a>,
     event: Option<EventBody<'a>>,
     deploy: Option<DeployBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleBody<'a> {
+    id: i64,
+    name: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ThreadBody<'a> {
+    key: &'a str,
+    first: Option<&'a str>,
+    replaces: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -182,6 +197,8 @@ fn issue_body(notice: &Notice) -> Result<String, serde_json::Error> {
         },
         at: notice.at,
         firefinch: &notice.head.base_url,
+        rule: rule(&notice.head),
+        thread: thread(&notice.head),
         reason: notice.reason.as_deref(),
         project: project(&notice.project),
         issue: issue(notice),
@@ -204,6 +221,19 @@ fn test_body(test: &Test) -> Result<String, serde_json::Error> {
     }
     let Test { head, at, .. } = test;
     serde_json::to_string(&Body { version: VERSION, id: &head.id, ty: "test", at: *at, firefinch: &head.base_url })
+}
+
+fn rule(head: &Head) -> Option<RuleBody<'_>> {
+    head.rule.as_ref().map(|rule| RuleBody { id: rule.id, name: &rule.name })
+}
+
+fn thread(head: &Head) -> ThreadBody<'_> {
+    let Thread { key, first, replaces } = &head.thread;
+    ThreadBody {
+        key,
+        first: first.as_ref().map(|one| one.id.as_str()),
+        replaces: replaces.as_ref().map(|one| one.id.as_str()),
+    }
 }
 
 fn project(project: &Project) -> ProjectBody<'_> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{FrameBody, VERSION, frame, project};
+use super::{FrameBody, VERSION, frame, project, rule, thread};
 use crate::alert::{Calm, Counts, Deploy, Digest, Head, Limit, Message, Note, Project, Shared, TopIssue};
 
 type Body<T = String> = Result<T, serde_json::Error>;
@@ -90,19 +90,14 @@ pub(super) fn note(note: &Note) -> Body {
 
 /// What all have, with what this one adds.
 fn write(ty: &str, when: OffsetDateTime, head: &Head, of: Option<&Project>, more: Value) -> Body {
-    let thread = &head.thread;
     let mut body = json!({
         "version": VERSION,
         "id": head.id,
         "type": ty,
         "at": at(when)?,
         "firefinch": head.base_url,
-        "rule": head.rule.as_ref().map(|rule| json!({"id": rule.id, "name": rule.name})),
-        "thread": {
-            "key": thread.key,
-            "first": thread.first.as_ref().map(|earlier| &earlier.id),
-            "replaces": thread.replaces.as_ref().map(|earlier| &earlier.id),
-        },
+        "rule": rule(head),
+        "thread": thread(head),
         "project": of.map(project),
     });
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
