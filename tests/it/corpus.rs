@@ -109,7 +109,11 @@ async fn outcomes_add_up(http: &Http, requests: &[Request]) {
         outcomes.iter().filter(|(key, _)| fits(key)).map(|(_, quantity)| quantity).sum::<i64>()
     };
     assert_eq!(of("error", "accepted"), count(errors.len()), "{outcomes:?}");
-    assert_eq!(outcomes.keys().filter(|(_, outcome, _)| outcome == "invalid").count(), 0, "{outcomes:?}");
+    // Sessions are taken for five days, and the recording grows older than that.
+    let may_be = |(category, outcome, reason): &(String, String, String)| {
+        outcome != "invalid" || (category == "session" && reason == "too_old")
+    };
+    assert!(outcomes.keys().all(may_be), "{outcomes:?}");
 }
 
 fn count(length: usize) -> i64 {
