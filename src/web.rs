@@ -99,6 +99,7 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/live/stream", get().to(live::stream::open))
         .route("/releases", get().to(releases::list))
         .route("/projects/{slug}/releases/{version}", get().to(releases::show))
+        .route("/projects/{slug}/releases/{version}", post().to(releases::actions::post))
         .route("/a/{link}", get().to(link::show))
         .route("/a/{link}", post().to(link::post))
         .route("/alerts", get().to(alerts::list))

@@ -13,6 +13,8 @@ pub(super) enum Action {
     ChangeProjects,
     /// Change the grouping rules of a project, and try them.
     ChangeRules,
+    /// Say how a deploy fares, and archive releases.
+    ChangeReleases,
     /// Stop and start destinations, and send messages again.
     ChangeAlerts,
 }
@@ -22,7 +24,11 @@ pub(super) enum Action {
 pub(super) const fn can(role: Role, action: Action) -> bool {
     match action {
         Action::Read => true,
-        Action::ChangeIssues | Action::ChangeProjects | Action::ChangeRules | Action::ChangeAlerts => role.may_write(),
+        Action::ChangeIssues
+        | Action::ChangeProjects
+        | Action::ChangeRules
+        | Action::ChangeReleases
+        | Action::ChangeAlerts => role.may_write(),
     }
 }
 
@@ -36,6 +42,9 @@ impl Action {
             Self::ChangeRules => {
                 "Your account may read grouping rules but not change them. An administrator can change that."
             }
+            Self::ChangeReleases => {
+                "Your account may read releases but not change them. An administrator can change that."
+            }
             Self::ChangeAlerts => "Your account may not change who is told. An administrator can change that.",
         }
     }
@@ -47,9 +56,14 @@ mod tests {
 
     #[test]
     fn viewers_only_read() {
-        for action in
-            [Action::Read, Action::ChangeIssues, Action::ChangeProjects, Action::ChangeRules, Action::ChangeAlerts]
-        {
+        for action in [
+            Action::Read,
+            Action::ChangeIssues,
+            Action::ChangeProjects,
+            Action::ChangeRules,
+            Action::ChangeReleases,
+            Action::ChangeAlerts,
+        ] {
             assert!(can(Role::Admin, action) && can(Role::Member, action));
             assert_eq!(can(Role::Viewer, action), action == Action::Read);
         }

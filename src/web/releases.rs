@@ -1,5 +1,7 @@
 //! Releases: the list, and one release with its deploys, its commits, what is new in it and what it fixes.
 
+pub(super) mod actions;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::commit::Commit;
@@ -180,10 +182,31 @@ impl DeployLine {
     fn class(&self) -> &'static str {
         match self.deploy.state {
             State::Bad | State::RolledBack => "bad",
-            State::Running => "watch",
-            State::Good | State::Finished => "",
+            State::Good => "good",
+            State::Running | State::Finished => "",
         }
     }
+
+    /// What a person may say of it: the name of the state, and the words of the button.
+    fn marks(&self) -> Vec<(&'static str, &'static str)> {
+        let ways = [(State::Good, "Good"), (State::Bad, "Bad"), (State::RolledBack, "Rolled back")];
+        let mut marks: Vec<(State, &str)> = ways.into_iter().filter(|(state, _)| *state != self.deploy.state).collect();
+        match self.deploy.state {
+            State::Running => marks.insert(0, (State::Finished, "Done")),
+            State::Finished => {}
+            State::Good | State::Bad | State::RolledBack => marks.push((State::Finished, "Take the mark back")),
+        }
+        marks.into_iter().map(|(state, words)| (state.as_str(), words)).collect()
+    }
+}
+
+/// How a release fares with those who use it.
+struct Health {
+    crash_free: String,
+    sessions: Count,
+    /// The same of users, where they are told apart.
+    users: Option<String>,
+    adoption: Option<String>,
 }
 
 /// A commit in a list.
@@ -226,9 +249,9 @@ struct ReleasePage {
     deploys: Vec<DeployLine>,
     commits: Vec<CommitLine>,
     new_issues: Vec<IssueLine>,
+    regressed: Vec<IssueLine>,
     fixed: Vec<IssueLine>,
-    /// How its sessions went in the last day.
-    health: Option<String>,
+    health: Option<Health>,
     offered: i64,
 }
 
@@ -250,6 +273,7 @@ pub(super) async fn show(
     let deploys = deploys::of_release(pool, &[project.id], &version, None, PARTS).await?;
     let listed = commits::of_release(pool, project.id, &version, 0, PARTS).await?;
     let new_issues = releases::new_issues(pool, project.id, &version, PARTS).await?;
+    let regressed = releases::regressed_issues(pool, project.id, &version, PARTS).await?;
     let fixed = releases::fixed_issues(pool, project.id, &version, PARTS).await?;
     let line = |at: Option<OffsetDateTime>| at.map(|at| Age::ago(&at, &now));
     let mut shell = Shell::load(&web, &request, viewer, Nav::Releases).await?;
@@ -265,6 +289,7 @@ pub(super) async fn show(
         health: health(&web, &release, now).await?,
         commits: listed.into_iter().map(|commit| CommitLine::of(commit, now)).collect(),
         new_issues: lines(&web, &new_issues).await?,
+        regressed: lines(&web, &regressed).await?,
         fixed: lines(&web, &fixed).await?,
         offered: artifacts::offered(pool, project.id, &version).await?,
         release,
@@ -288,25 +313,21 @@ async fn deploy_lines(web: &Web, deploys: Vec<Deploy>, now: OffsetDateTime) -> R
     Ok(lines)
 }
 
-/// `Crash-free in the last day: 99.2 % of sessions (1,204), …`; none where nobody sends sessions.
-async fn health(web: &Web, release: &Release, now: OffsetDateTime) -> Result<Option<String>, PageError> {
+/// How the sessions of the last day went; none where nobody sends any.
+async fn health(web: &Web, release: &Release, now: OffsetDateTime) -> Result<Option<Health>, PageError> {
     let version = std::slice::from_ref(&release.version);
     let found =
         release_health::of_releases(&web.pool, &[release.project_id], version, None, now - Duration::DAY).await?;
-    let Some((health, crash_free)) = found.first().and_then(|health| Some((health, health.crash_free_sessions()?)))
-    else {
-        return Ok(None);
-    };
-    let sessions = Count::of(&health.sessions.total).exact();
-    let mut text = format!("Crash-free in the last day: {crash_free:.1} % of sessions ({sessions})");
-    if let Some(crash_free) = health.crash_free_users() {
-        text.push_str(&format!(", {crash_free:.1} % of users ({})", Count::of(&health.users).exact()));
-    }
-    if let Some(adoption) = health.adoption() {
-        text.push_str(&format!(". It has {adoption:.0} % of the project's sessions"));
-    }
-    text.push('.');
-    Ok(Some(text))
+    Ok(found.first().and_then(|health| {
+        Some(Health {
+            crash_free: format!("{:.1} %", health.crash_free_sessions()?),
+            sessions: Count::of(&health.sessions.total),
+            users: health
+                .crash_free_users()
+                .map(|crash_free| format!("{crash_free:.1} % of {} users", Count::of(&health.users))),
+            adoption: health.adoption().map(|adoption| format!("{adoption:.0} %")),
+        })
+    }))
 }
 
 /// The newest first.

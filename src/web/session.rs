@@ -71,6 +71,12 @@ impl Viewer {
 
     /// True when the role allows it.
     #[must_use]
+    pub(super) fn may_change_releases(&self) -> bool {
+        can(self.role, Action::ChangeReleases)
+    }
+
+    /// True when the role allows it.
+    #[must_use]
     pub(super) fn may_change_alerts(&self) -> bool {
         can(self.role, Action::ChangeAlerts)
     }

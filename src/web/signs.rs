@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::filters::HtmlSafe;
 use engine::issue::State;
+use engine::verdict::Grade;
 
 /// A drawing that templates print as it is.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +87,30 @@ pub(super) fn level(name: &str) -> Sign {
         "info" => INFO,
         "debug" => DEBUG,
         _ => ERROR,
+    }
+}
+
+const BAD: Sign = Sign(
+    r#"<svg class="grade grade-bad" viewBox="0 0 24 24" aria-hidden="true"><path fill="currentColor" d="M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4z"/><path stroke="var(--bg)" stroke-width="2.6" stroke-linecap="round" d="m8.2 8.2 7.6 7.6m0-7.6-7.6 7.6"/></svg>"#,
+);
+const WATCH: Sign = Sign(
+    r#"<svg class="grade grade-watch" viewBox="0 0 24 24" aria-hidden="true"><path fill="currentColor" stroke="currentColor" stroke-width="2" stroke-linejoin="round" d="M12 2.6 22.6 21.4H1.4z"/><path stroke="var(--bg)" stroke-width="2.6" stroke-linecap="round" d="M12 9.4v5.2m0 3.5v.1"/></svg>"#,
+);
+const GOOD: Sign = Sign(
+    r#"<svg class="grade grade-good" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="11" fill="currentColor"/><path fill="none" stroke="var(--bg)" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round" d="m7 12.4 3.4 3.4L17 8.9"/></svg>"#,
+);
+const TOO_EARLY: Sign = Sign(
+    r#"<svg class="grade grade-early" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10" fill="none" stroke="currentColor" stroke-width="2.4" stroke-dasharray="7 3.47"/><path fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round" d="M12 7v5.2l3.2 2"/></svg>"#,
+);
+
+/// The sign of a verdict; the word stands beside it.
+#[must_use]
+pub(super) const fn grade(grade: &Grade) -> Sign {
+    match grade {
+        Grade::Bad => BAD,
+        Grade::Watch => WATCH,
+        Grade::Good => GOOD,
+        Grade::TooEarly => TOO_EARLY,
     }
 }
 

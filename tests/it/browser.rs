@@ -8,7 +8,7 @@ mod rehearsal;
 use std::path::Path;
 use std::process::Stdio;
 
-use engine::access::Role;
+use engine::access::{Role, SCOPES};
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -97,6 +97,17 @@ async fn a_person_resolves_ignores_removes_and_takes_back() {
     let dsn = server.db.project("shop").await.dsn(&server.url);
     let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
     run_checks("lifecycle", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
+async fn a_person_looks_at_releases() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let dsn = server.db.project("shop").await.dsn(&server.url);
+    let token = server.db.token(&SCOPES.map(|(scope, _)| scope)).await;
+    let facts =
+        json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("releases", &facts, async |_| String::new()).await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 
 pub use record::{
     COUNT_MAX, Head, LastDeploy, Release, ReleaseKey, ReleaseSearch, fixed_issues, list, new_issues, of_project,
-    of_version,
+    of_version, regressed_issues,
 };
 pub use tell::{Facts, Told, remove, tell};
 

@@ -105,6 +105,43 @@ async fn commits_of_the_release_in_which_an_issue_came_back_are_suspect_too() {
 }
 
 #[tokio::test]
+async fn a_member_marks_deploys_and_archives_and_a_viewer_does_not() {
+    let site = Site::open().await;
+    tell(&site, "", &json!({"version": "shop@2"})).await;
+    tell(&site, "shop@2/deploys/", &json!({"environment": "production", "state": "running"})).await;
+    let deploy: i64 = sqlx::query_scalar("select id from deploys").fetch_one(&site.server.db.pool).await.unwrap();
+    let deploy = deploy.to_string();
+    let page = "/projects/shop/releases/shop@2";
+    let mut viewer = site.sign_in(Role::Viewer).await;
+    let mut member = site.sign_in(Role::Member).await;
+    let mark = |state| [("do", state), ("deploy", deploy.as_str()), ("reason", "<b>too</b>\r\nmany errors")];
+
+    let seen = viewer.page(page).await;
+    assert!(seen.contains("Under way") && !seen.contains("Say how it fares") && !seen.contains(">Archive<"), "{seen}");
+    for fields in [mark("good"), [("do", "archive"), ("deploy", ""), ("reason", "")]] {
+        assert_eq!(viewer.submit(page, page, &fields).await.status, 403);
+    }
+    for (state, words) in [("finished", "Done"), ("good", "Good"), ("bad", "Bad"), ("rolled_back", "Rolled back")] {
+        assert_eq!(member.submit(page, page, &mark(state)).await.headers["location"], page);
+        let shown = member.page(page).await;
+        assert!(shown.contains(&format!(">{words}</span>")), "{shown}");
+        assert!(shown.contains("&#60;b&#62;too&#60;/b&#62; many errors"), "{shown}");
+    }
+    assert!(member.page(page).await.contains("It was rolled back."), "the verdict follows the mark");
+    assert_eq!(member.submit(page, page, &mark("fine")).await.status, 400);
+    let other = [("do", "good"), ("deploy", "999"), ("reason", "")];
+    assert_eq!(member.submit(page, page, &other).await.status, 404);
+
+    member.submit(page, page, &[("do", "archive")]).await;
+    assert!(member.page(page).await.contains("Take out of the archive"));
+    assert!(!member.page("/releases").await.contains("shop@2"));
+    assert!(member.page("/releases?archived=1").await.contains("shop@2"));
+    member.submit(page, page, &[("do", "unarchive")]).await;
+    assert!(member.page("/releases").await.contains("shop@2"));
+    assert_eq!(member.submit(page, "/projects/shop/releases/nope", &[("do", "archive")]).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_short_id_in_the_search_box_leads_to_its_issue() {
     let site = Site::open().await;
     let issue = site.issue(&exception("E", "v")).await;

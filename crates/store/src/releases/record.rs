@@ -254,6 +254,49 @@ pub async fn new_issues(
     Ok(ids.into_iter().map(IssueId).collect())
 }
 
+/// Returns of a project that are looked at for those of one release.
+const RETURNS_MAX: i64 = 1_000;
+
+/// Issues that came back by an event of a release and are still back, the last one first; at most a page of them. Served
+/// by `issues_by_regression`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn regressed_issues(
+    pool: &PgPool,
+    project_id: ProjectId,
+    version: &str,
+    rows: usize,
+) -> Result<Vec<IssueId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select back.id
+         from (
+             select id, status_changed_at
+             from issues
+             where project_id = $1 and substatus = 'regressed' and status = 'unresolved'
+             order by status_changed_at desc
+             limit $4
+         ) as back
+         cross join lateral (
+             select a.release
+             from issue_activity a
+             where a.project_id = $1 and a.issue_id = back.id and a.kind = 'regressed'
+             order by a.id desc
+             limit 1
+         ) as last
+         where last.release = $2
+         order by back.status_changed_at desc
+         limit $3",
+        project_id.get(),
+        version,
+        i64::try_from(rows.min(PAGE_ROWS_MAX)).unwrap_or(1),
+        RETURNS_MAX,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(IssueId).collect())
+}
+
 /// The newest issues that are resolved in a release, or that its commits said they fix; at most a page of them.
 ///
 /// # Errors
