@@ -28,6 +28,7 @@ mod sign_in;
 mod signs;
 mod throttle;
 mod toast;
+mod wall;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::web::{self, get, post};
@@ -37,6 +38,7 @@ use tokio::sync::Semaphore;
 
 use self::error::PageError;
 use self::throttle::Throttle;
+use self::wall::Wall;
 use crate::link_key::LinkKey;
 
 pub use headers::CONTENT_SECURITY_POLICY;
@@ -53,6 +55,7 @@ pub struct Web {
     /// Cookies only over TLS.
     secure: bool,
     hub: Hub,
+    wall: Wall,
     link_key: LinkKey,
     door: Throttle,
     hashing: Semaphore,
@@ -67,6 +70,7 @@ impl Web {
             base_url: base_url.trim_end_matches('/').to_owned(),
             secure: base_url.starts_with("https://"),
             hub: Hub::default(),
+            wall: Wall::default(),
             link_key: LinkKey::default(),
             door: Throttle::default(),
             hashing: Semaphore::new(HASHING_MAX),
@@ -97,6 +101,7 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/regroupings/{id}/undo", post().to(regroupings::undo))
         .route("/live", get().to(live::page))
         .route("/live/stream", get().to(live::stream::open))
+        .route("/wall", get().to(wall::page))
         .route("/releases", get().to(releases::list))
         .route("/projects/{slug}/releases/{version}", get().to(releases::show))
         .route("/projects/{slug}/releases/{version}", post().to(releases::actions::post))

@@ -1,4 +1,4 @@
-// The keyboard: j k o e i x / ? . u [ ] y, g followed by i, l, r or p, and digits in an open menu.
+// The keyboard: j k o e i x / ? . u [ ] y, g followed by i, l, r, p or w, and digits in an open menu.
 (() => {
   'use strict';
   const page = window.firefinch;
@@ -66,7 +66,7 @@
     '/': () => { const query = document.getElementById('query'); if (query) { query.focus(); query.select(); } },
     '?': () => document.getElementById('keys').showModal(),
   };
-  const GO = { i: '/issues', l: '/live', r: '/releases', p: '/projects' };
+  const GO = { i: '/issues', l: '/live', r: '/releases', p: '/projects', w: '/wall' };
 
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;

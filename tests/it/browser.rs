@@ -4,6 +4,7 @@
 //! the server and calls `run_checks`.
 
 mod rehearsal;
+mod wall;
 
 use std::path::Path;
 use std::process::Stdio;

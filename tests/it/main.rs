@@ -30,5 +30,6 @@ mod regroup;
 mod release_health;
 mod tidy;
 mod verdict;
+mod wall;
 mod web;
 mod write_path;

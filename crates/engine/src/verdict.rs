@@ -174,6 +174,19 @@ pub fn judge(facts: &Facts) -> Verdict {
     Verdict { grade, reason: sentence(&reasons) }
 }
 
+/// What an error rate alone says, by the limits of the verdict: for a project that nothing was deployed to lately.
+#[must_use]
+pub fn judge_rate(errors_per_min: f64, usual_per_min: Option<f64>) -> Grade {
+    let facts = Facts { errors_per_min, usual_per_min, ..Facts::default() };
+    if RATE_BAD.of(&facts) {
+        Grade::Bad
+    } else if RATE_WATCH.of(&facts) {
+        Grade::Watch
+    } else {
+        Grade::Good
+    }
+}
+
 fn of_evidence(facts: &Facts) -> (Grade, Vec<String>) {
     let bad = evidence(
         facts,

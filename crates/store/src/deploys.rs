@@ -241,6 +241,36 @@ pub async fn newest(pool: &PgPool, project_id: ProjectId, rows: usize) -> Result
     .collect()
 }
 
+/// The newest deploys of each of these projects, at most `each`, the newest first.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn newest_of_each(pool: &PgPool, projects: &[ProjectId], each: usize) -> Result<Vec<Deploy>, StoreError> {
+    let projects: Vec<i64> = projects.iter().map(|id| id.get()).collect();
+    sqlx::query_as!(
+        Row,
+        "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+         from projects p
+         cross join lateral (
+             select *
+             from deploys
+             where project_id = p.id
+             order by id desc
+             limit $2
+         ) as d
+         where p.id = any($1)
+         order by d.id desc, d.project_id",
+        &projects,
+        i64::try_from(each.min(PAGE_ROWS_MAX)).unwrap_or(1),
+    )
+    .fetch_all(pool)
+    .await?
+    .into_iter()
+    .map(Deploy::try_from)
+    .collect()
+}
+
 /// Notes how a deploy fares, in every project that it is of; false when there is no such deploy there. The
 /// same said again changes nothing.
 ///

@@ -34,5 +34,6 @@ pub mod rules;
 pub mod similar;
 pub mod spool;
 pub mod verdict;
+pub mod wall;
 
 pub use error::StoreError;

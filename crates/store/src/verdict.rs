@@ -19,7 +19,7 @@ const ISSUES_MAX: i64 = 1_000;
 /// Issues that are named.
 const NAMED_MAX: i64 = 5;
 /// The rate of now is that of the last two minutes.
-const NOW_MINUTES: i64 = 2;
+pub(crate) const NOW_MINUTES: i64 = 2;
 /// Minutes before a deploy that its own are compared with, at most. Counters of minutes reach two days back.
 const BEFORE_MINUTES_MAX: i64 = 24 * 60;
 /// Earlier days whose same hour is looked at.
@@ -258,7 +258,7 @@ async fn errors(
     let before = (is_known && reaches_back)
         .then(|| own_or_all(first_before, counted.before, counted.all_before) as f64 / minutes as f64);
     let days = same_hours(now_s);
-    let days_known = known_since.map_or(0, |first| days.iter().filter(|day| **day >= first).count());
+    let days_known = known(&days, known_since);
     let first_day = days.last().copied().unwrap_or(now_s);
     let same_hours = (days_known > 0)
         .then(|| own_or_all(first_day, counted.same_hours, counted.all_same_hours) as f64 / days_known as f64 / 60.0);
@@ -267,9 +267,14 @@ async fn errors(
 }
 
 /// The same hour of the last days, the newest first.
-fn same_hours(now_s: i64) -> Vec<i64> {
+pub(crate) fn same_hours(now_s: i64) -> Vec<i64> {
     let hour = now_s.div_euclid(3600) * 3600;
     (1..=DAYS).map(|day| hour - day * 86_400).collect()
+}
+
+/// How many of these hours were counted from their beginning.
+pub(crate) fn known(hours: &[i64], since: Option<i64>) -> usize {
+    since.map_or(0, |since| hours.iter().filter(|hour| **hour >= since).count())
 }
 
 /// Errors in the environment, and in all of them (`all_`); times are seconds since 1970.

@@ -112,3 +112,19 @@ fn numbers_without_measure_make_a_verdict_too() {
     };
     assert_eq!(judge(&facts).grade, Grade::Watch);
 }
+
+#[test]
+fn a_rate_alone_is_held_against_the_same_limits() {
+    let rows = [
+        (61.0, Some(12.0), Grade::Bad),
+        (61.0, None, Grade::Good),
+        (21.0, Some(7.0), Grade::Watch),
+        (20.0, Some(1.0), Grade::Watch),
+        (16.0, Some(10.0), Grade::Watch),
+        (15.0, Some(10.0), Grade::Good),
+        (3.0, Some(0.0), Grade::Good),
+    ];
+    for (now, usual, grade) in rows {
+        assert_eq!(judge_rate(now, usual), grade, "{now} where {usual:?} is usual");
+    }
+}
