@@ -32,13 +32,14 @@ use tokio::time::MissedTickBehavior;
 
 pub use attempt::Attempt;
 pub use guard::{SystemNames, check_url as check_webhook_url};
+pub use mail::{Layout, Recipient, lay_out as lay_out_mail};
 pub use outgoing::Outgoing;
 pub use smtp::{check_url as check_smtp_url, probe as probe_smtp};
 pub use webhook::new_secret as new_webhook_secret;
 
 use crate::link_key::LinkKey;
 use flight::Flight;
-use mail::{Mailer, Recipient};
+use mail::Mailer;
 
 /// How often the tables are looked at when nobody wakes us: another process may have written a
 /// signal, and retries become due.

@@ -18,6 +18,7 @@ pub mod plain;
 pub mod preset;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
+pub mod sheet;
 pub mod snippet;
 pub mod text;
 pub mod webhook;

@@ -1,20 +1,19 @@
 //! Sends mails: one per message and address, laid out by the templates in `templates/mail`.
 
+mod layout;
 mod links;
 
 use anyhow::Context;
-use askama::Template;
-use engine::alert::link::Key;
-use engine::alert::{Head, Kind, Message, Notice, mail, plain, text};
-use engine::ids::DestinationId;
+use engine::alert::{Kind, Message, mail, text};
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::{Mailbox, MessageBuilder, MultiPart};
 use lettre::{Address, AsyncTransport};
 use time::OffsetDateTime;
 
 use super::attempt::Attempt;
 use super::smtp::{self, Transport};
-use links::{IssueLinks, Links};
+
+pub use layout::{Layout, Recipient, lay_out};
 
 /// Characters of a header of our own: what one line of a mail may hold.
 const HEADER_CHARS: usize = 900;
@@ -32,49 +31,6 @@ impl std::fmt::Debug for Mailer {
     }
 }
 
-/// The HTML part.
-#[derive(Debug, Template)]
-#[template(path = "mail/issue.html")]
-struct Html<'a> {
-    mail: &'a mail::Mail,
-    links: &'a IssueLinks,
-    mute_url: &'a str,
-    settings_url: &'a str,
-}
-
-/// The plain part.
-#[derive(Debug, Template)]
-#[template(path = "mail/issue.txt")]
-struct Plain<'a> {
-    mail: &'a mail::Mail,
-    links: &'a IssueLinks,
-    mute_url: &'a str,
-    settings_url: &'a str,
-}
-
-/// One address, and the destination on whose behalf it gets a mail.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Recipient<'a> {
-    pub(super) address: &'a str,
-    pub(super) destination_id: DestinationId,
-    /// What people call the destination.
-    pub(super) destination: &'a str,
-    /// What signs its links.
-    pub(super) key: &'a Key,
-}
-
-impl Recipient<'_> {
-    /// Where these mails are changed or stopped.
-    fn settings_url(&self, head: &Head) -> String {
-        head.url(&format!("/alerts/{}", self.destination_id))
-    }
-
-    fn links<'a>(&'a self, message: &'a Message, now: OffsetDateTime) -> Option<Links<'a>> {
-        let project = message.project()?;
-        Some(Links { key: self.key, head: message.head(), project, address: self.address, now })
-    }
-}
-
 impl Mailer {
     pub(super) fn new(smtp_url: &str, from: &str) -> anyhow::Result<Self> {
         let from = from.parse().with_context(|| format!("mail_from {from:?} is not an address"))?;
@@ -83,11 +39,7 @@ impl Mailer {
 
     /// Sends a message to one address.
     pub(super) async fn send(&self, to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> Attempt {
-        let composed = match message {
-            Message::Issue(notice) => self.issue(to, message, notice, now),
-            other => self.plain(to, other, now),
-        };
-        match composed {
+        match self.compose(to, message, now) {
             Ok(mail) => self.deliver(mail).await,
             Err(error) => Attempt::dead(format!("{error:#}")),
         }
@@ -114,60 +66,42 @@ impl Mailer {
             .raw_header(header("X-Auto-Response-Suppress", "All")))
     }
 
-    /// What has no layout of its own: subject and lines.
-    fn plain(&self, to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> anyhow::Result<lettre::Message> {
-        let mut body = plain::lines(message).join("\n");
-        body.push('\n');
-        let replies = message.head().thread.first.is_some();
-        let builder = self.headed(to, message, replies, now)?.subject(plain::subject(message));
-        Ok(builder.singlepart(SinglePart::plain(body))?)
+    fn compose(&self, to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> anyhow::Result<lettre::Message> {
+        let layout = lay_out(to, message, now)?;
+        let mut builder = self.headed(to, message, &layout, now)?.subject(&layout.subject);
+        if let Some(project) = message.project() {
+            let id = format!("<{}.issues.{}>", text::one_line(&project.slug, 60), self.from.email.domain());
+            builder = builder.raw_header(header("List-Id", &id));
+        }
+        Ok(builder.multipart(MultiPart::alternative_plain_html(layout.plain, layout.html))?)
     }
 
-    /// The change of an issue.
-    fn issue(
-        &self,
-        to: &Recipient<'_>,
-        message: &Message,
-        notice: &Notice,
-        now: OffsetDateTime,
-    ) -> anyhow::Result<lettre::Message> {
-        let mail = mail::Mail::new(notice, to.destination);
-        let settings_url = to.settings_url(&notice.head);
-        let signed = to.links(message, now).and_then(|links| Some((links.issue(notice.issue.id)?, links.mute()?)));
-        let (links, mute_url) = signed.context("the address is too long for the links of a mail")?;
-        let (mail, links, mute_url, settings_url) = (&mail, &links, mute_url.as_str(), settings_url.as_str());
-        let plain = Plain { mail, links, mute_url, settings_url }.render().context("cannot lay out the mail")?;
-        let html = Html { mail, links, mute_url, settings_url }.render().context("cannot lay out the mail")?;
-        let slug = text::one_line(&notice.project.slug, 60);
-        let builder = self
-            .headed(to, message, notice.kind != Kind::New, now)?
-            .subject(&mail.subject)
-            .raw_header(header("List-Id", &format!("<{slug}.issues.{}>", self.from.email.domain())));
-        Ok(builder.multipart(MultiPart::alternative_plain_html(plain, html))?)
-    }
-
-    /// What all mails have. `replies`: something was said in this thread before.
+    /// What all mails have.
     fn headed(
         &self,
         to: &Recipient<'_>,
         message: &Message,
-        replies: bool,
+        layout: &Layout,
         now: OffsetDateTime,
     ) -> anyhow::Result<MessageBuilder> {
         let (head, domain) = (message.head(), self.from.email.domain());
         let thread = mail::thread_id(head, domain);
-        let mute = to.links(message, now).and_then(|links| links.mute());
-        let can_mute = mute.is_some();
+        let stop = layout.mute_url.as_ref().unwrap_or(&layout.settings_url);
         let mut builder = self
             .addressed(to.address, now)?
             .message_id(Some(mail::message_id(head, domain)))
             .references(thread.clone())
-            .raw_header(header("List-Unsubscribe", &format!("<{}>", mute.unwrap_or_else(|| to.settings_url(head)))))
+            .raw_header(header("List-Unsubscribe", &format!("<{stop}>")))
             .raw_header(header("X-Firefinch-Delivery", &head.id));
         // The button of mail programs. The standard (RFC 8058) wants it only where nobody can listen in.
-        if can_mute && head.base_url.starts_with("https://") {
+        if layout.mute_url.is_some() && head.base_url.starts_with("https://") {
             builder = builder.raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
         }
+        // Something was said in this thread before.
+        let replies = match message {
+            Message::Issue(notice) => notice.kind != Kind::New,
+            other => other.head().thread.first.is_some(),
+        };
         Ok(if replies { builder.in_reply_to(thread) } else { builder })
     }
 }

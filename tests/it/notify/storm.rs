@@ -75,7 +75,7 @@ async fn five_hundred_new_issues_are_three_mails_for_each_of_forty_people() {
         assert_eq!(ids.len(), 3);
         let plain = mails[1].part("text/plain");
         assert!(
-            plain.contains("500 of 500 share one frame: placeOrder in src/checkout/placeOrder.ts, line 88."),
+            plain.contains("500 of 500 share one frame\n\n    placeOrder in src/checkout/placeOrder.ts, line 88\n"),
             "{plain}"
         );
         assert!(

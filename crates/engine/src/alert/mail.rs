@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::sheet::Tone;
 use super::snippet::{Line, snippet};
 use super::text::{bars, count, date, duration, histogram, one_line};
 use super::{Head, Kind, Notice};
@@ -35,6 +36,8 @@ pub struct Mail {
     pub word: &'static str,
     /// The sign that goes with the word.
     pub sign: char,
+    /// How loud both are.
+    pub tone: Tone,
     /// `in shop-web@4.7.1, production`; empty when neither is known.
     pub scope: String,
     /// Exception class, or `Message`.
@@ -61,7 +64,7 @@ pub struct Mail {
     pub short_id: String,
     /// Page of the issue.
     pub open_url: String,
-    /// Why this person gets it.
+    /// Why this person gets it: `the rule “On call”`.
     pub because: String,
 }
 
@@ -85,6 +88,7 @@ impl Mail {
             subject: subject(notice),
             word: notice.kind.word(),
             sign: notice.kind.sign(),
+            tone: Tone::of(notice.kind),
             scope: scope(notice),
             ty: if issue.ty.is_empty() { "Message".to_owned() } else { one_line(&issue.ty, LINE_CHARS) },
             value: one_line(&issue.value, VALUE_CHARS),
@@ -101,7 +105,7 @@ impl Mail {
             }),
             short_id: issue.short_id.clone(),
             open_url: notice.issue_url(),
-            because: one_line(destination, LINE_CHARS),
+            because: because(&notice.head, destination),
         }
     }
 }
@@ -192,8 +196,16 @@ fn after_deploy(notice: &Notice, at: OffsetDateTime) -> String {
     since.map(|since| format!(", {} after the deploy", duration(since))).unwrap_or_default()
 }
 
+/// What a message was sent by, for the foot of its mail.
+pub(super) fn because(head: &Head, destination: &str) -> String {
+    match &head.rule {
+        Some(rule) => format!("the rule “{}”", one_line(&rule.name, LINE_CHARS)),
+        None => format!("the destination “{}”", one_line(destination, LINE_CHARS)),
+    }
+}
+
 /// `> 88 | code` and, under the failing expression, `^^^^`.
-fn source_text(lines: &[Line]) -> Vec<String> {
+pub(super) fn source_text(lines: &[Line]) -> Vec<String> {
     let width = lines.iter().map(|line| line.number.to_string().len()).max().unwrap_or(1);
     let mut out = Vec::new();
     for line in lines {

@@ -142,7 +142,7 @@ fn shared(shared: Option<&Shared>) -> Option<String> {
     Some(format!("{} of {} share one frame: {}.", shared.issues, shared.of, shared.frame.place()))
 }
 
-fn rate(rate: Rate) -> String {
+pub(super) fn rate(rate: Rate) -> String {
     let usual = rate.usual.map(|usual| format!(" where {} are usual", whole(usual))).unwrap_or_default();
     format!("{} events a minute{usual}", whole(rate.per_minute))
 }
