@@ -6,7 +6,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::alert::backoff;
-use engine::ids::{DeliveryId, DestinationId};
+use engine::ids::{DeliveryId, DestinationId, ProjectId};
+use store::notifications::mutes::{self, Mute};
 use store::notifications::{self as outbox, Delivery, DeliveryFilter, DeliveryState, Destination, Target};
 use time::OffsetDateTime;
 
@@ -94,7 +95,15 @@ struct ListPage {
     shell: Shell,
     now: OffsetDateTime,
     entries: Vec<Entry>,
+    mutes: Vec<Mute>,
     messages: Vec<Message>,
+}
+
+impl ListPage {
+    /// Whether who looks may send the mails again.
+    fn may_hear(&self, mute: &Mute) -> bool {
+        self.shell.viewer.may_change_alerts() || is_own(&self.shell.viewer, &mute.address)
+    }
 }
 
 /// `GET /alerts`
@@ -103,7 +112,25 @@ pub(super) async fn list(web: web::Data<Web>, request: HttpRequest, viewer: View
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = "Alerts".to_owned();
     let entries = outbox::list_destinations(&web.pool, None).await?.into_iter().map(Entry::of).collect();
-    html(&ListPage { shell, now: OffsetDateTime::now_utc(), entries, messages: messages(&web, None).await? })
+    let mutes = mutes::list(&web.pool, None).await?;
+    html(&ListPage { shell, now: OffsetDateTime::now_utc(), entries, mutes, messages: messages(&web, None).await? })
+}
+
+/// `POST /alerts`: sends the mails of a `project` again to an `address` that had stopped them.
+pub(super) async fn hear(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
+    let address = posted.fields.get("address");
+    if !is_own(&posted.viewer, address) {
+        posted.viewer.must(Action::ChangeAlerts)?;
+    }
+    let project = posted.fields.get("project").parse::<ProjectId>();
+    let project = project.map_err(|_| PageError::BadRequest("Which project?".to_owned()))?;
+    mutes::unmute(&web.pool, project, address).await?;
+    Ok(see_other("/alerts"))
+}
+
+/// Everybody decides over their own mails, whatever else they may do.
+fn is_own(viewer: &Viewer, address: &str) -> bool {
+    viewer.email.to_lowercase() == address.to_lowercase()
 }
 
 #[derive(Template)]

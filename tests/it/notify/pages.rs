@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use engine::access::Role;
+use engine::ids::ProjectId;
 use firefinch::config::Redacted;
 use firefinch::secrets;
 use reqwest::Method;
 use serde_json::json;
+use store::notifications::mutes;
 use store::people::{sessions, users};
 use time::{Duration, OffsetDateTime};
 
@@ -118,4 +120,32 @@ async fn links_of_a_mail_ask_first_and_lead_to_the_destination_that_sent_it() {
     assert_eq!(ann.press(&settings, &settings, "explode", &[]).await.status, 400);
     let nobody = Http::new(&server.url).get(&settings).await;
     assert!(nobody.headers["location"].to_str().unwrap().starts_with("/sign-in?next=%2Falerts%2F"));
+}
+
+#[tokio::test]
+async fn whoever_stopped_mails_is_listed_and_hears_again() {
+    let server = TestServer::start().await;
+    let project = server.db.project("shop").await;
+    let (id, pool) = (ProjectId(project.id), &server.db.pool);
+    let member = Person::sign_in(&server.db, &server.url, "ann@shop.example", Role::Member).await;
+    let viewer = Person::sign_in(&server.db, &server.url, "vic@shop.example", Role::Viewer).await;
+    assert!(!member.get("/alerts").await.body.contains("Stopped by their readers"));
+    for address in ["ann@shop.example", "Vic@shop.example"] {
+        assert!(mutes::mute(pool, id, address, OffsetDateTime::now_utc()).await.unwrap());
+    }
+    let hear = async |who: &Person, address: &str| {
+        let project = project.id.to_string();
+        who.press("/alerts", "/alerts", "hear", &[("project", &project), ("address", address)]).await.status
+    };
+    let page = viewer.get("/alerts").await.body;
+    assert!(page.contains("ann@shop.example") && page.contains("vic@shop.example"), "{page}");
+    assert_eq!(page.matches(">Send again<").count(), 1, "a viewer decides over their own mails only");
+    assert_eq!(hear(&viewer, "ann@shop.example").await, 403);
+    assert_eq!(hear(&viewer, "vic@shop.example").await, 303);
+    assert_eq!(hear(&member, "ann@shop.example").await, 303);
+    assert!(mutes::list(pool, None).await.unwrap().is_empty());
+    assert_eq!(
+        member.press("/alerts", "/alerts", "hear", &[("project", "x"), ("address", "ann@shop.example")]).await.status,
+        400
+    );
 }
