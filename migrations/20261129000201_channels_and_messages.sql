@@ -21,9 +21,10 @@ create table channels (
     digests integer not null default 0,
     -- When to look at it; null when there is nothing to do.
     due_at timestamptz,
-    constraint channels_once unique nulls not distinct (destination_id, recipient, project_id),
     constraint channels_burst check (num_nulls(began_at, newest_at, sent_at, window_s) in (0, 4))
 );
+-- One for each; 0 is no project. (`nulls not distinct` would need PostgreSQL 15.)
+create unique index channels_once on channels (destination_id, recipient, (coalesce(project_id, 0)));
 -- What has something to decide, the longest waiting first.
 create index channels_due on channels (due_at) where due_at is not null;
 

@@ -109,7 +109,8 @@ async fn channels(
          select k.destination_id, k.recipient, k.project_id, $4
          from unnest($1::bigint[], $2::text[], $3::bigint[]) k (destination_id, recipient, project_id)
          order by k.destination_id, k.recipient, k.project_id
-         on conflict on constraint channels_once do update set due_at = least(channels.due_at, excluded.due_at)
+         on conflict (destination_id, recipient, (coalesce(project_id, 0)))
+         do update set due_at = least(channels.due_at, excluded.due_at)
          returning id, destination_id, recipient, project_id",
         &destinations,
         &recipients,
