@@ -4,6 +4,7 @@
 //! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
 //! command: a variant of [`Command`], a module here, an arm in [`run`].
 
+mod alert_rule;
 mod amount;
 mod delivery;
 mod deploy;
@@ -74,9 +75,12 @@ pub enum Command {
     /// Manage tokens of the web API
     #[command(subcommand)]
     Token(token::Command),
-    /// Manage who hears of new and regressed issues
+    /// Manage where messages go
     #[command(subcommand)]
     Destination(destination::Command),
+    /// Manage which signals go where
+    #[command(subcommand)]
+    Rule(alert_rule::Command),
     /// Look at messages, and send dead ones again
     #[command(subcommand)]
     Delivery(delivery::Command),
@@ -115,6 +119,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Project(command) => project::run(&config, command, output).await,
         Command::Token(command) => token::run(&config, command, output).await,
         Command::Destination(command) => destination::run(&config, command, output).await,
+        Command::Rule(command) => alert_rule::run(&config, command, output).await,
         Command::Delivery(command) => delivery::run(&config, command, output).await,
         Command::Release(command) => release::run(&config, command, output).await,
         Command::Deploy(command) => deploy::run(&config, command, output).await,

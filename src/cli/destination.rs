@@ -133,7 +133,7 @@ const ADDRESSES_MAX: usize = 50;
 /// People are few; a bound all the same.
 const MEMBERS_MAX: i64 = 1000;
 
-fn parse_signal(text: &str) -> Result<Kind, String> {
+pub(super) fn parse_signal(text: &str) -> Result<Kind, String> {
     Kind::parse(text).ok_or_else(|| format!("there are {}", Kind::ALL.map(Kind::as_str).join(", ")))
 }
 

@@ -9,6 +9,7 @@ mod outgoing;
 mod pages;
 mod presets;
 mod product;
+mod rules;
 mod storm;
 mod webhook;
 mod worker;

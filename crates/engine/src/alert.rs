@@ -16,6 +16,7 @@ pub mod mail;
 pub mod message;
 pub mod plain;
 pub mod preset;
+pub mod rule;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod sheet;

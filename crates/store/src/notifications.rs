@@ -16,6 +16,7 @@ mod fan_out;
 pub mod links;
 mod messages;
 pub mod mutes;
+mod rules;
 mod signals;
 
 pub use burst::{BurstFacts, burst_facts};
@@ -28,4 +29,8 @@ pub use destinations::{
 pub use facts::{IssueFacts, issue_facts, project};
 pub use fan_out::{FannedOut, fan_out};
 pub use messages::{Backlog, BurstPart, Claim, Claimed, Content, Outcome, backlog, claim, release, replay, settle};
+pub use rules::{
+    AlertRule, NewRule, create as create_rule, delete as delete_rule, list as list_rules,
+    set_enabled as set_rule_enabled,
+};
 pub use signals::{Signal, raise, raise_alone};

@@ -2,7 +2,7 @@
 
 use engine::alert::frame::Frame;
 use engine::alert::{
-    Calm, Deploy, Digest, Earlier, Event, Head, Issue, Kind, Note, NoteFacts, Notice, Project, Shared, Thread,
+    Calm, Deploy, Digest, Earlier, Event, Head, Issue, Kind, Note, NoteFacts, Notice, Project, RuleNote, Shared, Thread,
 };
 use engine::deploy::State;
 use engine::ids::{IssueId, MessageId, ShortId};
@@ -20,7 +20,8 @@ pub(super) fn head(claimed: &Claimed, base_url: &str) -> Head {
     };
     let thread =
         Thread { key: claimed.thread.clone(), first: earlier(&claimed.first), replaces: earlier(&claimed.replaces) };
-    Head { id: message_id(claimed.id), base_url: base_url.to_owned(), thread, rule: None }
+    let rule = claimed.rule.clone().map(|(id, name)| RuleNote { id, name });
+    Head { id: message_id(claimed.id), base_url: base_url.to_owned(), thread, rule }
 }
 
 /// The id that receivers see.

@@ -115,7 +115,7 @@ async fn a_few_are_a_list_and_updates_of_a_storm_replace_each_other() {
     let at = THEN + Duration::seconds(201);
     raise(&mut connection, Some(world.project_id()), Kind::SpikeStarted, &facts, at).await.unwrap();
     drop(connection);
-    sqlx::query("update destinations set signals = signals || '{spike_started}'").execute(world.pool()).await.unwrap();
+    sqlx::query("update alert_rules set kinds = kinds || '{spike_started}'").execute(world.pool()).await.unwrap();
     fan_out_and_deliver(&notifier, Duration::seconds(201)).await;
     pass(&notifier, 4..=40).await;
     let subjects: Vec<String> = server.mails().iter().map(|mail| mail.header("Subject").unwrap()).collect();

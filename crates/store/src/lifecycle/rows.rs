@@ -192,12 +192,14 @@ async fn announce_standing(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
-         select project_id, id, last_event_id, $3,
-             jsonb_build_object('reason', $4::text, 'release', last_release, 'environment', null, 'level', level,
-                 'title', title, 'culprit', culprit),
+         select i.project_id, i.id, i.last_event_id, $3,
+             jsonb_build_object('reason', $4::text, 'release', i.last_release, 'environment', e.environment,
+                 'level', i.level, 'title', i.title, 'culprit', i.culprit, 'tags', e.tags),
              $5
-         from issues
-         where project_id = $1 and id = $2",
+         from issues i
+         -- It may be pruned.
+         left join events e on e.project_id = $1 and e.event_id = i.last_event_id
+         where i.project_id = $1 and i.id = $2",
         project_id.get(),
         issue_id.get(),
         kind.as_str(),
@@ -266,6 +268,8 @@ async fn announce(
         "level": event.level,
         "title": event.title,
         "culprit": event.culprit,
+        "tags": event.tags,
+        "late_s": (event.received_at - event.occurred_at).whole_seconds().max(0),
     });
     sqlx::query!(
         "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)

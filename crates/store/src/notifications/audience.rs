@@ -1,11 +1,13 @@
-//! Who hears of a signal: a pure function of the destinations and the people that there are.
+//! Who hears of a signal: a pure function of the rules, the destinations and the people that there are.
 
 use std::collections::{HashMap, HashSet};
 
+use engine::alert::rule::Seen;
 use engine::ids::{DestinationId, ProjectId};
 use sqlx::PgConnection;
 
 use super::Signal;
+use super::rules::{self, AlertRule};
 use crate::StoreError;
 
 /// Destinations that are looked at. People make tens of them.
@@ -17,24 +19,23 @@ const MEMBERS_MAX: i64 = 5000;
 /// Everybody who may hear of something.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Audience {
-    destinations: Vec<Listener>,
+    rules: Vec<AlertRule>,
+    destinations: HashMap<DestinationId, Listener>,
     members: Vec<String>,
     /// Addresses, in lower case, that want no mails of a project.
     mutes: HashSet<(ProjectId, String)>,
 }
 
-/// What of a destination decides whether it listens.
+/// What of a destination decides who hears.
 #[derive(Debug, Clone)]
 struct Listener {
-    id: DestinationId,
+    /// It hears of this project only; `None` for all.
     project_id: Option<ProjectId>,
     mail: bool,
     to: Vec<String>,
     members: bool,
-    fallback: bool,
     paced: bool,
     disabled: bool,
-    signals: Vec<String>,
 }
 
 /// One delivery to make.
@@ -42,21 +43,30 @@ struct Listener {
 pub(super) struct Wanted {
     pub(super) signal_id: i64,
     pub(super) project_id: Option<ProjectId>,
+    pub(super) rule_id: i64,
     pub(super) destination_id: DestinationId,
     /// The one address of a mail; empty for other destinations.
     pub(super) recipient: String,
     pub(super) paced: bool,
+    /// Why it is not told.
+    pub(super) suppressed: Option<String>,
+}
+
+impl Listener {
+    fn hears(&self, seen: &Seen) -> bool {
+        !self.disabled && (self.project_id.is_none() || self.project_id == seen.project)
+    }
 }
 
 impl Audience {
     pub(super) async fn load(connection: &mut PgConnection, projects: &[ProjectId]) -> Result<Self, StoreError> {
+        let rules = rules::load(connection, None).await?;
         let rows = sqlx::query!(
-            r#"select id, project_id, kind, signals, paced, disabled_at is not null as "disabled!",
+            r#"select id, project_id, kind, paced, disabled_at is not null as "disabled!",
                  array(select jsonb_array_elements_text(
                      case jsonb_typeof(config -> 'to') when 'array' then config -> 'to' else '[]' end
                  )) as "to!",
-                 (config ->> 'members') is not distinct from 'true' as "members!",
-                 (config ->> 'fallback') is not distinct from 'true' as "fallback!"
+                 (config ->> 'members') is not distinct from 'true' as "members!"
              from destinations
              order by id
              limit $1"#,
@@ -64,16 +74,16 @@ impl Audience {
         )
         .fetch_all(&mut *connection)
         .await?;
-        let destinations = rows.into_iter().map(|row| Listener {
-            id: DestinationId(row.id),
-            project_id: row.project_id.map(ProjectId),
-            mail: row.kind == "mail",
-            to: row.to,
-            members: row.members,
-            fallback: row.fallback,
-            paced: row.paced,
-            disabled: row.disabled,
-            signals: row.signals,
+        let destinations = rows.into_iter().map(|row| {
+            let listener = Listener {
+                project_id: row.project_id.map(ProjectId),
+                mail: row.kind == "mail",
+                to: row.to,
+                members: row.members,
+                paced: row.paced,
+                disabled: row.disabled,
+            };
+            (DestinationId(row.id), listener)
         });
         let destinations = destinations.collect();
         let members =
@@ -87,50 +97,58 @@ impl Audience {
         .fetch_all(connection)
         .await?;
         let mutes = mutes.into_iter().map(|row| (ProjectId(row.project_id), row.address)).collect();
-        Ok(Self { destinations, members, mutes })
+        Ok(Self { rules, destinations, members, mutes })
     }
 
-    /// The deliveries of one signal. One address hears of it once, also when two destinations name it: the first one
-    /// wins. `mail` says whether a mail server is configured.
+    /// The deliveries of one signal. One address hears of it once, also when two rules or destinations name it: the
+    /// first one wins. `mail` says whether a mail server is configured.
     pub(super) fn of(&self, signal: &Signal, mail: bool) -> Vec<Wanted> {
-        let mut wanted = HashMap::new();
-        for (index, listener) in self.destinations.iter().enumerate() {
-            if !self.listens(listener, signal, mail) {
-                continue;
-            }
-            for recipient in self.recipients(listener) {
-                let key = if listener.mail { recipient.to_lowercase() } else { listener.id.to_string() };
-                if listener.mail && signal.project_id.is_some_and(|id| self.mutes.contains(&(id, key.clone()))) {
-                    continue;
+        let seen = Seen::read(&signal.kind, signal.project_id, &signal.facts);
+        let late = seen.suppressed();
+        let mut wanted: HashMap<(bool, String), (i64, DestinationId, &str)> = HashMap::new();
+        for rule in self.rules.iter().filter(|rule| self.applies(rule, &seen, mail)) {
+            for (id, listener) in self.listeners(rule).filter(|(_, listener)| listener.hears(&seen)) {
+                for recipient in self.recipients(listener) {
+                    let key = if listener.mail { recipient.to_lowercase() } else { id.to_string() };
+                    wanted.entry((listener.mail, key)).or_insert((rule.id, id, recipient));
                 }
-                wanted.entry((listener.mail, key)).or_insert((index, recipient));
             }
         }
-        let mut wanted: Vec<_> = wanted.into_values().collect();
-        wanted.sort_unstable();
-        let wanted = wanted.into_iter().map(|(index, recipient)| (&self.destinations[index], recipient));
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        wanted.sort_unstable_by_key(|(_, one)| *one);
         wanted
-            .map(|(listener, recipient)| Wanted {
+            .into_iter()
+            .map(|((mail, key), (rule_id, destination_id, recipient))| Wanted {
                 signal_id: signal.id,
                 project_id: signal.project_id,
-                destination_id: listener.id,
+                rule_id,
+                destination_id,
                 recipient: recipient.to_owned(),
-                paced: listener.paced,
+                paced: self.destinations.get(&destination_id).is_some_and(|listener| listener.paced),
+                suppressed: late.clone().or_else(|| self.muted(signal, mail, key)),
             })
             .collect()
     }
 
-    fn listens(&self, listener: &Listener, signal: &Signal, mail: bool) -> bool {
-        !listener.disabled
-            && serves(listener, signal)
-            && listener.signals.contains(&signal.kind)
-            && (!listener.fallback || (mail && !self.is_chosen(signal)))
+    /// Why an address, in lower case, is told nothing of the project.
+    fn muted(&self, signal: &Signal, mail: bool, address: String) -> Option<String> {
+        let muted = mail && signal.project_id.is_some_and(|id| self.mutes.contains(&(id, address)));
+        muted.then(|| "this address stopped mails of this project".to_owned())
     }
 
-    /// Whether somebody made a mail destination that serves the project, even a disabled one: whoever switched his
-    /// mails off must not be answered with mails to everybody.
-    fn is_chosen(&self, signal: &Signal) -> bool {
-        self.destinations.iter().any(|other| other.mail && !other.fallback && serves(other, signal))
+    fn applies(&self, rule: &AlertRule, seen: &Seen, mail: bool) -> bool {
+        rule.disabled_at.is_none() && rule.rule.wants(seen) && (!rule.fallback || (mail && !self.is_chosen(seen)))
+    }
+
+    /// Whether somebody made a rule that mails for the project, even a disabled one, or one to a disabled destination:
+    /// whoever switched his mails off must not be answered with mails to everybody.
+    fn is_chosen(&self, seen: &Seen) -> bool {
+        let mails = |rule: &AlertRule| self.listeners(rule).any(|(_, listener)| listener.mail);
+        self.rules.iter().any(|rule| !rule.fallback && rule.rule.serves(seen) && mails(rule))
+    }
+
+    fn listeners(&self, rule: &AlertRule) -> impl Iterator<Item = (DestinationId, &Listener)> {
+        rule.destinations.iter().filter_map(|(id, _)| self.destinations.get(id).map(|listener| (*id, listener)))
     }
 
     fn recipients<'a>(&'a self, listener: &'a Listener) -> Vec<&'a str> {
@@ -140,8 +158,4 @@ impl Audience {
         let members = if listener.members { &self.members[..] } else { &[] };
         listener.to.iter().chain(members).map(String::as_str).collect()
     }
-}
-
-fn serves(listener: &Listener, signal: &Signal) -> bool {
-    listener.project_id.is_none() || listener.project_id == signal.project_id
 }

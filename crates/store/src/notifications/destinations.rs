@@ -1,11 +1,14 @@
 //! Destinations: where the messages of a project, or of all projects, go.
 
+use engine::alert::Kind;
 use engine::alert::preset::{self, Preset};
+use engine::alert::rule::{Conditions, Rule};
 use engine::ids::{DestinationId, ProjectId};
 use serde::Deserialize;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use super::rules::{self, NewRule};
 use crate::StoreError;
 
 /// Destinations that one list returns. People make tens of them; a page shows them all.
@@ -24,7 +27,7 @@ pub struct Destination {
     pub name: String,
     /// Where it goes.
     pub target: Target,
-    /// Kinds of signals it wants: `new`, `regressed`.
+    /// Kinds of signals that some rule sends there.
     pub signals: Vec<String>,
     /// When somebody switched it off.
     pub disabled_at: Option<OffsetDateTime>,
@@ -133,31 +136,40 @@ pub struct NewDestination<'a> {
     pub name: &'a str,
     /// Where it goes.
     pub target: Target,
-    /// Kinds of signals it wants.
+    /// Kinds of signals that a rule of its own sends there; none makes no rule.
     pub signals: &'a [String],
 }
 
-/// Makes a destination.
+/// Makes a destination, and a rule that sends there what it wants.
 ///
 /// # Errors
 /// `Conflict` when the project does not exist.
 pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime) -> Result<DestinationId, StoreError> {
+    let mut tx = pool.begin().await?;
     let inserted = sqlx::query_scalar!(
-        "insert into destinations (project_id, kind, name, config, signals, paced, created_at)
-         values ($1, $2, $3, $4, $5, $7, $6)
+        "insert into destinations (project_id, kind, name, config, paced, created_at)
+         values ($1, $2, $3, $4, $5, $6)
          returning id",
         new.project_id.map(ProjectId::get),
         new.target.kind(),
         new.name,
         new.target.config(),
-        new.signals,
-        now,
         new.target.is_paced(),
+        now,
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *tx)
     .await;
     match inserted {
-        Ok(id) => Ok(DestinationId(id)),
+        Ok(id) => {
+            let id = DestinationId(id);
+            let kinds: Vec<Kind> = new.signals.iter().filter_map(|kind| Kind::parse(kind)).collect();
+            if !kinds.is_empty() {
+                let rule = Rule { project: new.project_id, kinds, conditions: Conditions::default() };
+                rules::insert(&mut tx, &NewRule { name: new.name, rule: &rule, destinations: &[id] }, now).await?;
+            }
+            tx.commit().await?;
+            Ok(id)
+        }
         Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
             Err(StoreError::Conflict("there is no such project".to_owned()))
         }
@@ -171,7 +183,10 @@ pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime
 /// When PostgreSQL fails or a row cannot be read.
 pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<Destination>, StoreError> {
     let rows = sqlx::query!(
-        r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config, d.signals, d.disabled_at, d.created_at
+        r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config,
+             array(select distinct k from alert_rule_destinations l join alert_rules r on r.id = l.rule_id
+                   cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null order by k) as "signals!",
+             d.disabled_at, d.created_at
          from destinations d
          left join projects p on p.id = d.project_id
          where $1::bigint is null or d.project_id is null or d.project_id = $1
@@ -204,7 +219,10 @@ pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<De
 /// When PostgreSQL fails or the row cannot be read.
 pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination>, StoreError> {
     let row = sqlx::query!(
-        r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config, d.signals, d.disabled_at, d.created_at
+        r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config,
+             array(select distinct k from alert_rule_destinations l join alert_rules r on r.id = l.rule_id
+                   cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null order by k) as "signals!",
+             d.disabled_at, d.created_at
          from destinations d
          left join projects p on p.id = d.project_id
          where d.id = $1"#,

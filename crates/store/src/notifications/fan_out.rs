@@ -97,7 +97,8 @@ async fn channels(
     now: OffsetDateTime,
 ) -> Result<HashMap<Key, i64>, StoreError> {
     // In one order, so that two processes cannot wait for each other.
-    let keys: BTreeSet<Key> = wanted.iter().filter(|wanted| wanted.paced).map(key).collect();
+    let keys: BTreeSet<Key> =
+        wanted.iter().filter(|wanted| wanted.paced && wanted.suppressed.is_none()).map(key).collect();
     let (mut destinations, mut recipients, mut projects) = (Vec::new(), Vec::new(), Vec::new());
     for (destination, recipient, project) in keys {
         destinations.push(destination);
@@ -131,19 +132,24 @@ async fn insert(
     let signals: Vec<i64> = wanted.iter().map(|wanted| wanted.signal_id).collect();
     let destinations: Vec<i64> = wanted.iter().map(|wanted| wanted.destination_id.get()).collect();
     let recipients: Vec<String> = wanted.iter().map(|wanted| wanted.recipient.clone()).collect();
+    let rules: Vec<i64> = wanted.iter().map(|wanted| wanted.rule_id).collect();
+    let reasons: Vec<Option<String>> = wanted.iter().map(|wanted| wanted.suppressed.clone()).collect();
     let channels: Vec<Option<i64>> =
         wanted.iter().map(|wanted| channels.get(&key(wanted)).copied().filter(|_| wanted.paced)).collect();
     let done = sqlx::query!(
-        "insert into deliveries (signal_id, destination_id, recipient, channel_id, state, ready_at, created_at)
-         select w.signal_id, w.destination_id, w.recipient, w.channel_id, 'waiting', $5, $5
-         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[]) w
-             (signal_id, destination_id, recipient, channel_id)
+        "insert into deliveries (signal_id, destination_id, recipient, channel_id, rule_id, state, reason, ready_at, created_at)
+         select w.signal_id, w.destination_id, w.recipient, w.channel_id, w.rule_id,
+             case when w.reason is null then 'waiting' else 'suppressed' end, w.reason, $5, $5
+         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::bigint[], $7::text[]) w
+             (signal_id, destination_id, recipient, channel_id, rule_id, reason)
          on conflict on constraint deliveries_once do nothing",
         &signals,
         &destinations,
         &recipients,
         &channels as &[Option<i64>],
         now,
+        &rules,
+        &reasons as &[Option<String>],
     )
     .execute(tx)
     .await?;

@@ -59,6 +59,8 @@ pub struct Claimed {
     pub first: Option<(MessageId, Option<String>)>,
     /// The digest that this one replaces.
     pub replaces: Option<(MessageId, Option<String>)>,
+    /// The rule that asked for it: id and name.
+    pub rule: Option<(i64, String)>,
     /// What it tells.
     pub content: Content,
 }
@@ -136,7 +138,7 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
              t.deliveries as "deliveries!", t.until_at as "until_at?",
              x.name, x.kind, x.config, x.disabled_at,
              f.id as "first_id?", f.reference as "first_reference?", r.id as "replaces_id?", r.reference as "replaces_reference?",
-             s.id as "signal_id?", s.issue_id as "issue_id?", s.event_id as "event_id?", s.kind as "signal_kind?", s.facts as "facts?",
+             u.id as "rule_id?", u.name as "rule_name?", s.id as "signal_id?", s.issue_id as "issue_id?", s.event_id as "event_id?", s.kind as "signal_kind?", s.facts as "facts?",
              s.created_at as "signal_at?"
          from taken t
          join destinations x on x.id = t.destination_id
@@ -144,12 +146,13 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
          left join messages r on r.id = t.replaces_id
          left join lateral (
              -- Served by deliveries_by_message.
-             select d.signal_id
+             select d.signal_id, d.rule_id
              from deliveries d
-             where t.form = 'one' and d.message_id = t.id
+             where d.message_id = t.id
              limit 1
          ) one on true
-         left join signals s on s.id = one.signal_id
+         left join alert_rules u on u.id = one.rule_id
+         left join signals s on t.form = 'one' and s.id = one.signal_id
          order by t.id"#,
         claim.now,
         claim.now + claim.lease,
@@ -187,6 +190,8 @@ struct Row {
     first_reference: Option<String>,
     replaces_id: Option<i64>,
     replaces_reference: Option<String>,
+    rule_id: Option<i64>,
+    rule_name: Option<String>,
     signal_id: Option<i64>,
     issue_id: Option<i64>,
     event_id: Option<uuid::Uuid>,
@@ -212,6 +217,7 @@ impl Row {
             created_at: self.created_at,
             project_id: self.project_id.map(ProjectId),
             thread: self.thread,
+            rule: self.rule_id.zip(self.rule_name),
             first: earlier(self.first_id, self.first_reference),
             replaces: earlier(self.replaces_id, self.replaces_reference),
         }

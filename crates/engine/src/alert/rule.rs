@@ -1,0 +1,285 @@
+//! Rules: which signals go where. Pure matching on what was known when the signal was written, so that a preview over
+//! stored signals says what really would have been sent.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::Duration;
+
+use super::Kind;
+use super::text::duration;
+use crate::ids::ProjectId;
+
+/// Events that were so late on arrival tell of the past: an SDK's offline cache, a queue that was replayed. They count, but
+/// wake nobody.
+pub const LATE: Duration = Duration::HOUR;
+
+/// Environments that mean production, and `` for none given: what a new instance tells of.
+pub const PRODUCTION: [&str; 5] = ["production", "prod", "live", "main", ""];
+
+/// What has to hold of a signal besides its kind. What is empty holds of all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conditions {
+    /// One of these; `` is a signal without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
+    /// One of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
+    /// One of these, where `*` stands for anything: `shop@2.*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<String>,
+    /// All of these: key and value, in which `*` stands for anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<(String, String)>,
+}
+
+/// What rules look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What happened; `None` for a kind of a newer version.
+    pub kind: Option<Kind>,
+    /// Whose; `None` for the whole instance.
+    pub project: Option<ProjectId>,
+    /// Where.
+    pub environment: String,
+    /// `error`, …; empty for what has none.
+    pub level: String,
+    /// Release; empty when unknown.
+    pub release: String,
+    /// Tags of the event.
+    pub tags: Vec<(String, String)>,
+    /// How old the event was on arrival.
+    pub late: Duration,
+}
+
+impl Seen {
+    /// Reads the facts of a signal. What is missing is empty.
+    #[must_use]
+    pub fn read(kind: &str, project: Option<ProjectId>, facts: &Value) -> Self {
+        let text = |name: &str| facts[name].as_str().unwrap_or_default().to_owned();
+        let pair = |tag: &Value| Some((tag.get(0)?.as_str()?.to_owned(), tag.get(1)?.as_str()?.to_owned()));
+        Self {
+            kind: Kind::parse(kind),
+            project,
+            environment: text("environment"),
+            level: text("level"),
+            release: text("release"),
+            tags: facts["tags"].as_array().into_iter().flatten().filter_map(pair).collect(),
+            late: Duration::seconds(facts["late_s"].as_i64().unwrap_or(0)),
+        }
+    }
+
+    /// Why nobody is to be woken by it, whatever the rules say.
+    #[must_use]
+    pub fn suppressed(&self) -> Option<String> {
+        (self.late > LATE).then(|| format!("its event was {} old when it arrived", duration(self.late)))
+    }
+}
+
+/// Which signals a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `None` for all projects.
+    pub project: Option<ProjectId>,
+    /// Kinds of signals.
+    pub kinds: Vec<Kind>,
+    /// What else has to hold.
+    pub conditions: Conditions,
+}
+
+impl Rule {
+    /// Whether it is of the project of a signal.
+    #[must_use]
+    pub fn serves(&self, seen: &Seen) -> bool {
+        self.project.is_none() || self.project == seen.project
+    }
+
+    /// Whether it wants a signal.
+    #[must_use]
+    pub fn wants(&self, seen: &Seen) -> bool {
+        let Conditions { environments, levels, releases, tags } = &self.conditions;
+        let Some(kind) = seen.kind.filter(|kind| self.serves(seen) && self.kinds.contains(kind)) else { return false };
+        // A spike has no level and no tags: what a signal of no event lacks is not asked of it, so that one rule can
+        // want the errors of production and the spikes.
+        let lacks = |empty: bool| empty && !Kind::USUAL.contains(&kind);
+        (levels.is_empty() || lacks(seen.level.is_empty()) || levels.contains(&seen.level))
+            && (environments.is_empty()
+                || lacks(seen.environment.is_empty())
+                || environments.contains(&seen.environment))
+            && (releases.is_empty()
+                || lacks(seen.release.is_empty())
+                || releases.iter().any(|pattern| matches(pattern, &seen.release)))
+            && (lacks(seen.tags.is_empty())
+                || tags
+                    .iter()
+                    .all(|(key, pattern)| seen.tags.iter().any(|(own, value)| own == key && matches(pattern, value))))
+    }
+
+    /// The rule in a sentence: `When an issue is new or regressed in production of Shop, mail to On call.`
+    #[must_use]
+    pub fn sentence(&self, project: Option<&str>, destinations: &[String]) -> String {
+        let kinds: Vec<&str> = self.kinds.iter().map(|kind| phrase(*kind)).collect();
+        let mut parts = vec![format!("When {}", either(&kinds))];
+        let Conditions { environments, levels, releases, tags } = &self.conditions;
+        if !environments.is_empty() {
+            let names: Vec<&str> =
+                environments.iter().map(|name| if name.is_empty() { "no environment" } else { name }).collect();
+            parts.push(format!("in {}", either(&names)));
+        }
+        parts.push(format!("of {}", project.unwrap_or("any project")));
+        if !levels.is_empty() {
+            parts.push(format!("at level {}", either(levels)));
+        }
+        if !releases.is_empty() {
+            parts.push(format!("in release {}", either(releases)));
+        }
+        for (key, value) in tags {
+            parts.push(format!("with {key} {value}"));
+        }
+        let to = if destinations.is_empty() { "nobody".to_owned() } else { list(destinations, "and") };
+        format!("{}, tell {to}.", parts.join(" "))
+    }
+}
+
+/// What happened, after "when".
+const fn phrase(kind: Kind) -> &'static str {
+    match kind {
+        Kind::New => "an issue is new",
+        Kind::Regressed => "one comes back",
+        Kind::Escalating => "one escalates",
+        Kind::Resolved => "one is resolved",
+        Kind::SpikeStarted => "a spike begins",
+        Kind::SpikeEnded => "a spike ends",
+        Kind::ReleaseIssues => "a release brings many new issues",
+        Kind::Deploy => "the verdict on a deploy changes",
+        Kind::CheckinMissed => "a check-in is missed",
+        Kind::Trouble => "Firefinch has trouble",
+    }
+}
+
+fn either(names: &[impl AsRef<str>]) -> String {
+    list(names, "or")
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn list(names: &[impl AsRef<str>], word: &str) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} {word} {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Whether `text` fits `pattern`, in which `*` stands for anything. Takes time in proportion to both lengths multiplied,
+/// and both are bounded by what an event may carry.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rule(kinds: &[Kind], conditions: Value) -> Rule {
+        let conditions = serde_json::from_value(conditions).unwrap();
+        Rule { project: Some(ProjectId(2)), kinds: kinds.to_vec(), conditions }
+    }
+
+    fn seen(facts: &Value) -> Seen {
+        Seen::read("new", Some(ProjectId(2)), facts)
+    }
+
+    #[test]
+    fn a_rule_wants_what_all_its_conditions_hold_of() {
+        let facts = json!({"environment": "production", "level": "error", "release": "shop@2.34.0", "tags": [["region", "eu-1"], ["a", "b"]]});
+        let cases = [
+            (json!({}), true),
+            (json!({"environments": ["staging", "production"]}), true),
+            (json!({"environments": ["staging", ""]}), false),
+            (json!({"levels": ["fatal"]}), false),
+            (json!({"levels": ["fatal", "error"]}), true),
+            (json!({"releases": ["shop@2.*"]}), true),
+            (json!({"releases": ["shop@2", "shop@3.*"]}), false),
+            (json!({"tags": [["region", "eu-*"], ["a", "b"]]}), true),
+            (json!({"tags": [["region", "eu-*"], ["a", "c"]]}), false),
+            (json!({"tags": [["zone", "*"]]}), false),
+        ];
+        for (conditions, wanted) in cases {
+            assert_eq!(rule(&Kind::USUAL, conditions.clone()).wants(&seen(&facts)), wanted, "{conditions}");
+        }
+        let any = rule(&[Kind::Regressed], json!({}));
+        assert!(!any.wants(&seen(&facts)), "another kind");
+        assert!(!rule(&Kind::USUAL, json!({})).wants(&Seen { project: Some(ProjectId(3)), ..seen(&facts) }));
+        assert!(
+            !rule(&Kind::USUAL, json!({})).wants(&Seen { kind: None, ..seen(&facts) }),
+            "a kind of a newer version"
+        );
+        assert!(rule(&Kind::USUAL, json!({"environments": PRODUCTION})).wants(&seen(&json!({}))), "none given");
+        let deploy = Seen::read("deploy", Some(ProjectId(2)), &json!({"environment": "production"}));
+        let strict = json!({"levels": ["fatal"], "releases": ["shop@2.*"], "tags": [["a", "b"]]});
+        assert!(rule(&[Kind::Deploy], strict.clone()).wants(&deploy), "a deploy has no level, and no tags");
+        assert!(!rule(&Kind::USUAL, strict).wants(&seen(&json!({}))), "an event has them");
+        let staging = json!({"environments": ["staging"]});
+        assert!(!rule(&[Kind::Deploy], staging.clone()).wants(&deploy), "it has an environment");
+        let spike = Seen::read("spike_started", Some(ProjectId(2)), &json!({}));
+        assert!(rule(&[Kind::SpikeStarted], staging).wants(&spike), "a spike has none");
+    }
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, text, fits) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "abc", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "acb", false),
+            ("a*b*c", "a-b-c", true),
+            ("ab*ba", "aba", false),
+            ("é*", "éa", true),
+            ("**", "x", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn what_came_late_wakes_nobody() {
+        assert_eq!(seen(&json!({"late_s": 3600})).suppressed(), None);
+        let late = seen(&json!({"late_s": 7300})).suppressed();
+        assert_eq!(late.as_deref(), Some("its event was 2 h old when it arrived"));
+        assert_eq!(seen(&json!({"late_s": "x"})).suppressed(), None);
+    }
+
+    #[test]
+    fn a_rule_is_a_sentence() {
+        let conditions = json!({"environments": ["production", ""], "levels": ["error", "fatal"], "releases": ["shop@*"], "tags": [["region", "eu"]]});
+        assert_eq!(
+            rule(&Kind::USUAL, conditions).sentence(Some("Shop"), &["On call".to_owned(), "#ops".to_owned()]),
+            "When an issue is new, one comes back or one escalates in production or no environment of Shop at level error or \
+             fatal in release shop@* with region eu, tell On call and #ops."
+        );
+        assert_eq!(
+            rule(&[Kind::Deploy], json!({})).sentence(None, &[]),
+            "When the verdict on a deploy changes of any project, tell nobody."
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! Rules as they are stored; `engine::alert::rule` says what they mean.
+
+use engine::alert::Kind;
+use engine::alert::rule::{Conditions, Rule};
+use engine::ids::{DestinationId, ProjectId};
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+/// Rules that are looked at. People make tens of them.
+const RULES_MAX: i64 = 1000;
+
+/// A rule with what surrounds it.
+#[derive(Debug, Clone)]
+pub struct AlertRule {
+    /// Its id.
+    pub id: i64,
+    /// What people call it.
+    pub name: String,
+    /// What it says.
+    pub rule: Rule,
+    /// Slug of its project.
+    pub project: Option<String>,
+    /// Where it sends, with what people call that.
+    pub destinations: Vec<(DestinationId, String)>,
+    /// Serves only projects for which nobody made a rule that mails.
+    pub fallback: bool,
+    /// When somebody switched it off.
+    pub disabled_at: Option<OffsetDateTime>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+}
+
+impl AlertRule {
+    /// The rule in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let names: Vec<String> = self.destinations.iter().map(|(_, name)| name.clone()).collect();
+        self.rule.sentence(self.project.as_deref(), &names)
+    }
+}
+
+/// A rule to make.
+#[derive(Debug, Clone)]
+pub struct NewRule<'a> {
+    /// What people call it.
+    pub name: &'a str,
+    /// What it says.
+    pub rule: &'a Rule,
+    /// Where it sends.
+    pub destinations: &'a [DestinationId],
+}
+
+/// Makes a rule.
+///
+/// # Errors
+/// `Conflict` when the project or a destination does not exist.
+pub async fn create(pool: &PgPool, new: &NewRule<'_>, now: OffsetDateTime) -> Result<i64, StoreError> {
+    let mut tx = pool.begin().await?;
+    let id = insert(&mut tx, new, now).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+pub(super) async fn insert(tx: &mut PgConnection, new: &NewRule<'_>, now: OffsetDateTime) -> Result<i64, StoreError> {
+    let kinds: Vec<&str> = new.rule.kinds.iter().map(|kind| kind.as_str()).collect();
+    let destinations: Vec<i64> = new.destinations.iter().map(|id| id.get()).collect();
+    let made = sqlx::query_scalar!(
+        "with made as (
+             insert into alert_rules (project_id, name, kinds, conditions, created_at)
+             values ($1, $2, $3, $4, $5)
+             returning id
+         ),
+         linked as (
+             insert into alert_rule_destinations (rule_id, destination_id)
+             select made.id, d.id
+             from made
+             cross join unnest($6::bigint[]) d (id)
+             on conflict do nothing
+         )
+         select id from made",
+        new.rule.project.map(ProjectId::get),
+        new.name,
+        &kinds as &[&str],
+        Json(&new.rule.conditions) as _,
+        now,
+        &destinations,
+    )
+    .fetch_one(tx)
+    .await;
+    match made {
+        Ok(id) => Ok(id),
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            Err(StoreError::Conflict("there is no such project or destination".to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All rules, or those that serve one project (its own and the ones for all), oldest first.
+///
+/// # Errors
+/// When PostgreSQL fails or a row cannot be read.
+pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<AlertRule>, StoreError> {
+    let mut connection = pool.acquire().await?;
+    load(&mut connection, project_id).await
+}
+
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    project_id: Option<ProjectId>,
+) -> Result<Vec<AlertRule>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select r.id, r.project_id, p.slug as "slug?", r.name, r.kinds, r.conditions, r.fallback, r.disabled_at, r.created_at,
+             array(select d.id from alert_rule_destinations l join destinations d on d.id = l.destination_id
+                   where l.rule_id = r.id order by d.id) as "destinations!",
+             array(select d.name from alert_rule_destinations l join destinations d on d.id = l.destination_id
+                   where l.rule_id = r.id order by d.id) as "names!"
+         from alert_rules r
+         left join projects p on p.id = r.project_id
+         where $1::bigint is null or r.project_id is null or r.project_id = $1
+         order by r.id
+         limit $2"#,
+        project_id.map(ProjectId::get),
+        RULES_MAX,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let conditions: Conditions = serde_json::from_value(row.conditions).map_err(|error| {
+                let found = error.to_string();
+                StoreError::Corrupt { table: "alert_rules", column: "conditions", row: row.id.to_string(), found }
+            })?;
+            // A kind of a newer version cannot happen in this one.
+            let kinds = row.kinds.iter().filter_map(|kind| Kind::parse(kind)).collect();
+            Ok(AlertRule {
+                id: row.id,
+                name: row.name,
+                rule: Rule { project: row.project_id.map(ProjectId), kinds, conditions },
+                project: row.slug,
+                destinations: row.destinations.into_iter().map(DestinationId).zip(row.names).collect(),
+                fallback: row.fallback,
+                disabled_at: row.disabled_at,
+                created_at: row.created_at,
+            })
+        })
+        .collect()
+}
+
+/// Switches a rule on or off, for what happens from now on. False when there is no such rule.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn set_enabled(pool: &PgPool, id: i64, enabled: bool, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "update alert_rules
+         set disabled_at = case when $2 then null else coalesce(disabled_at, $3) end
+         where id = $1",
+        id,
+        enabled,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Deletes a rule. What it asked for already is still told. False when there is no such rule.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn delete(pool: &PgPool, id: i64) -> Result<bool, StoreError> {
+    let done = sqlx::query!("delete from alert_rules where id = $1", id).execute(pool).await?;
+    Ok(done.rows_affected() == 1)
+}
