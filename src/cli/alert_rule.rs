@@ -68,6 +68,9 @@ pub struct Create {
     /// Only with this tag, KEY=VALUE, in which * stands for anything (repeatable: all have to hold)
     #[arg(long = "tag", value_parser = parse_tag)]
     tags: Vec<(String, String)>,
+    /// Of release_issues: told when a release has brought more than so many new issues [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..1000))]
+    new_issues: Option<i64>,
     /// Where it goes: id of a destination (repeatable)
     #[arg(long = "to", required = true)]
     to: Vec<DestinationId>,
@@ -107,8 +110,13 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
 
 async fn create(config: &Config, new: Create, output: Output) -> Result<(), Failure> {
     let kinds = if new.signals.is_empty() { Kind::USUAL.to_vec() } else { new.signals };
-    let conditions =
-        Conditions { environments: new.environments, levels: new.levels, releases: new.releases, tags: new.tags };
+    let conditions = Conditions {
+        environments: new.environments,
+        levels: new.levels,
+        releases: new.releases,
+        tags: new.tags,
+        new_issues: new.new_issues,
+    };
     let id = with_database(config, async |database| {
         let project = match &new.project {
             Some(slug) => match projects::by_slug(&database.pool, slug).await? {

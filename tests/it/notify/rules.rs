@@ -129,6 +129,8 @@ async fn commands_make_list_switch_and_delete_rules() {
         "shop@2.*",
         "--tag",
         "region=eu",
+        "--new-issues",
+        "25",
         "--to",
         "1",
         "--json",
@@ -137,7 +139,8 @@ async fn commands_make_list_switch_and_delete_rules() {
     assert_eq!(
         made["conditions"],
         json!({
-            "environments": ["production"], "levels": ["fatal"], "releases": ["shop@2.*"], "tags": [["region", "eu"]]
+            "environments": ["production"], "levels": ["fatal"], "releases": ["shop@2.*"], "tags": [["region", "eu"]],
+            "new_issues": 25
         })
     );
     let id = made["id"].as_str().unwrap();
@@ -157,6 +160,7 @@ async fn commands_make_list_switch_and_delete_rules() {
         (&["rule", "create", "--to", "1", "--level", "loud"], 2),
         (&["rule", "create", "--to", "1", "--tag", "region"], 2),
         (&["rule", "create", "--to", "1", "--signal", "old"], 2),
+        (&["rule", "create", "--to", "1", "--new-issues", "1000"], 2),
     ] {
         assert_eq!(server.try_run(wrong).await.0, code, "{wrong:?}");
     }

@@ -13,6 +13,9 @@ use crate::ids::ProjectId;
 /// wake nobody.
 pub const LATE: Duration = Duration::HOUR;
 
+/// New issues that a release may bring before anybody hears of them, where a rule does not say how many.
+pub const NEW_ISSUES: i64 = 10;
+
 /// Environments that mean production, and `` for none given: what a new instance tells of.
 pub const PRODUCTION: [&str; 5] = ["production", "prod", "live", "main", ""];
 
@@ -32,6 +35,15 @@ pub struct Conditions {
     /// All of these: key and value, in which `*` stands for anything.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
+    /// Of the new issues of a release: more than so many, told once when there are; `NEW_ISSUES` where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_issues: Option<i64>,
+}
+
+impl Conditions {
+    fn new_issues(&self) -> i64 {
+        self.new_issues.unwrap_or(NEW_ISSUES)
+    }
 }
 
 /// What rules look at.
@@ -51,6 +63,8 @@ pub struct Seen {
     pub tags: Vec<(String, String)>,
     /// How old the event was on arrival.
     pub late: Duration,
+    /// New issues of a release: how many were told of before, and how many there are.
+    pub grew: Option<(i64, i64)>,
 }
 
 impl Seen {
@@ -67,6 +81,7 @@ impl Seen {
             release: text("release"),
             tags: facts["tags"].as_array().into_iter().flatten().filter_map(pair).collect(),
             late: Duration::seconds(facts["late_s"].as_i64().unwrap_or(0)),
+            grew: facts["grew"][0].as_i64().zip(facts["grew"][1].as_i64()),
         }
     }
 
@@ -98,12 +113,14 @@ impl Rule {
     /// Whether it wants a signal.
     #[must_use]
     pub fn wants(&self, seen: &Seen) -> bool {
-        let Conditions { environments, levels, releases, tags } = &self.conditions;
+        let Conditions { environments, levels, releases, tags, .. } = &self.conditions;
         let Some(kind) = seen.kind.filter(|kind| self.serves(seen) && self.kinds.contains(kind)) else { return false };
         // A spike has no level and no tags: what a signal of no event lacks is not asked of it, so that one rule can
         // want the errors of production and the spikes.
         let lacks = |empty: bool| empty && !Kind::USUAL.contains(&kind);
-        (levels.is_empty() || lacks(seen.level.is_empty()) || levels.contains(&seen.level))
+        let limit = self.conditions.new_issues();
+        (kind != Kind::ReleaseIssues || seen.grew.is_some_and(|(before, now)| before <= limit && limit < now))
+            && (levels.is_empty() || lacks(seen.level.is_empty()) || levels.contains(&seen.level))
             && (environments.is_empty()
                 || lacks(seen.environment.is_empty())
                 || environments.contains(&seen.environment))
@@ -119,9 +136,18 @@ impl Rule {
     /// The rule in a sentence: `When an issue is new or regressed in production of Shop, mail to On call.`
     #[must_use]
     pub fn sentence(&self, project: Option<&str>, destinations: &[String]) -> String {
-        let kinds: Vec<&str> = self.kinds.iter().map(|kind| phrase(*kind)).collect();
+        let kinds: Vec<String> = self
+            .kinds
+            .iter()
+            .map(|kind| match kind {
+                Kind::ReleaseIssues => {
+                    format!("a release brings more than {} new issues", self.conditions.new_issues())
+                }
+                other => phrase(*other).to_owned(),
+            })
+            .collect();
         let mut parts = vec![format!("When {}", either(&kinds))];
-        let Conditions { environments, levels, releases, tags } = &self.conditions;
+        let Conditions { environments, levels, releases, tags, .. } = &self.conditions;
         if !environments.is_empty() {
             let names: Vec<&str> =
                 environments.iter().map(|name| if name.is_empty() { "no environment" } else { name }).collect();
@@ -237,6 +263,29 @@ mod tests {
         assert!(!rule(&[Kind::Deploy], staging.clone()).wants(&deploy), "it has an environment");
         let spike = Seen::read("spike_started", Some(ProjectId(2)), &json!({}));
         assert!(rule(&[Kind::SpikeStarted], staging).wants(&spike), "a spike has none");
+    }
+
+    #[test]
+    fn new_issues_of_a_release_are_told_once_when_they_are_too_many() {
+        let told = |limit: Value, grew: Value| {
+            let seen = Seen::read("release_issues", Some(ProjectId(2)), &json!({"grew": grew}));
+            rule(&[Kind::ReleaseIssues], json!({"new_issues": limit})).wants(&seen)
+        };
+        for (limit, grew, wanted) in [
+            (json!(null), json!([9, 10]), false),
+            (json!(null), json!([10, 11]), true),
+            (json!(null), json!([11, 12]), false),
+            (json!(0), json!([0, 1]), true),
+            (json!(2), json!([0, 40]), true),
+            (json!(40), json!([0, 40]), false),
+            (json!(2), json!("many"), false),
+        ] {
+            assert_eq!(told(limit.clone(), grew.clone()), wanted, "more than {limit}: {grew}");
+        }
+        assert_eq!(
+            rule(&[Kind::ReleaseIssues], json!({"new_issues": 3})).sentence(None, &[]),
+            "When a release brings more than 3 new issues of any project, tell nobody."
+        );
     }
 
     #[test]
