@@ -109,6 +109,7 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/a/{link}", post().to(link::post))
         .route("/alerts", get().to(alerts::list))
         .route("/alerts", post().to(alerts::hear))
+        .route("/alerts/deliveries", get().to(alerts::deliveries::list))
         .route("/alerts/{id}", get().to(alerts::show))
         .route("/alerts/{id}", post().to(alerts::post))
         .route("/projects", get().to(projects::list))

@@ -52,7 +52,8 @@ fn parse_state(text: &str) -> Result<DeliveryState, &'static str> {
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::List { state, destination, before, limit } => {
-            let filter = DeliveryFilter { destination, state, before, limit: limit.into() };
+            let filter =
+                DeliveryFilter { destination, state, before, limit: limit.into(), ..DeliveryFilter::default() };
             let found =
                 with_database(config, async |database| Ok(outbox::list_deliveries(&database.pool, filter).await?))
                     .await?;

@@ -3,23 +3,23 @@
 //! The link at the foot of a mail leads to the page of its destination, where one can stop it.
 //! Sending belongs to the notification worker; this page only changes rows that it reads.
 
+pub(super) mod deliveries;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::alert::backoff;
 use engine::ids::{DeliveryId, DestinationId, ProjectId};
 use store::notifications::mutes::{self, Mute};
-use store::notifications::{self as outbox, Delivery, DeliveryFilter, DeliveryState, Destination, Target};
+use store::notifications::{self as outbox, Destination, Target};
 use time::OffsetDateTime;
 
 use super::access::Action;
-use super::display::{Age, cut};
+use super::display::Age;
 use super::error::PageError;
-use super::session::{Posted, Viewer};
+use super::session::{Posted, Viewer, local_path};
 use super::shell::{Nav, Shell, html, see_other};
 use super::{Web, signs};
-
-/// Messages on a page.
-const DELIVERIES: i64 = 50;
+use deliveries::Line;
 
 /// Addresses that are spelled out.
 const ADDRESSES: usize = 3;
@@ -41,54 +41,6 @@ impl Entry {
     }
 }
 
-/// A message in words.
-struct Message {
-    delivery: Delivery,
-    state: &'static str,
-    class: &'static str,
-}
-
-impl Message {
-    fn of(delivery: Delivery) -> Self {
-        let (state, class) = match (delivery.state, delivery.attempts) {
-            (DeliveryState::Sent, _) => ("Sent", ""),
-            (DeliveryState::Folded, _) => ("Sent with others", ""),
-            (DeliveryState::Held, _) => ("Held", ""),
-            (DeliveryState::Suppressed, _) => ("Suppressed", ""),
-            (DeliveryState::Dead, _) => ("Given up", "bad"),
-            (DeliveryState::Waiting, _) | (DeliveryState::Pending, 0) => ("Waiting", ""),
-            (DeliveryState::Pending, _) => ("Trying again", "watch"),
-        };
-        Self { delivery, state, class }
-    }
-
-    fn to(&self) -> &str {
-        if self.delivery.recipient.is_empty() { &self.delivery.destination } else { &self.delivery.recipient }
-    }
-
-    fn issue(&self) -> String {
-        let issue = self.delivery.short_id.clone();
-        issue.or_else(|| Some(format!("Issue {}", self.delivery.issue_id?))).unwrap_or_default()
-    }
-
-    /// The issue's page; without an issue there is nothing to lead to.
-    fn path(&self) -> String {
-        self.delivery.issue_id.map(|id| format!("/issues/{id}")).unwrap_or_default()
-    }
-
-    fn title(&self) -> String {
-        cut(&self.delivery.title, 120)
-    }
-
-    fn error(&self) -> String {
-        cut(self.delivery.last_error.as_deref().unwrap_or_default(), 200)
-    }
-
-    fn is_dead(&self) -> bool {
-        self.delivery.state == DeliveryState::Dead
-    }
-}
-
 #[derive(Template)]
 #[template(path = "alerts/list.html")]
 struct ListPage {
@@ -96,7 +48,7 @@ struct ListPage {
     now: OffsetDateTime,
     entries: Vec<Entry>,
     mutes: Vec<Mute>,
-    messages: Vec<Message>,
+    lines: Vec<Line>,
 }
 
 impl ListPage {
@@ -113,7 +65,8 @@ pub(super) async fn list(web: web::Data<Web>, request: HttpRequest, viewer: View
     shell.title = "Alerts".to_owned();
     let entries = outbox::list_destinations(&web.pool, None).await?.into_iter().map(Entry::of).collect();
     let mutes = mutes::list(&web.pool, None).await?;
-    html(&ListPage { shell, now: OffsetDateTime::now_utc(), entries, mutes, messages: messages(&web, None).await? })
+    let lines = deliveries::newest(&web, None).await?;
+    html(&ListPage { shell, now: OffsetDateTime::now_utc(), entries, mutes, lines })
 }
 
 /// `POST /alerts`: sends the mails of a `project` again to an `address` that had stopped them.
@@ -140,7 +93,7 @@ struct DestinationPage {
     now: OffsetDateTime,
     entry: Entry,
     is_shared: bool,
-    messages: Vec<Message>,
+    lines: Vec<Line>,
 }
 
 /// `GET /alerts/{id}`
@@ -154,15 +107,15 @@ pub(super) async fn show(
     let destination = find(&web, &id).await?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = destination.name.clone();
-    let messages = messages(&web, Some(destination.id)).await?;
+    let lines = deliveries::newest(&web, Some(destination.id)).await?;
     let is_shared = match &destination.target {
         Target::Mail(target) => target.members || target.to.len() > 1,
         Target::Webhook(_) | Target::Preset(_) => false,
     };
-    html(&DestinationPage { shell, now: OffsetDateTime::now_utc(), is_shared, entry: Entry::of(destination), messages })
+    html(&DestinationPage { shell, now: OffsetDateTime::now_utc(), is_shared, entry: Entry::of(destination), lines })
 }
 
-/// `POST /alerts/{id}`: `do` is `stop`, `start`, `retry` (with `delivery`) or `retry-all`.
+/// `POST /alerts/{id}`: `do` is `stop`, `start`, `retry` (with `delivery`) or `retry-all`; then to `back`.
 pub(super) async fn post(
     web: web::Data<Web>,
     id: web::Path<String>,
@@ -187,18 +140,13 @@ pub(super) async fn post(
         }
         _ => return Err(PageError::BadRequest("Unknown action.".to_owned())),
     }
-    Ok(see_other(&format!("/alerts/{destination}")))
+    Ok(see_other(local_path(posted.fields.get("back"), &format!("/alerts/{destination}"))))
 }
 
 async fn find(web: &Web, id: &str) -> Result<Destination, PageError> {
     let missing = || PageError::NotFound("destination");
     let id: DestinationId = id.parse().map_err(|_| missing())?;
     outbox::find_destination(&web.pool, id).await?.ok_or_else(missing)
-}
-
-async fn messages(web: &Web, destination: Option<DestinationId>) -> Result<Vec<Message>, PageError> {
-    let filter = DeliveryFilter { destination, limit: DELIVERIES, ..DeliveryFilter::default() };
-    Ok(outbox::list_deliveries(&web.pool, filter).await?.into_iter().map(Message::of).collect())
 }
 
 /// Where it goes. Of a webhook only the host: its path is often its secret.

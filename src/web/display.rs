@@ -127,6 +127,29 @@ impl fmt::Display for Age {
 
 impl HtmlSafe for Age {}
 
+/// A moment that is still to come: `14:08 UTC, in 5 min`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead {
+    pub(super) at: OffsetDateTime,
+    pub(super) now: OffsetDateTime,
+}
+
+impl fmt::Display for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.to_offset(time::UtcOffset::UTC);
+        let short = format_description!("[hour]:[minute]:[second] UTC");
+        let is_today = at.date() == self.now.to_offset(time::UtcOffset::UTC).date();
+        let words = if is_today { at.format(&short).map_err(|_| fmt::Error)? } else { absolute(at) };
+        write!(f, r#"<time datetime="{}" title="{}">{words}</time>"#, rfc3339(at), absolute(at))?;
+        match (at - self.now).whole_seconds() {
+            ..=0 => f.write_str(", any moment now"),
+            left => write!(f, ", in {}", age_words(left)),
+        }
+    }
+}
+
+impl HtmlSafe for Ahead {}
+
 /// A moment of the day, to the millisecond: `14:08:10.236`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(OffsetDateTime);
@@ -219,6 +242,15 @@ mod tests {
         assert!(Age::exact(&datetime!(2026-11-22 14:02:14 UTC), &now).to_string().contains(">5 min 58 s<"));
         assert!(Age::ago(&datetime!(2026-06-01 0:00 UTC), &now).to_string().contains(">5 mo ago<"));
         assert!(age(datetime!(2027-01-01 0:00 UTC)).contains(">0 s<"), "a clock that runs ahead");
+    }
+
+    #[test]
+    fn what_is_to_come_says_when() {
+        let now = datetime!(2026-11-22 14:08:12 UTC);
+        let ahead = |at| Ahead { at, now }.to_string();
+        assert!(ahead(datetime!(2026-11-22 14:13:12 UTC)).ends_with(">14:13:12 UTC</time>, in 5 min"));
+        assert!(ahead(datetime!(2026-11-23 7:00 UTC)).ends_with(">2026-11-23 07:00:00 UTC</time>, in 16 h"));
+        assert!(ahead(datetime!(2026-11-22 14:08:12 UTC)).ends_with(", any moment now"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use crate::clients::{Shop, assert_exception};
 use crate::regroup::filled;
 use crate::support::{Database, ServerProcess, TestServer, data_dir, until};
+use crate::web::deliveries;
 
 /// Runs the checks of `tests/browser/{file}.js` with `server` as their `t.server`. Each `t.tell(command)`
 /// is given to `on_command`, whose answer goes back.
@@ -109,6 +110,24 @@ async fn a_person_looks_at_releases() {
     let facts =
         json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
     run_checks("releases", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
+async fn a_person_looks_for_what_was_told() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let project = server.db.project("shop").await;
+    let facts = json!({
+        "url": server.url, "dsn": project.dsn(&server.url), "email": "ada@example.org", "password": PASSWORD,
+    });
+    run_checks("deliveries", &facts, async |_| {
+        let issue = until("the issue", async || {
+            sqlx::query_scalar("select id from issues limit 1").fetch_optional(&server.db.pool).await.unwrap()
+        });
+        deliveries::fill(&server.db.pool, project.id, issue.await).await;
+        String::new()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod access;
 mod changes;
 mod crowd;
+pub(crate) mod deliveries;
 mod door;
 mod hostile;
 mod large;

@@ -21,7 +21,10 @@ mod signals;
 
 pub use burst::{BurstFacts, burst_facts};
 pub use compose::{CHANNELS_MAX, compose};
-pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, list as list_deliveries, prune};
+pub use deliveries::{
+    Delivery, DeliveryFilter, DeliveryPage, DeliveryState, MessageHead, find_message, list as list_deliveries,
+    page as deliveries_page, prune,
+};
 pub use destinations::{
     Destination, MailTarget, NewDestination, Target, WebhookTarget, create as create_destination,
     disable as disable_destination, enable as enable_destination, find as find_destination, list as list_destinations,

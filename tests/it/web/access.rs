@@ -7,7 +7,7 @@ use reqwest::Method;
 use super::{Browser, Site, exception};
 
 /// Pages of signed-in people; `ISSUE` and `EVENT` stand for ids.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/issues",
     "/issues?query=is%3Anew&range=7d&project=shop",
     "/issues/ISSUE",
@@ -17,6 +17,8 @@ const PAGES: [&str; 12] = [
     "/issues/ISSUE/events/latest/json",
     "/issues/ISSUE/events/latest/markdown",
     "/live",
+    "/alerts",
+    "/alerts/deliveries",
     "/projects",
     "/projects/shop",
     "/projects/shop/rules",

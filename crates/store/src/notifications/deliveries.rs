@@ -1,11 +1,15 @@
 //! Deliveries as people see them: what was told to whom, and how it ended.
 
-use engine::ids::{DeliveryId, DestinationId, IssueId, MessageId, ShortId};
+use engine::ids::{DeliveryId, DestinationId, IssueId, MessageId, ProjectId, ShortId};
 use serde::Serialize;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::StoreError;
+
+/// Deliveries that one query looks at for those that a filter wants: a rare state is then searched in steps, and no
+/// page reads more than this.
+const LOOKED_AT_MAX: i64 = 5000;
 
 /// How a delivery stands, or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,7 +91,7 @@ pub struct Delivery {
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// When it is tried next, while it is pending; until when it is held.
+    /// When it is tried next, while it is pending; until when it waits or is held.
     #[serde(with = "time::serde::rfc3339")]
     pub next_attempt_at: OffsetDateTime,
     /// When it arrived.
@@ -98,6 +102,12 @@ pub struct Delivery {
 /// Which deliveries to list; newest first, those before `before`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeliveryFilter {
+    /// Of one project.
+    pub project: Option<ProjectId>,
+    /// About one issue, and about those that were merged into it.
+    pub issue: Option<IssueId>,
+    /// Carried by one message.
+    pub message: Option<MessageId>,
     /// Of one destination.
     pub destination: Option<DestinationId>,
     /// In one state.
@@ -108,11 +118,110 @@ pub struct DeliveryFilter {
     pub limit: i64,
 }
 
-/// Deliveries, newest first.
+/// Some deliveries, newest first.
+#[derive(Debug)]
+pub struct DeliveryPage {
+    /// What was found.
+    pub rows: Vec<Delivery>,
+    /// From where to read on, when there may be more. There may be although no row was found.
+    pub older: Option<DeliveryId>,
+}
+
+/// Deliveries, newest first, however far back the filter has to look for them.
 ///
 /// # Errors
 /// When PostgreSQL fails or a row cannot be read.
-pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+pub async fn list(pool: &PgPool, mut filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+    let mut found = Vec::new();
+    loop {
+        let page = page(pool, filter).await?;
+        filter.limit -= i64::try_from(page.rows.len()).unwrap_or(i64::MAX);
+        filter.before = page.older;
+        found.extend(page.rows);
+        if filter.before.is_none() || filter.limit <= 0 {
+            return Ok(found);
+        }
+    }
+}
+
+/// One page of deliveries, of those that one query may look at.
+///
+/// # Errors
+/// When PostgreSQL fails or a row cannot be read.
+pub async fn page(pool: &PgPool, filter: DeliveryFilter) -> Result<DeliveryPage, StoreError> {
+    // Where each row that is looked at is one that is wanted, one more than the page holds says whether there are more.
+    let sieved = filter.state.is_some() || filter.project.is_some();
+    let at_most = if sieved { LOOKED_AT_MAX.max(filter.limit) } else { filter.limit };
+    let mut looked_at = candidates(pool, filter, at_most + 1).await?;
+    let more = i64::try_from(looked_at.len()).is_ok_and(|found| found > at_most);
+    looked_at.truncate(usize::try_from(at_most).unwrap_or(0));
+    let mut rows = read(pool, filter, &looked_at).await?;
+    let full = i64::try_from(rows.len()).is_ok_and(|found| found > filter.limit);
+    rows.truncate(usize::try_from(filter.limit).unwrap_or(0));
+    let older = match (full, more) {
+        (true, _) => rows.last().map(|row| row.id),
+        (false, true) => looked_at.last().copied().map(DeliveryId),
+        (false, false) => None,
+    };
+    Ok(DeliveryPage { rows, older })
+}
+
+/// The newest ids that the best index knows, before `filter.before`.
+async fn candidates(pool: &PgPool, filter: DeliveryFilter, limit: i64) -> Result<Vec<i64>, StoreError> {
+    let before = filter.before.map_or(i64::MAX, DeliveryId::get);
+    let ids = if let Some(message) = filter.message {
+        // Served by deliveries_by_message.
+        sqlx::query_scalar!(
+            "select id from deliveries where message_id = $1 and id < $2 order by id desc limit $3",
+            message.get(),
+            before,
+            limit,
+        )
+        .fetch_all(pool)
+        .await?
+    } else if let Some(issue) = filter.issue {
+        // Served by signals_by_issue and deliveries_once: an issue has few signals.
+        sqlx::query_scalar!(
+            "select d.id
+             from signals s
+             join deliveries d on d.signal_id = s.id
+             where s.issue_id in (
+                     select $1::bigint
+                     union all
+                     select m.id
+                     from issues i
+                     join issues m on m.project_id = i.project_id and m.merged_into = i.id
+                     where i.id = $1
+                 )
+                 and d.id < $2
+             order by d.id desc
+             limit $3",
+            issue.get(),
+            before,
+            limit,
+        )
+        .fetch_all(pool)
+        .await?
+    } else if let Some(destination) = filter.destination {
+        // Served by deliveries_by_destination.
+        sqlx::query_scalar!(
+            "select id from deliveries where destination_id = $1 and id < $2 order by id desc limit $3",
+            destination.get(),
+            before,
+            limit,
+        )
+        .fetch_all(pool)
+        .await?
+    } else {
+        sqlx::query_scalar!("select id from deliveries where id < $1 order by id desc limit $2", before, limit)
+            .fetch_all(pool)
+            .await?
+    };
+    Ok(ids)
+}
+
+/// Those of `ids` that the filter wants, newest first, one more than its limit.
+async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<Delivery>, StoreError> {
     let rows = sqlx::query!(
         r#"select d.id, d.destination_id, x.kind, x.name, d.recipient, s.kind as signal, s.issue_id,
              case when d.state <> 'told' then d.state
@@ -120,25 +229,29 @@ pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>
                  else m.state end as "state!",
              m.id as "message_id?", coalesce(m.deliveries, 0) as "folded!", coalesce(m.attempts, 0) as "attempts!",
              coalesce(d.reason, m.last_error) as last_error, d.created_at,
-             coalesce(m.next_attempt_at, d.ready_at) as "next_attempt_at!", m.sent_at as "sent_at?",
+             coalesce(m.next_attempt_at, case d.state when 'waiting' then c.due_at end, d.ready_at) as "next_attempt_at!",
+             m.sent_at as "sent_at?",
              p.slug as "slug?", i.number as "number?", coalesce(i.title, s.facts ->> 'title') as title
          from deliveries d
          join destinations x on x.id = d.destination_id
          join signals s on s.id = d.signal_id
+         left join channels c on c.id = d.channel_id
          left join messages m on m.id = d.message_id
          left join projects p on p.id = s.project_id
          left join issues i on i.project_id = s.project_id and i.id = s.issue_id
-         where ($1::bigint is null or d.destination_id = $1)
-             and ($2::text is null or $2 = case when d.state <> 'told' then d.state
+         where d.id = any ($1)
+             and ($2::bigint is null or d.destination_id = $2)
+             and ($3::text is null or $3 = case when d.state <> 'told' then d.state
                  when m.state = 'sent' and m.deliveries > 1 then 'folded'
                  else m.state end)
-             and ($3::bigint is null or d.id < $3)
+             and ($4::bigint is null or s.project_id = $4)
          order by d.id desc
-         limit $4"#,
+         limit $5"#,
+        ids,
         filter.destination.map(DestinationId::get),
         filter.state.map(DeliveryState::as_str),
-        filter.before.map(DeliveryId::get),
-        filter.limit,
+        filter.project.map(ProjectId::get),
+        filter.limit.saturating_add(1),
     )
     .fetch_all(pool)
     .await?;
@@ -171,6 +284,44 @@ pub async fn list(pool: &PgPool, filter: DeliveryFilter) -> Result<Vec<Delivery>
             })
         })
         .collect()
+}
+
+/// A message as people see it.
+#[derive(Debug, Clone)]
+pub struct MessageHead {
+    /// Its id.
+    pub id: MessageId,
+    /// The name of its form: `one`, `list`, `storm`, `calm`, `limit`.
+    pub form: String,
+    /// What people call the destination.
+    pub destination: String,
+    /// The one address of a mail; empty for other destinations.
+    pub recipient: String,
+    /// `pending`, `sent` or `dead`.
+    pub state: String,
+    /// Attempts so far.
+    pub attempts: i32,
+    /// What the other end said last, when it said no.
+    pub last_error: Option<String>,
+    /// When it arrived.
+    pub sent_at: Option<OffsetDateTime>,
+}
+
+/// One message, without what it carries.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn find_message(pool: &PgPool, id: MessageId) -> Result<Option<MessageHead>, StoreError> {
+    Ok(sqlx::query_as!(
+        MessageHead,
+        r#"select m.id, m.form, x.name as destination, m.recipient, m.state, m.attempts, m.last_error, m.sent_at
+         from messages m
+         join destinations x on x.id = m.destination_id
+         where m.id = $1"#,
+        id.get(),
+    )
+    .fetch_optional(pool)
+    .await?)
 }
 
 /// Forgets signals from before `before`, with their deliveries, and then the messages that carry none any more;
