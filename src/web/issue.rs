@@ -32,6 +32,7 @@ use self::stack::Part;
 use self::suspects::SuspectLine;
 use super::Web;
 use super::access::Action;
+use super::alerts::deliveries::{self, Line};
 use super::chart::{Accent, Chart, Mark};
 use super::display::{self, Age, Clock, Count, split_location};
 use super::error::PageError;
@@ -121,6 +122,7 @@ struct IssuePage {
     changes: Vec<ChangeRow>,
     suggestions: Vec<Suggestion>,
     suspects: Vec<SuspectLine>,
+    told: Vec<Line>,
     ask: Option<Ask>,
     releases: Releases,
 }
@@ -318,6 +320,7 @@ async fn page(
         changes: side::changes(web, &issue).await?,
         suggestions: side::suggestions(web, &issue).await?,
         suspects,
+        told: deliveries::of_issue(web, issue.id).await?,
         event,
         event_path,
         tags,

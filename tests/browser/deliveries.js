@@ -1,4 +1,5 @@
-// What was told to whom: the list with its filters by keyboard, the message behind a row; in both themes, on a phone, and without script.
+// What was told to whom: the list with its filters by keyboard, the message behind a row, the block on the page of an
+// issue; in both themes, on a phone, and without script.
 import { mkdir } from "node:fs/promises";
 import { post } from "./live.js";
 import { signIn } from "./pages.js";
@@ -48,6 +49,9 @@ export const checks = [
     await page.goto(`${server.url}/alerts/deliveries?issue=SHOP-99`);
     await page.waitForSelector("text=There is no issue SHOP-99");
     await pictures(page, "nothing");
+    await page.goto(`${server.url}/issues/shop-1`);
+    await page.waitForSelector("#told .told-list li");
+    await pictures(page, "issue");
     assert(problems.length === 0, "the browser's console complains");
   }],
 

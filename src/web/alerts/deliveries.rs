@@ -21,6 +21,8 @@ use crate::web::signs;
 
 /// Rows of a page.
 const ROWS: i64 = 50;
+/// Rows on the page of an issue.
+const OF_ISSUE: i64 = 10;
 
 /// A delivery in words.
 pub(in crate::web) struct Line {
@@ -142,6 +144,12 @@ fn attempts_words(attempts: i32) -> String {
 /// The newest deliveries, of one destination or of all.
 pub(super) async fn newest(web: &Web, destination: Option<DestinationId>) -> Result<Vec<Line>, PageError> {
     let filter = DeliveryFilter { destination, limit: ROWS, ..DeliveryFilter::default() };
+    Ok(outbox::list_deliveries(&web.pool, filter).await?.into_iter().map(Line::of).collect())
+}
+
+/// The newest deliveries about an issue.
+pub(in crate::web) async fn of_issue(web: &Web, issue: IssueId) -> Result<Vec<Line>, PageError> {
+    let filter = DeliveryFilter { issue: Some(issue), limit: OF_ISSUE, ..DeliveryFilter::default() };
     Ok(outbox::list_deliveries(&web.pool, filter).await?.into_iter().map(Line::of).collect())
 }
 

@@ -170,3 +170,29 @@ async fn rare_deliveries_are_found_page_by_page() {
     let filter = DeliveryFilter { project: Some(ProjectId(site.project.id)), limit: 6000, ..DeliveryFilter::default() };
     assert_eq!(list_deliveries(pool, filter).await.unwrap().len(), 5028);
 }
+
+#[tokio::test]
+async fn an_issue_says_who_was_told() {
+    let site = Site::open().await;
+    let issue = site.issue(&exception("A", "v")).await;
+    let other = site.issue(&exception("B", "w")).await;
+    let mut person = site.sign_in(Role::Viewer).await;
+    let page = person.page(&format!("/issues/{issue}")).await;
+    assert!(page.contains("Nobody was told about this issue"), "{page}");
+    fill(&site.server.db.pool, site.project.id, issue).await;
+    let page = person.page(&format!("/issues/{issue}")).await;
+    assert!(page.contains("Told to") && page.contains("/alerts/deliveries?issue=SHOP-1\""), "{page}");
+    assert_eq!(rows(&page).len(), 7);
+    for part in ["sent@example.org", "message 901</a> with 4 others", "held until", "stopped by its reader"] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    assert!(!page.contains("<script>alert"), "{page}");
+    // What was told about an issue that was merged belongs to the one that it is part of.
+    sqlx::query("update issues set status = 'merged', merged_into = $2 where id = $1")
+        .bind(issue)
+        .bind(other)
+        .execute(&site.server.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows(&person.page(&format!("/issues/{other}")).await).len(), 7);
+}
