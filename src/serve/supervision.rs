@@ -36,14 +36,19 @@ impl Tasks {
     /// Begins to watch.
     pub(super) fn watch(self, stopping: watch::Receiver<bool>) -> Watched {
         let (died_writer, died) = watch::channel(None);
-        let watcher = tokio::spawn(watch_over(self, stopping, died_writer));
-        Watched { died, watcher }
+        let mut names: Vec<_> = self.names.values().copied().collect();
+        names.sort_unstable();
+        let (running_writer, running) = watch::channel(names);
+        let watcher = tokio::spawn(watch_over(self, stopping, died_writer, running_writer));
+        Watched { died, running, watcher }
     }
 }
 
 /// Tasks that are being watched.
 pub(super) struct Watched {
     died: watch::Receiver<Option<String>>,
+    /// Names of those that have not ended.
+    running: watch::Receiver<Vec<&'static str>>,
     watcher: JoinHandle<()>,
 }
 
@@ -62,8 +67,9 @@ impl Watched {
         if tokio::time::timeout(time, &mut self.watcher).await.is_err() {
             self.watcher.abort();
             bail!(
-                "background tasks did not end within {} s; what they had begun is taken up by the next start",
-                time.as_secs()
+                "background tasks did not end within {} s ({}); what they had begun is taken up by the next start",
+                time.as_secs(),
+                self.running.borrow().join(", ")
             );
         }
         match &*self.died.borrow() {
@@ -73,7 +79,12 @@ impl Watched {
     }
 }
 
-async fn watch_over(mut tasks: Tasks, stopping: watch::Receiver<bool>, died: watch::Sender<Option<String>>) {
+async fn watch_over(
+    mut tasks: Tasks,
+    stopping: watch::Receiver<bool>,
+    died: watch::Sender<Option<String>>,
+    running: watch::Sender<Vec<&'static str>>,
+) {
     while let Some(ended) = tasks.set.join_next_with_id().await {
         let (id, how) = match ended {
             Ok((id, Ok(()))) => (id, None),
@@ -81,6 +92,7 @@ async fn watch_over(mut tasks: Tasks, stopping: watch::Receiver<bool>, died: wat
             Err(error) => (error.id(), Some(panic_text(error))),
         };
         let name = tasks.names.get(&id).copied().unwrap_or("unnamed");
+        running.send_modify(|running| running.retain(|other| *other != name));
         let why = match how {
             None if *stopping.borrow() => {
                 tracing::debug!(task = name, "ended");
@@ -131,6 +143,22 @@ mod tests {
         tasks.spawn("writer", async { panic!("boom") });
         let mut watched = tasks.watch(stopping);
         assert_eq!(watched.died().await, "the task \"writer\" failed: panic: boom");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_end_is_named() {
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        let mut told = stopping.clone();
+        tasks.spawn_endless("quick", async move {
+            let _ = told.wait_for(|stopping| *stopping).await;
+        });
+        tasks.spawn_endless("stuck", std::future::pending());
+        let mut watched = tasks.watch(stopping);
+        stop.send_replace(true);
+        watched.running.wait_for(|running| running.len() == 1).await.unwrap();
+        let error = watched.ended(Duration::ZERO).await.unwrap_err().to_string();
+        assert!(error.contains("within 0 s (stuck);"), "{error}");
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use store::{StoreError, live};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
+use super::unless_stopped;
+
 /// Time between rounds: a jump is to be found within five minutes of it, most of which the rule itself needs.
 const EVERY: Duration = Duration::from_secs(15);
 
@@ -32,13 +34,12 @@ pub async fn round(pool: &PgPool, signals_written: &Notify) -> Result<Option<Rou
 /// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
 pub async fn run(pool: PgPool, signals_written: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
     loop {
-        if let Err(error) = round(&pool, &signals_written).await {
+        let Some(done) = unless_stopped(&mut shutdown, round(&pool, &signals_written)).await else { return };
+        if let Err(error) = done {
             tracing::warn!(%error, "looking for escalating issues failed, the next round tries again");
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            // An error means that the sender is gone, which is a shutdown too.
-            _ = shutdown.wait_for(|stop| *stop) => return,
+        if unless_stopped(&mut shutdown, tokio::time::sleep(EVERY)).await.is_none() {
+            return;
         }
     }
 }

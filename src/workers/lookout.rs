@@ -8,6 +8,8 @@ use store::{StoreError, lookout};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
+use super::unless_stopped;
+
 /// Time between rounds: people watch a deploy by the second, and each look is a few bounded queries.
 const EVERY: Duration = Duration::from_secs(15);
 
@@ -27,13 +29,15 @@ pub async fn round(pool: &PgPool, signals_written: &Notify, now: OffsetDateTime)
 /// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
 pub async fn run(pool: PgPool, signals_written: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
     loop {
-        if let Err(error) = round(&pool, &signals_written, OffsetDateTime::now_utc()).await {
+        let Some(done) = unless_stopped(&mut shutdown, round(&pool, &signals_written, OffsetDateTime::now_utc())).await
+        else {
+            return;
+        };
+        if let Err(error) = done {
             tracing::warn!(%error, "looking at rates and deploys failed, the next round tries again");
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            // An error means that the sender is gone, which is a shutdown too.
-            _ = shutdown.wait_for(|stop| *stop) => return,
+        if unless_stopped(&mut shutdown, tokio::time::sleep(EVERY)).await.is_none() {
+            return;
         }
     }
 }

@@ -8,6 +8,8 @@ use store::maintenance::{self, Report};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::unless_stopped;
+
 /// Time between rounds. A minute bucket is kept at most this much longer than promised.
 const EVERY: Duration = Duration::from_secs(600);
 
@@ -28,13 +30,12 @@ pub async fn round(pool: &PgPool, retention_days: u16) -> Result<Option<Report>,
 /// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
 pub async fn run(pool: PgPool, retention_days: u16, mut shutdown: watch::Receiver<bool>) {
     loop {
-        if let Err(error) = round(&pool, retention_days).await {
+        let Some(done) = unless_stopped(&mut shutdown, round(&pool, retention_days)).await else { return };
+        if let Err(error) = done {
             tracing::warn!(%error, "maintenance failed, the next round tries again");
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            // An error means that the sender is gone, which is a shutdown too.
-            _ = shutdown.wait_for(|stop| *stop) => return,
+        if unless_stopped(&mut shutdown, tokio::time::sleep(EVERY)).await.is_none() {
+            return;
         }
     }
 }

@@ -37,6 +37,7 @@ pub use outgoing::Outgoing;
 pub use smtp::{check_url as check_smtp_url, probe as probe_smtp};
 pub use webhook::new_secret as new_webhook_secret;
 
+use super::{stopped, unless_stopped};
 use crate::link_key::LinkKey;
 use flight::Flight;
 use mail::Mailer;
@@ -70,6 +71,9 @@ const LEASE: time::Duration = time::Duration::seconds(90);
 
 /// How long a stop waits for what is under way.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// How long it then tries to give back the messages that were not finished.
+const RELEASE_MAX: Duration = Duration::from_secs(3);
 
 /// Signals and their deliveries are kept for people to look at.
 const KEPT: time::Duration = time::Duration::days(90);
@@ -363,24 +367,27 @@ pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch
         tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
-            _ = upkeep.tick() => report(&mut healthy, notifier.upkeep(OffsetDateTime::now_utc()).await),
+            _ = upkeep.tick() => {
+                let upkeep = unless_stopped(&mut shutdown, notifier.upkeep(OffsetDateTime::now_utc()));
+                let Some(done) = upkeep.await else { break };
+                report(&mut healthy, done);
+            }
             () = wake.notified() => {}
             _ = poll.tick() => {}
             Some(_) = flight.land() => {}
         }
-        report(&mut healthy, turn(&notifier, &mut flight).await);
+        // A message that is claimed and not on its way when this is dropped is taken again when its lease ends.
+        let Some(done) = unless_stopped(&mut shutdown, turn(&notifier, &mut flight)).await else { break };
+        report(&mut healthy, done);
     }
     let cut = flight.drain(DRAIN_MAX).await;
     if !cut.is_empty() {
         tracing::warn!(messages = cut.len(), "stopped before these messages were finished");
-        report(&mut healthy, outbox::release(&notifier.pool, &cut).await.map(|_| ()));
+        match tokio::time::timeout(RELEASE_MAX, outbox::release(&notifier.pool, &cut)).await {
+            Ok(done) => report(&mut healthy, done.map(|_| ())),
+            Err(_) => tracing::warn!("they are sent when their lease ends"),
+        }
     }
-}
-
-/// Waits for the stop. An error means that the sender is gone, which is one too.
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // Without the guard that `wait_for` returns: held over an await it would tie the task to its thread.
-    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// Fans out everything that waits, then starts what is due.

@@ -8,6 +8,8 @@ use store::{StoreError, regroup};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::unless_stopped;
+
 /// Time between looks. One look is an index probe that nearly always finds nothing.
 const EVERY: Duration = Duration::from_secs(1);
 /// Steps between two looks at whether to stop; a step takes some 50 ms.
@@ -31,7 +33,8 @@ pub async fn round(pool: &PgPool) -> Result<bool, StoreError> {
 /// Works until `shutdown` turns true.
 pub async fn run(pool: PgPool, mut shutdown: watch::Receiver<bool>) {
     loop {
-        let pause = match round(&pool).await {
+        let Some(done) = unless_stopped(&mut shutdown, round(&pool)).await else { return };
+        let pause = match done {
             // Other projects' changes get their turn between two rounds, and so does ingest.
             Ok(true) => Duration::ZERO,
             Ok(false) => EVERY,
@@ -40,10 +43,8 @@ pub async fn run(pool: PgPool, mut shutdown: watch::Receiver<bool>) {
                 EVERY
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            // An error means that the sender is gone, which is a shutdown too.
-            _ = shutdown.wait_for(|stop| *stop) => return,
+        if unless_stopped(&mut shutdown, tokio::time::sleep(pause)).await.is_none() {
+            return;
         }
     }
 }

@@ -6,7 +6,7 @@ use store::escalation::{self, Round};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::{Database, Project};
+use crate::support::{Database, Project, until};
 
 /// At half past, where an hour speaks for itself.
 const NOW: OffsetDateTime = datetime!(2026-11-22 12:30:20 UTC);
@@ -110,6 +110,26 @@ async fn one_process_looks_at_a_time() {
     assert_eq!(escalation::round(&database.pool, NOW).await.unwrap(), None);
     sqlx::query("select pg_advisory_unlock($1)").bind(0x6669_7265_0003_i64).execute(&mut *other).await.unwrap();
     assert!(escalation::round(&database.pool, NOW).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_round_that_is_dropped_half_way_keeps_nobody_out() {
+    let database = Database::create().await;
+    let mut held = database.pool.begin().await.unwrap();
+    sqlx::query("lock table issue_counts in access exclusive mode").execute(&mut *held).await.unwrap();
+    let waits = until("the round to wait for the lock", async || {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&database.pool).await.unwrap();
+        (waiting == 1).then_some(())
+    });
+    tokio::select! {
+        done = escalation::round(&database.pool, NOW) => panic!("it has to wait: {done:?}"),
+        () = waits => {}
+    }
+    held.rollback().await.unwrap();
+    let next = async || escalation::round(&database.pool, NOW).await.unwrap();
+    assert_eq!(until("the next round", next).await, Round::default());
 }
 
 #[tokio::test]

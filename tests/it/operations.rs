@@ -280,3 +280,24 @@ async fn a_request_under_way_is_finished_and_stored_before_the_stop() {
     let stored: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&db.pool).await.unwrap();
     assert_eq!(stored, 1);
 }
+
+/// What holds up a round does not hold up the stop: a lock of somebody else, or a query that takes long.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_rounds_of_the_workers() {
+    let (db, dir) = (Database::create().await, data_dir());
+    let url = db.url();
+    let mut held = db.pool.begin().await.unwrap();
+    // Of each worker, the first table that its round needs: maintenance and lookout, escalation, regroup, notify.
+    let lock = "lock table project_counts, issue_counts, regroupings, signals in access exclusive mode";
+    sqlx::query(lock).execute(&mut *held).await.unwrap();
+
+    let mut server = ServerProcess::start(&settings(&url, dir.path())).await;
+    until("the five workers to wait for the lock", async || {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&db.pool).await.unwrap();
+        (waiting == 5).then_some(())
+    })
+    .await;
+    assert_eq!(server.stop().await, 0, "{}", server.said());
+}

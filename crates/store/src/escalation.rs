@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use crate::StoreError;
 use crate::lifecycle::{self, By};
 use crate::notifications::raise;
+use crate::turn::Turn;
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0003;
@@ -49,14 +50,9 @@ struct Suspect {
 /// # Errors
 /// When PostgreSQL is away or a stored state cannot be read.
 pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<Round>, StoreError> {
-    let mut connection = pool.acquire().await?;
-    let got: bool =
-        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
-    if !got {
-        return Ok(None);
-    }
-    let done = work(&mut connection, now).await;
-    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
+    let Some(mut turn) = Turn::take(pool, LOCK).await? else { return Ok(None) };
+    let done = work(turn.connection(), now).await;
+    turn.end().await?;
     done.map(Some)
 }
 

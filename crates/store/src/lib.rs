@@ -33,6 +33,7 @@ pub mod releases;
 pub mod rules;
 pub mod similar;
 pub mod spool;
+mod turn;
 pub mod verdict;
 pub mod wall;
 

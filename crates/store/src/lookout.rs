@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::turn::Turn;
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0004;
@@ -20,14 +21,9 @@ const LOCK: i64 = 0x6669_7265_0004;
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<usize>, StoreError> {
-    let mut connection = pool.acquire().await?;
-    let got: bool =
-        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
-    if !got {
-        return Ok(None);
-    }
+    let Some(turn) = Turn::take(pool, LOCK).await? else { return Ok(None) };
     let done = work(pool, now).await;
-    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
+    turn.end().await?;
     done.map(Some)
 }
 

@@ -6,6 +6,7 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::turn::Turn;
 use crate::{StoreError, lifecycle, notifications, partitions, quiet, regroup, release_health};
 
 /// Key of the advisory lock that one round holds.
@@ -74,14 +75,9 @@ pub struct Report {
 /// When PostgreSQL is away, or a partition cannot be locked within five seconds because a long query
 /// reads it (the next round tries again).
 pub async fn round(pool: &PgPool, retention_days: u16, now: OffsetDateTime) -> Result<Option<Report>, StoreError> {
-    let mut connection = pool.acquire().await?;
-    let got: bool =
-        sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
-    if !got {
-        return Ok(None);
-    }
-    let done = work(pool, &mut connection, retention_days, now).await;
-    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
+    let Some(mut turn) = Turn::take(pool, LOCK).await? else { return Ok(None) };
+    let done = work(pool, turn.connection(), retention_days, now).await;
+    turn.end().await?;
     done.map(Some)
 }
 

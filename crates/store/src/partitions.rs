@@ -3,7 +3,7 @@
 //! Partition names are `events_YYYYMMDD`. The statements are built from dates alone, which is why
 //! they may be put together as text.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use time::{Date, Month};
 
 use crate::StoreError;
@@ -17,21 +17,18 @@ const LOCK: i64 = 0x6669_7265_0001;
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn ensure(connection: &mut PgConnection, days: &[Date]) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await?;
-    let made = make(connection, days).await;
-    sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(&mut *connection).await?;
-    made
-}
-
-async fn make(connection: &mut PgConnection, days: &[Date]) -> Result<(), StoreError> {
+    // Of the transaction, not of the session: a writer that gives up in the middle leaves no lock behind.
+    let mut tx = connection.begin().await?;
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
     for day in days {
         let Some(next) = day.next_day() else { continue };
         let statement = format!(
             "create table if not exists {} partition of events for values from ('{day}') to ('{next}')",
             name(*day)
         );
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
     }
+    tx.commit().await?;
     Ok(())
 }
 
