@@ -23,9 +23,8 @@ const LOCK: i64 = 0x6669_7265_0003;
 /// Issues that are looked at in one round, of either kind. More than that leaving their band at once is one outage, of
 /// which the rounds after this one tell the rest.
 const ISSUES_MAX: i64 = 500;
-/// Issues that are looked at for their counts of one minute: ten times as many as a round can act on, because most issues
-/// that are busy are so every day.
-const BUSY_MAX: i64 = 5_000;
+/// Counts of one minute that are read: some fifty milliseconds, and more issues than any server has busy at once.
+const COUNTS_MAX: i64 = 100_000;
 /// Issues whose past is read at once: a past has up to 3,700 rows.
 const ISSUES_AT_ONCE: usize = 25;
 
@@ -107,32 +106,24 @@ impl Clock {
 }
 
 /// Issues that may escalate and had more than a handful of events in the window. What the query reads is what was counted
-/// in these five minutes, minute by minute by `issue_counts_by_bucket`, however many issues there are; everything else is
-/// a probe for each of the few issues that are frequent.
+/// in these five minutes, minute by minute by `issue_counts_by_bucket`, however many issues there are, and then a probe
+/// for each of the few issues that are frequent.
+///
+/// Buckets are only ever compared with `=`. The newest ones are past all that the statistics know: of `bucket >= $1` they
+/// say that there is nothing, and a probe by issue was planned as a scan of everything since, for each issue.
 async fn frequent(connection: &mut PgConnection, clock: &Clock) -> Result<Vec<Suspect>, StoreError> {
     let rows = sqlx::query!(
-        r#"with busy as materialized (
-            -- More than 20 in five minutes are more than 4 in one of them.
-            select distinct own.project_id, own.issue_id
+        r#"with frequent as materialized (
+            select own.project_id, own.issue_id, sum(own.events) as events
             from generate_series(0, $3::bigint - 1) as minute
-            -- One minute at a time, and not all of them: a range of the newest buckets is taken for anything from none to
-            -- half of the table, depending on when that was last analyzed.
             cross join lateral (
-                select project_id, issue_id
+                select project_id, issue_id, events
                 from issue_counts
-                where span_s = 60 and bucket = $1 + 60 * minute and events > $2::bigint / $3::bigint
+                where span_s = 60 and bucket = $1 + 60 * minute
                 limit $5
             ) as own
-        ), frequent as materialized (
-            select b.project_id, b.issue_id, c.events
-            from busy b
-            cross join lateral (
-                select sum(own.events) as events
-                from issue_counts own
-                where own.project_id = b.project_id and own.issue_id = b.issue_id and own.span_s = 60
-                    and own.bucket >= $1
-            ) as c
-            where c.events > $2
+            group by own.project_id, own.issue_id
+            having sum(own.events) > $2::bigint
         )
         select f.project_id, f.issue_id, i.first_seen
         from frequent f
@@ -151,7 +142,7 @@ async fn frequent(connection: &mut PgConnection, clock: &Clock) -> Result<Vec<Su
         EVENTS_MIN.cast_signed(),
         WINDOW_MINUTES as i64,
         ISSUES_MAX,
-        BUSY_MAX,
+        COUNTS_MAX,
     )
     .fetch_all(connection)
     .await?;
