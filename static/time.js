@@ -20,6 +20,15 @@
 
   const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
 
+  // Gives a button its span until the next such hour. Whole seconds, rounded up: 6:59 is not what it says.
+  const aim = (button) => {
+    const until = new Date();
+    until.setHours(Number(button.dataset.until), 0, 0, 0);
+    if (until <= Date.now() + 60000) until.setDate(until.getDate() + 1);
+    button.value = `ignore:${Math.ceil((until - Date.now()) / 1000)}`;
+    return until;
+  };
+
   // Called for the page and for every piece that arrives later.
   const localise = (root) => {
     for (const element of root.querySelectorAll('time[datetime]')) {
@@ -39,10 +48,7 @@
     }
     // 'Ignore for 24 h' becomes 'until 7:00': a night's sleep in the zone of the person.
     for (const button of root.querySelectorAll('button[data-until]')) {
-      const until = new Date();
-      until.setHours(Number(button.dataset.until), 0, 0, 0);
-      if (until <= Date.now() + 60000) until.setDate(until.getDate() + 1);
-      button.value = `ignore:${Math.round((until - Date.now()) / 1000)}`;
+      const until = aim(button);
       const isTomorrow = until.getDate() !== new Date().getDate();
       const words = button.closest('.menu-list') ? `Until ${isTomorrow ? 'tomorrow ' : ''}` : 'Ignore until ';
       (button.querySelector('span') || button).textContent = `${words}${until.getHours()}:00`;
@@ -52,6 +58,11 @@
 
   window.firefinch = { localise, words };
   localise(document);
+  // Once more when it is pressed: the page may have been open since yesterday.
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-until]');
+    if (button) aim(button);
+  }, true);
   setInterval(() => {
     if (!document.hidden) document.querySelectorAll('time[data-age]').forEach(age);
   }, 1000);
