@@ -5,7 +5,7 @@
 //! that would otherwise be left without events keeps its number and goes on with most of what it had. And an issue
 //! that is left without events is merged into the one that got most of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use engine::ids::IssueId;
 
@@ -93,8 +93,10 @@ fn give_numbers(plan: &mut Plan, bunches: &[Bunch], groups: usize) {
             *from[*group].entry(bunch.issue).or_default() += bunch.events;
         }
     }
+    // Events of others count: an issue may lose all of its own and get some by a key that it owns.
+    let gets: BTreeSet<Target> = plan.targets.iter().copied().collect();
     let mut emptied: Vec<(&IssueId, &BTreeMap<Target, i64>)> =
-        events.iter().filter(|(issue, targets)| !targets.contains_key(&Target::Known(**issue))).collect();
+        events.iter().filter(|(issue, _)| !gets.contains(&Target::Known(**issue))).collect();
     emptied.sort_by_key(|(issue, targets)| (-targets.values().sum::<i64>(), **issue));
     let mut heirs: Vec<Option<IssueId>> = vec![None; groups];
     let mut merged = Vec::new();
@@ -142,6 +144,14 @@ mod tests {
 
     fn known(id: i64) -> Target {
         Target::Known(IssueId(id))
+    }
+
+    #[test]
+    fn an_issue_whose_own_events_leave_goes_on_with_those_that_come() {
+        // Its events belong to the first, and it owns a key that events of the first have.
+        let plan = plan(&[bunch(1, 9, &[1]), bunch(1, 4, &[3]), bunch(2, 5, &[1])], &owners(&[(1, 1), (3, 2)]));
+        assert_eq!(plan.targets, [known(1), known(2), known(1)]);
+        assert_eq!(plan.emptied, []);
     }
 
     #[test]
