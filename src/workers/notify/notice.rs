@@ -18,8 +18,11 @@ pub(super) fn head(claimed: &Claimed, base_url: &str) -> Head {
     let earlier = |earlier: &Option<(MessageId, Option<String>)>| {
         earlier.as_ref().map(|(id, reference)| Earlier { id: message_id(*id), reference: reference.clone() })
     };
-    let thread =
-        Thread { key: claimed.thread.clone(), first: earlier(&claimed.first), replaces: earlier(&claimed.replaces) };
+    let thread = Thread {
+        key: Thread::key(&claimed.thread),
+        first: earlier(&claimed.first),
+        replaces: earlier(&claimed.replaces),
+    };
     let rule = claimed.rule.clone().map(|(id, name)| RuleNote { id, name });
     Head { id: message_id(claimed.id), base_url: base_url.to_owned(), thread, rule }
 }

@@ -5,6 +5,7 @@
 //! To tell something new, add a `Kind`; a variant here is for another *form* of message.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use super::frame::Frame;
@@ -114,13 +115,39 @@ impl Head {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Thread {
     /// The same for all messages of one thread: `issue-412`, `deploy-7`. A digest has the key of the message
-    /// that began its burst. Also what incident receivers recognise an incident by (`dedup_key`, `alias`).
+    /// that began its burst. Also what incident receivers recognise an incident by (`dedup_key`, `alias`), what ids of
+    /// mails begin with, and ntfy's `sequence_id`: so only what `Thread::key` gives.
     pub key: String,
     /// The message that began the thread in this burst; `None` when this one begins it. Replies go there.
     pub first: Option<Earlier>,
     /// The digest before this one in the same burst: this one tells all that it told and more, so a receiver
     /// that can edit replaces it.
     pub replaces: Option<Earlier>,
+}
+
+/// Characters of a key: ntfy takes no more.
+const KEY_CHARS_MAX: usize = 64;
+
+/// Of these, the digest that tells apart what would look the same.
+const KEY_DIGEST_CHARS: usize = 16;
+
+impl Thread {
+    /// The key for what is called `name`, which may hold what a stranger wrote (`release-3-shop@1.2`): itself where it
+    /// is made of letters, digits, `-` and `_`, else as much of it as is, and a digest of the whole.
+    #[must_use]
+    pub fn key(name: &str) -> String {
+        let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+        if !name.is_empty() && name.len() <= KEY_CHARS_MAX && name.chars().all(is_plain) {
+            return name.to_owned();
+        }
+        let start: String = name
+            .chars()
+            .take(KEY_CHARS_MAX - KEY_DIGEST_CHARS - 1)
+            .map(|char| if is_plain(char) { char } else { '-' })
+            .collect();
+        let digest = hex::encode(Sha256::digest(name.as_bytes()));
+        format!("{start}-{}", &digest[..KEY_DIGEST_CHARS])
+    }
 }
 
 /// A message that was sent before, to the same recipient.
@@ -360,4 +387,31 @@ pub struct Test {
     pub at: OffsetDateTime,
     /// What people call the destination.
     pub destination: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_thread_is_what_every_receiver_takes() {
+        for own in ["issue-412", "deploy-3-7", "signal-9", "burst_1", &"x".repeat(64)] {
+            assert_eq!(Thread::key(own), own);
+        }
+        let hostile = [
+            "",
+            "release-3-shop@1.2.0",
+            "release-3-shop-1.2.0",
+            "a>\r\nBcc: x",
+            "ü",
+            &"x".repeat(65),
+            &"ü".repeat(200),
+        ];
+        let keys: std::collections::BTreeSet<String> = hostile.iter().map(|name| Thread::key(name)).collect();
+        assert_eq!(keys.len(), hostile.len(), "none is another's");
+        for key in keys {
+            assert!(key.len() <= 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{key}");
+        }
+        assert!(Thread::key("release-3-shop@1.2.0").starts_with("release-3-shop-1-2-0-"));
+    }
 }
