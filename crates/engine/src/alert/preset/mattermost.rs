@@ -4,8 +4,8 @@
 //! the post, of which older servers take 7900 characters as JSON. Ours stays under that.
 //!
 //! Texts are Markdown, and `@channel` in them calls people wherever it stands. So each mark that begins Markdown is
-//! escaped, and a space of no width follows each `@`. Titles may be read as Markdown or not, depending on the app: there such
-//! a space is all that is added.
+//! escaped, and a space of no width follows each `@`. The web app shows a title that has a link as it is, and reads one
+//! without as Markdown with links only; ours has one, so such a space is all that is added.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

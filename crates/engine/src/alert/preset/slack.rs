@@ -6,7 +6,8 @@
 //!
 //! What a stranger wrote stands in `rich_text` and `plain_text` only. Neither knows markup: a mention of a channel
 //! is an element of its own there, so `<!channel>` in a text is these ten characters. Only `text` is read as
-//! markup, and has its three special characters escaped.
+//! markup, and has its three special characters escaped. Both ways take `rich_text`: webhooks, whose page names no blocks,
+//! longer than `chat.postMessage` (until 2023 that answered `invalid_blocks`); the block `markdown` webhooks refuse.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
