@@ -7,10 +7,11 @@ use engine::alert::preset::{Parts, Preset};
 use engine::alert::{Kind, webhook};
 use engine::ids::DestinationId;
 use serde_json::{Value, json};
-use store::notifications::{self as outbox, Destination, MailTarget, NewDestination, Target, WebhookTarget};
+use store::notifications::{self as outbox, Destination, Health, MailTarget, NewDestination, Target, WebhookTarget};
 use store::people::users;
 use store::projects;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::output::Output;
 use super::{public_url, with_database};
@@ -141,11 +142,23 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
     match command {
         Command::Create(new) => create(config, *new, output).await,
         Command::List => {
-            let found =
-                with_database(config, async |database| Ok(outbox::list_destinations(&database.pool, None).await?))
-                    .await?;
-            let lines: Vec<String> = found.iter().map(line).collect();
-            output.answer(&found.iter().map(document).collect::<Vec<_>>(), &lines.join("\n"))
+            let (found, health) = with_database(config, async |database| {
+                let found = outbox::list_destinations(&database.pool, None).await?;
+                Ok((found, outbox::health(&database.pool).await?))
+            })
+            .await?;
+            let of = |destination: &Destination| health.get(&destination.id).cloned().unwrap_or_default();
+            let lines: Vec<String> =
+                found.iter().map(|one| format!("{}\t{}", line(one), health_words(&of(one)))).collect();
+            let documents: Vec<Value> = found
+                .iter()
+                .map(|one| {
+                    let mut document = document(one);
+                    document["health"] = health_document(&of(one));
+                    document
+                })
+                .collect();
+            output.answer(&documents, &lines.join("\n"))
         }
         Command::Disable { id } => set_enabled(config, id, false, output).await,
         Command::Enable { id } => set_enabled(config, id, true, output).await,
@@ -335,4 +348,25 @@ fn line(destination: &Destination) -> String {
     let project = destination.project.as_deref().unwrap_or("every project");
     let (kind, signals) = (destination.target.kind(), destination.signals.join(","));
     format!("{}\t{state}\t{kind}\t{project}\t{signals}\t{}", destination.id, destination.name)
+}
+
+/// `ok`, or what is wrong in the words of the other end.
+fn health_words(health: &Health) -> String {
+    match &health.last_failure {
+        Some((_, why)) if health.state() != "ok" => format!("{}: {why}", health.state()),
+        _ => health.state().to_owned(),
+    }
+}
+
+fn health_document(health: &Health) -> Value {
+    let moment = |at: Option<OffsetDateTime>| at.and_then(|at| at.format(&Rfc3339).ok());
+    let (failed_at, why) = health.last_failure.clone().unzip();
+    json!({
+        "state": health.state(),
+        "failures": health.breaker.failures,
+        "waits_until": moment(health.breaker.open_until),
+        "last_success_at": moment(health.last_success_at),
+        "last_failure_at": moment(failed_at),
+        "last_failure": why,
+    })
 }

@@ -24,7 +24,8 @@ use engine::ids::DestinationId;
 use sqlx::PgPool;
 use store::StoreError;
 use store::notifications::{
-    self as outbox, BurstFacts, BurstPart, Claim, Claimed, Content, Destination, FannedOut, Outcome, Signal, Target,
+    self as outbox, BurstFacts, BurstPart, Claim, Claimed, Content, Destination, FannedOut, Heard, Outcome, Signal,
+    Target,
 };
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
@@ -74,6 +75,11 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How long it then tries to give back the messages that were not finished.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
+
+const NO_MAIL_SERVER: &str = "no mail server is configured (FIREFINCH_SMTP_URL)";
+
+/// The states that `firefinch_destinations` counts.
+const STATES: [&str; 3] = ["ok", "failing", "waiting"];
 
 /// Signals and their deliveries are kept for people to look at.
 const KEPT: time::Duration = time::Duration::days(90);
@@ -190,37 +196,35 @@ impl Notifier {
     /// has settled it.
     async fn deliver(&self, claimed: &Claimed, now: OffsetDateTime) -> Option<Outcome> {
         let started = Instant::now();
-        let attempt = match tokio::time::timeout(ATTEMPT_MAX, self.attempt(claimed, now)).await {
-            Ok(attempt) => attempt,
-            Err(_) => Attempt::later(format!("no answer within {} s", ATTEMPT_MAX.as_secs())),
+        let tried = match tokio::time::timeout(ATTEMPT_MAX, self.attempt(claimed, now)).await {
+            Ok(tried) => tried,
+            Err(_) => Ok(Attempt::later(format!("no answer within {} s", ATTEMPT_MAX.as_secs()))),
         };
         let now = now + started.elapsed();
+        let (Ok(attempt) | Err(attempt)) = &tried;
         let outcome = attempt.outcome(claimed, now, rand::random());
         log(claimed, &outcome);
-        self.settle(claimed, &outcome, now).await.then_some(outcome)
+        let heard = tried.as_ref().ok().map(Attempt::heard);
+        self.settle(claimed, &outcome, heard, now).await.then_some(outcome)
     }
 
-    async fn attempt(&self, claimed: &Claimed, now: OffsetDateTime) -> Attempt {
+    /// What the other end said; `Err` when nobody was asked, which says nothing about the destination.
+    async fn attempt(&self, claimed: &Claimed, now: OffsetDateTime) -> Result<Attempt, Attempt> {
         let target = match &claimed.target {
-            _ if claimed.disabled => return Attempt::Dead { error: "the destination was disabled".to_owned() },
+            _ if claimed.disabled => return Err(Attempt::dead("the destination was disabled")),
             Ok(target) => target,
-            Err(error) => return Attempt::Dead { error: error.clone() },
+            Err(error) => return Err(Attempt::dead(error)),
         };
-        let message = match self.message(claimed, now).await {
-            Ok(message) => message,
-            Err(attempt) => return attempt,
-        };
-        match (target, &self.mail) {
+        let message = self.message(claimed, now).await?;
+        Ok(match (target, &self.mail) {
             (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &message, now).await,
             (Target::Preset(preset), _) => self.outgoing.tell(preset, &message, now).await,
             (Target::Mail(_), Some(mail)) => {
                 let destination = (claimed.destination_id, claimed.destination.as_str());
-                self.mail(mail, &claimed.recipient, destination, &message, now).await
+                self.mail(mail, &claimed.recipient, destination, &message, now).await?
             }
-            (Target::Mail(_), None) => {
-                Attempt::Dead { error: "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned() }
-            }
-        }
+            (Target::Mail(_), None) => return Err(Attempt::dead(NO_MAIL_SERVER)),
+        })
     }
 
     /// Mails a message to one address, on behalf of a destination.
@@ -231,10 +235,10 @@ impl Notifier {
         (destination_id, destination): (DestinationId, &str),
         message: &Message,
         now: OffsetDateTime,
-    ) -> Attempt {
+    ) -> Result<Attempt, Attempt> {
         match self.link_key.get(&self.pool).await {
-            Ok(key) => mail.send(&Recipient { address, destination_id, destination, key }, message, now).await,
-            Err(error) => Attempt::later(format!("cannot read the key of the links: {error}")),
+            Ok(key) => Ok(mail.send(&Recipient { address, destination_id, destination, key }, message, now).await),
+            Err(error) => Err(Attempt::later(format!("cannot read the key of the links: {error}"))),
         }
     }
 
@@ -286,10 +290,16 @@ impl Notifier {
 
     /// Writes the outcome down, again and again while PostgreSQL is away and the lease is ours:
     /// a message that was sent but not marked so would be sent twice.
-    async fn settle(&self, claimed: &Claimed, outcome: &Outcome, now: OffsetDateTime) -> bool {
+    async fn settle(
+        &self,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        heard: Option<Heard<'_>>,
+        now: OffsetDateTime,
+    ) -> bool {
         let tries = LEASE.whole_seconds() - i64::try_from(ATTEMPT_MAX.as_secs()).unwrap_or(0);
         for _ in 0..tries.max(1) {
-            match outbox::settle(&self.pool, claimed, outcome, now).await {
+            match outbox::settle(&self.pool, claimed, outcome, heard, now).await {
                 Ok(settled) => return settled,
                 Err(error) if error.is_unavailable() => tokio::time::sleep(Duration::from_secs(1)).await,
                 Err(error) => {
@@ -315,25 +325,40 @@ impl Notifier {
             rule: None,
         };
         let message = Message::Test(Test { head, at: now, destination: destination.name.clone() });
+        let mut answers = Vec::new();
         match (&destination.target, &self.mail) {
             (Target::Webhook(target), _) => {
-                vec![(destination.name.clone(), webhook::send(&self.outgoing, target, &message, now).await)]
+                let answer = webhook::send(&self.outgoing, target, &message, now).await;
+                answers.push((destination.name.clone(), Ok(answer)));
             }
             (Target::Preset(preset), _) => {
-                vec![(destination.name.clone(), self.outgoing.tell(preset, &message, now).await)]
+                let answer = self.outgoing.tell(preset, &message, now).await;
+                answers.push((destination.name.clone(), Ok(answer)));
             }
-            (Target::Mail(_), None) => {
-                let error = "no mail server is configured (FIREFINCH_SMTP_URL)".to_owned();
-                vec![(destination.name.clone(), Attempt::Dead { error })]
-            }
+            (Target::Mail(_), None) => answers.push((destination.name.clone(), Err(Attempt::dead(NO_MAIL_SERVER)))),
             (Target::Mail(_), Some(mail)) => {
-                let mut answers = Vec::new();
                 for address in addresses {
                     let on_behalf = (destination.id, destination.name.as_str());
                     answers.push((address.clone(), self.mail(mail, address, on_behalf, &message, now).await));
                 }
-                answers
             }
+        }
+        let mut told = Vec::new();
+        for (to, answer) in answers {
+            if let Ok(attempt) = &answer {
+                self.heard(destination.id, attempt, now).await;
+            }
+            let (Ok(attempt) | Err(attempt)) = answer;
+            told.push((to, attempt));
+        }
+        told
+    }
+
+    /// Writes down what a test message heard: who sees that it arrives expects what waited to follow. A failure to do
+    /// so costs the figures, not the answer.
+    async fn heard(&self, destination: DestinationId, attempt: &Attempt, now: OffsetDateTime) {
+        if let Err(error) = outbox::record(&self.pool, destination, attempt.heard(), now).await {
+            tracing::warn!(destination.id = %destination, %error, "cannot write down how a destination does");
         }
     }
 
@@ -343,6 +368,11 @@ impl Notifier {
         metrics::gauge!("firefinch_deliveries_pending").set(backlog.pending as f64);
         metrics::gauge!("firefinch_deliveries_dead").set(backlog.dead as f64);
         metrics::gauge!("firefinch_delivery_oldest_pending_seconds").set(oldest_s);
+        let health = outbox::health(&self.pool).await?;
+        for state in STATES {
+            let count = health.values().filter(|health| health.state() == state).count();
+            metrics::gauge!("firefinch_destinations", "state" => state).set(count as f64);
+        }
         outbox::prune(&self.pool, now - KEPT, PRUNE_MAX).await?;
         outbox::links::prune_used(&self.pool, now, PRUNE_MAX).await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Notifications: from the signal in the outbox to the mail in the box and the request at the hook.
 
 mod deploy;
+mod health;
 mod layouts;
 mod links;
 mod mail;

@@ -6,6 +6,7 @@
 //! `Kind`.
 
 pub mod backoff;
+pub mod breaker;
 pub mod card;
 pub mod channel;
 pub mod exchange;

@@ -13,6 +13,7 @@ mod deliveries;
 mod destinations;
 mod facts;
 mod fan_out;
+mod health;
 pub mod links;
 mod messages;
 pub mod mutes;
@@ -31,6 +32,7 @@ pub use destinations::{
 };
 pub use facts::{IssueFacts, issue_facts, project};
 pub use fan_out::{FannedOut, fan_out};
+pub use health::{Health, Heard, all as health, record};
 pub use messages::{Backlog, BurstPart, Claim, Claimed, Content, Outcome, backlog, claim, release, replay, settle};
 pub use rules::{
     AlertRule, NewRule, create as create_rule, delete as delete_rule, list as list_rules,

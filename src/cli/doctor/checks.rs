@@ -1,9 +1,11 @@
 //! The checks themselves.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use engine::ids::DestinationId;
 use sqlx::PgPool;
 use store::StoreError;
 use store::health::{self, SchemaState, ServerFacts};
@@ -134,6 +136,7 @@ pub(super) async fn database(config: &Config, pool: &PgPool) -> Vec<Finding> {
     }
     findings.push(told("partitions", health::days_with_partition(pool, now).await, partitions));
     findings.push(told("notifications", notifications::backlog(pool).await, |backlog| deliveries(backlog, now)));
+    findings.push(told("destinations", notifications::health(pool).await, |all| destinations(&all)));
     findings
 }
 
@@ -242,6 +245,32 @@ fn deliveries(backlog: notifications::Backlog, now: OffsetDateTime) -> Finding {
             ),
         ),
     }
+}
+
+/// Destinations that a failure names.
+const DESTINATIONS_NAMED_MAX: usize = 5;
+
+fn destinations(all: &HashMap<DestinationId, notifications::Health>) -> Finding {
+    const CHECK: &str = "destinations";
+    let mut failing: Vec<(DestinationId, String)> = all
+        .iter()
+        .filter(|(_, health)| matches!(health.state(), "failing" | "waiting"))
+        .map(|(id, health)| (*id, health.last_failure.as_ref().map(|(_, why)| why.clone()).unwrap_or_default()))
+        .collect();
+    failing.sort_unstable();
+    if failing.is_empty() {
+        return Finding::ok(CHECK, format!("{} were used, and none fails", all.len()));
+    }
+    let named: Vec<String> =
+        failing.iter().take(DESTINATIONS_NAMED_MAX).map(|(id, why)| format!("{id} ({why})")).collect();
+    Finding::warn(
+        CHECK,
+        format!(
+            "{} fail: {}; see `firefinch destination list` and `destination test ID`",
+            failing.len(),
+            named.join(", ")
+        ),
+    )
 }
 
 pub(super) async fn mail(config: &Config) -> Vec<Finding> {

@@ -2,7 +2,7 @@
 
 use engine::alert::exchange::{Answer, Verdict};
 use engine::alert::{backoff, text};
-use store::notifications::{Claimed, Outcome};
+use store::notifications::{Claimed, Heard, Outcome};
 use time::{Duration, OffsetDateTime};
 
 /// Characters of an answer that are kept for people: enough for any sensible error message.
@@ -24,6 +24,8 @@ pub enum Attempt {
         error: String,
         /// How long the other end asked us to wait.
         asked: Option<Duration>,
+        /// It is there, and it is only this message that it does not want now.
+        answered: bool,
     },
     /// Trying again would change nothing.
     Dead {
@@ -35,7 +37,12 @@ pub enum Attempt {
 impl Attempt {
     /// A temporary failure.
     pub(super) fn later(error: impl AsRef<str>) -> Self {
-        Self::Later { error: text::one_line(error.as_ref(), ANSWER_CHARS), asked: None }
+        Self::Later { error: text::one_line(error.as_ref(), ANSWER_CHARS), asked: None, answered: false }
+    }
+
+    /// A temporary failure of this message alone, such as a full mailbox: other messages may well be taken.
+    pub(super) fn not_now(error: impl AsRef<str>) -> Self {
+        Self::Later { error: text::one_line(error.as_ref(), ANSWER_CHARS), asked: None, answered: true }
     }
 
     /// A permanent failure.
@@ -55,9 +62,19 @@ impl Attempt {
                 Self::Sent { answer: text::one_line(&answer.line(), ANSWER_CHARS), reference: reference.clone() }
             }
             Verdict::Later { asked } => {
-                Self::Later { error: text::one_line(&answer.line(), ANSWER_CHARS), asked: *asked }
+                let error = text::one_line(&answer.line(), ANSWER_CHARS);
+                Self::Later { error, asked: *asked, answered: false }
             }
             Verdict::Gone | Verdict::Never => Self::dead(answer.line()),
+        }
+    }
+
+    /// What it says about the destination.
+    pub(super) fn heard(&self) -> Heard<'_> {
+        match self {
+            Self::Sent { .. } => Heard::Taken,
+            Self::Dead { error } | Self::Later { error, answered: true, .. } => Heard::Refused(error),
+            Self::Later { error, asked, answered: false } => Heard::Failed(error, *asked),
         }
     }
 
@@ -66,7 +83,7 @@ impl Attempt {
         match self {
             Self::Sent { reference, .. } => Outcome::Sent { reference: reference.clone() },
             Self::Dead { error } => Outcome::Dead { error: error.clone() },
-            Self::Later { error, asked } => {
+            Self::Later { error, asked, .. } => {
                 let attempt = u32::try_from(claimed.attempt).unwrap_or(1);
                 match backoff::next_attempt(now, claimed.expires_at, attempt, *asked, random) {
                     Some(at) => Outcome::Later { at, error: error.clone() },

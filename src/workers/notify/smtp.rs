@@ -161,12 +161,17 @@ fn decoded(text: &str) -> anyhow::Result<String> {
     }
 }
 
+/// Replies of a server that takes no mail at all now: it goes away, or cannot look up passwords. Any other 4xx may be about
+/// one mailbox (full, or made to wait by greylisting), of which the other recipients must not suffer.
+const TAKES_NOTHING: [u16; 2] = [421, 454];
+
 /// What a failure means. The server's 5xx is final for this mail, unless it is us that it refuses;
 /// everything else, from a refused connection to a broken handshake, may be over in a minute.
 pub(super) fn judge(error: &Error) -> Attempt {
     let text = chain(error);
     match error.status().map(u16::from) {
         Some(code) if error.is_permanent() && !REFUSES_US.contains(&code) => Attempt::dead(text),
+        Some(code) if error.is_transient() && !TAKES_NOTHING.contains(&code) => Attempt::not_now(text),
         _ => Attempt::later(text),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use engine::access::Role;
 use engine::ids::DestinationId;
 use store::notifications::{
-    Backlog, Claim, Claimed, FannedOut, MailTarget, NewDestination, Outcome, Target, backlog, claim, compose,
+    Backlog, Claim, Claimed, FannedOut, Heard, MailTarget, NewDestination, Outcome, Target, backlog, claim, compose,
     create_destination, disable_destination, enable_destination, fan_out, prune, release, replay, settle,
 };
 use time::Duration;
@@ -135,9 +135,9 @@ async fn a_lease_that_ran_out_passes_on_and_its_holder_changes_nothing() {
     assert_eq!((first.id, first.attempt, second.attempt), (second.id, 1, 2));
 
     let dead = Outcome::Dead { error: "no".to_owned() };
-    assert!(!settle(world.pool(), &first, &dead, THEN).await.unwrap(), "the lease is not ours any more");
-    assert!(settle(world.pool(), &second, &SENT, THEN).await.unwrap());
-    assert!(!settle(world.pool(), &second, &dead, THEN).await.unwrap(), "it is settled");
+    assert!(!settle(world.pool(), &first, &dead, None, THEN).await.unwrap(), "the lease is not ours any more");
+    assert!(settle(world.pool(), &second, &SENT, Some(Heard::Taken), THEN).await.unwrap());
+    assert!(!settle(world.pool(), &second, &dead, None, THEN).await.unwrap(), "it is settled");
     assert_eq!(world.states().await, ["Sent "]);
 
     world.write(vec![world.event(2, 2, THEN)]).await;
@@ -173,7 +173,7 @@ async fn the_first_success_after_failures_brings_the_others_forward() {
     fan(&world, true).await;
     let later = Outcome::Later { at: THEN + Duration::minutes(10), error: "away".to_owned() };
     for claimed in claim_at(&world, 0, 10).await {
-        assert!(settle(world.pool(), &claimed, &later, THEN).await.unwrap());
+        assert!(settle(world.pool(), &claimed, &later, Some(Heard::Failed("away", None)), THEN).await.unwrap());
     }
     sqlx::query("update messages set next_attempt_at = $1 where id = (select min(id) from messages)")
         .bind(THEN)
@@ -181,7 +181,7 @@ async fn the_first_success_after_failures_brings_the_others_forward() {
         .await
         .unwrap();
     let back = claim_at(&world, 0, 10).await.remove(0);
-    assert!(settle(world.pool(), &back, &SENT, THEN).await.unwrap());
+    assert!(settle(world.pool(), &back, &SENT, Some(Heard::Taken), THEN).await.unwrap());
     let due = claim_at(&world, 0, 10).await;
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].destination_id, back.destination_id, "the other hook is not known to be back");
@@ -213,8 +213,9 @@ async fn what_waits_is_counted_and_what_is_old_is_forgotten() {
     fan(&world, true).await;
     assert_eq!(backlog(world.pool()).await.unwrap(), Backlog { pending: 2, dead: 0, oldest: Some(THEN) });
     let claimed = claim_at(&world, 0, 10).await;
-    settle(world.pool(), &claimed[0], &SENT, THEN).await.unwrap();
-    settle(world.pool(), &claimed[1], &Outcome::Later { at: THEN, error: "away".into() }, THEN).await.unwrap();
+    settle(world.pool(), &claimed[0], &SENT, None, THEN).await.unwrap();
+    let later = Outcome::Later { at: THEN, error: "away".into() };
+    settle(world.pool(), &claimed[1], &later, None, THEN).await.unwrap();
 
     assert_eq!(prune(world.pool(), THEN, 100).await.unwrap(), 0, "they are not older");
     assert_eq!(prune(world.pool(), THEN + Duration::SECOND, 100).await.unwrap(), 1, "one still waits");

@@ -22,12 +22,12 @@ fn issue(world: &World, number: u128, at: OffsetDateTime) -> NewEvent {
 }
 
 /// New issues `numbers`, one every 100 ms from `THEN` on.
-async fn break_everything(world: &World, numbers: std::ops::Range<u16>) {
+pub(super) async fn break_everything(world: &World, numbers: std::ops::Range<u16>) {
     let at = |number: u16| THEN + Duration::milliseconds(100) * number;
     world.write(numbers.map(|number| issue(world, u128::from(number) + 1, at(number))).collect()).await;
 }
 
-fn by_recipient(mails: Vec<Received>) -> HashMap<String, Vec<Received>> {
+pub(super) fn by_recipient(mails: Vec<Received>) -> HashMap<String, Vec<Received>> {
     let mut by: HashMap<String, Vec<Received>> = HashMap::new();
     for mail in mails {
         by.entry(mail.to[0].clone()).or_default().push(mail);
@@ -36,7 +36,7 @@ fn by_recipient(mails: Vec<Received>) -> HashMap<String, Vec<Received>> {
 }
 
 /// Lets minutes pass, half a minute at a time.
-async fn pass(notifier: &Arc<Notifier>, minutes: std::ops::RangeInclusive<i64>) {
+pub(super) async fn pass(notifier: &Arc<Notifier>, minutes: std::ops::RangeInclusive<i64>) {
     for half in minutes.start() * 2..=minutes.end() * 2 {
         fan_out_and_deliver(notifier, Duration::seconds(30) * i32::try_from(half).unwrap()).await;
     }
@@ -182,7 +182,7 @@ async fn a_worker_that_dies_costs_at_most_one_repetition_with_the_same_id() {
     assert_eq!(fan_out_and_deliver(&notifier, Duration::seconds(89)).await, Delivered::default(), "it is leased");
     assert_eq!(fan_out_and_deliver(&notifier, Duration::seconds(90)).await, SENT);
     let sent = Outcome::Sent { reference: None };
-    assert!(!settle(world.pool(), &killed_before_sending, &sent, THEN).await.unwrap());
+    assert!(!settle(world.pool(), &killed_before_sending, &sent, None, THEN).await.unwrap());
 
     // Killed after the server took it and before that was written down.
     sqlx::query("update messages set state = 'pending', sent_at = null, leased_until = $1 where form = 'storm'")

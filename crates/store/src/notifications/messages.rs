@@ -4,11 +4,13 @@
 //! set; that exact time is also the token with which the worker may settle it, so a worker that was
 //! overtaken after its lease ran out changes nothing.
 
+use engine::alert::breaker::Breaker;
 use engine::alert::channel::Form;
 use engine::ids::{DeliveryId, DestinationId, EventId, IssueId, MessageId, ProjectId};
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
+use super::health::{self, Heard};
 use super::{Signal, Target};
 use crate::StoreError;
 
@@ -100,16 +102,27 @@ pub struct BurstPart {
     pub ended: Option<OffsetDateTime>,
 }
 
-/// Takes due messages, a few of each destination, and leases them.
+/// Takes due messages, a few of each destination, and leases them. Of a destination whose breaker is open it takes
+/// nothing, and one message when somebody may try again: of several workers that ask then, one gets it. A message whose
+/// time is over is taken all the same, so that it ends.
 ///
 /// # Errors
 /// When PostgreSQL fails.
 pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
+    let trials = trials(pool, &claim).await?;
     let rows = sqlx::query_as!(
         Row,
-        r#"with due as (
-             select q.id
+        r#"with open as (
+             select x.id, case when h.open_until is null then $4::bigint when x.id = any ($6) then 1 else 0 end as most
              from destinations x
+             left join destination_health h on h.destination_id = x.id
+             where x.id <> all ($5)
+             -- A trial that the limit cut off would be one that nobody makes.
+             order by x.id <> all ($6)
+         ),
+         due as (
+             select q.id
+             from open x
              cross join lateral (
                  -- Served by messages_due.
                  select y.id
@@ -118,11 +131,11 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
                      and y.state = 'pending'
                      and y.next_attempt_at <= $1
                      and (y.leased_until is null or y.leased_until <= $1)
+                     and (x.most > 0 or y.expires_at <= $1)
                  order by y.next_attempt_at
-                 limit $4
+                 limit case when x.most > 0 then x.most else $4 end
                  for update skip locked
              ) q
-             where x.id <> all ($5)
              limit $3
          ),
          taken as (
@@ -159,10 +172,36 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
         claim.limit,
         claim.per_destination,
         claim.busy,
+        &trials,
     )
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(Row::claimed).collect())
+}
+
+/// Destinations whose breaker is open and of which one message may try now, as something waits for them.
+async fn trials(pool: &PgPool, claim: &Claim<'_>) -> Result<Vec<i64>, StoreError> {
+    // Whoever comes second waits for the row, and finds the moment moved on.
+    let ids = sqlx::query_scalar!(
+        "update destination_health h
+         set open_until = $2, trying = true
+         where h.open_until <= $1
+             and h.destination_id <> all ($3)
+             and exists (
+                 select from messages y
+                 where y.destination_id = h.destination_id
+                     and y.state = 'pending'
+                     and y.next_attempt_at <= $1
+                     and (y.leased_until is null or y.leased_until <= $1)
+             )
+         returning h.destination_id",
+        claim.now,
+        Breaker::trial(claim.now),
+        claim.busy,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids)
 }
 
 /// A message with its destination and, when it tells of one, its signal.
@@ -276,11 +315,9 @@ pub enum Outcome {
     },
 }
 
-/// Writes down what became of an attempt and gives the lease back. False when another worker took
-/// the message after our lease ran out, or it was disabled: then nothing changes.
-///
-/// A message that arrives after failures means that the other end is back: everything else that
-/// waits for it (for mails: for the mail server) becomes due at once.
+/// Writes down what became of an attempt, and what that says about the destination when it was `heard`, and gives the
+/// lease back. False when another worker took the message after our lease ran out, or it was disabled: then nothing
+/// changes.
 ///
 /// # Errors
 /// When PostgreSQL fails.
@@ -288,6 +325,7 @@ pub async fn settle(
     pool: &PgPool,
     message: &Claimed,
     outcome: &Outcome,
+    heard: Option<Heard<'_>>,
     now: OffsetDateTime,
 ) -> Result<bool, StoreError> {
     let (state, next, error, sent_at) = match outcome {
@@ -320,28 +358,8 @@ pub async fn settle(
     .execute(&mut *transaction)
     .await?
     .rows_affected();
-    if settled == 1 && message.attempt > 1 && matches!(outcome, Outcome::Sent { .. }) {
-        // `skip locked`: a neighbour that is being claimed or settled at this moment needs no push.
-        sqlx::query!(
-            "update messages
-             set next_attempt_at = $2
-             where id in (
-                 select d.id
-                 from messages d
-                 join destinations x on x.id = d.destination_id
-                 where (x.id = $1 or ($3 and x.kind = 'mail'))
-                     and d.state = 'pending'
-                     and d.attempts > 0
-                     and d.leased_until is null
-                     and d.next_attempt_at > $2
-                 for update of d skip locked
-             )",
-            message.destination_id.get(),
-            now,
-            matches!(message.target, Ok(Target::Mail(_))),
-        )
-        .execute(&mut *transaction)
-        .await?;
+    if let (1, Some(heard)) = (settled, heard) {
+        health::write(&mut transaction, message.destination_id, heard, now).await?;
     }
     transaction.commit().await?;
     Ok(settled == 1)
