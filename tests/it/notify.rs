@@ -1,10 +1,12 @@
 //! Notifications: from the signal in the outbox to the mail in the box and the request at the hook.
 
+mod crash;
 mod deploy;
 mod health;
 mod layouts;
 mod links;
 mod mail;
+mod outage;
 mod outbox;
 mod outgoing;
 mod pages;

@@ -75,6 +75,11 @@ impl Receiver {
         *self = Self::listen(listener, Arc::clone(&self.shared));
     }
 
+    /// Answers so from the next request on, then `200 OK` again.
+    pub fn answer(&self, answers: &[&'static str]) {
+        *self.shared.answers.lock().unwrap() = answers.to_vec();
+    }
+
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hook", self.port)
     }

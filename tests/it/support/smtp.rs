@@ -32,8 +32,22 @@ pub struct Behaviour {
     pub password: Option<(&'static str, &'static str)>,
     /// Answers to `RCPT TO` of these addresses.
     pub recipients: HashMap<&'static str, &'static str>,
+    /// Answer to `RCPT TO` of every other address.
+    pub everybody: Option<&'static str>,
     /// Answers to the end of the data, one after the other; then `250`.
     pub after_data: Vec<&'static str>,
+    /// Where it falls silent: the connection stays open, and nothing comes any more.
+    pub silent: Option<Silence>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// It accepts the connection and says nothing.
+    BeforeGreeting,
+    /// It does not answer `RCPT TO`.
+    BeforeRecipient,
+    /// It has taken the mail and does not say so.
+    AfterTaking,
 }
 
 /// A mail as it arrived.
@@ -91,6 +105,11 @@ impl MailServer {
         let listener = until("the port of the mail server", async || TcpListener::bind(address).await.ok()).await;
         let behaviour = self.shared.behaviour.lock().unwrap().clone();
         *self = Self::listen(listener, Arc::clone(&self.shared), behaviour);
+    }
+
+    /// Behaves otherwise from the next conversation on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
     pub fn url(&self) -> String {
@@ -151,6 +170,7 @@ impl Session<'_> {
     /// Talks until the end; true when the client asked for TLS.
     async fn talk(&mut self, stream: impl AsyncRead + AsyncWrite + Unpin, greet: bool) -> std::io::Result<bool> {
         let mut stream = BufReader::new(stream);
+        self.fall_silent(Silence::BeforeGreeting).await;
         if greet {
             stream.write_all(b"220 mail.test ESMTP\r\n").await?;
         }
@@ -174,17 +194,23 @@ impl Session<'_> {
                     (from, to) = (address(line), Vec::new());
                     "250 ok".into()
                 }
-                "RCPT" => match self.behaviour.recipients.get(address(line).as_str()) {
-                    Some(reply) => (*reply).into(),
-                    None => {
-                        to.push(address(line));
-                        "250 ok".into()
+                "RCPT" => {
+                    self.fall_silent(Silence::BeforeRecipient).await;
+                    let own = self.behaviour.recipients.get(address(line).as_str()).copied();
+                    match own.or(self.behaviour.everybody) {
+                        Some(reply) => reply.into(),
+                        None => {
+                            to.push(address(line));
+                            "250 ok".into()
+                        }
                     }
-                },
+                }
                 "DATA" => {
                     stream.write_all(b"354 go\r\n").await?;
                     let data = read_data(&mut stream).await?;
-                    self.keep(&from, &to, data)
+                    let reply = self.keep(&from, &to, data);
+                    self.fall_silent(Silence::AfterTaking).await;
+                    reply
                 }
                 "NOOP" | "RSET" => "250 ok".into(),
                 "QUIT" => {
@@ -194,6 +220,13 @@ impl Session<'_> {
                 _ => "500 what".into(),
             };
             stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        }
+    }
+
+    /// Says nothing any more, if this is where it does that. Ends with the server.
+    async fn fall_silent(&self, here: Silence) {
+        if self.behaviour.silent == Some(here) {
+            std::future::pending::<()>().await;
         }
     }
 
