@@ -10,11 +10,14 @@
 //! `--scenario lives` asks something else: what the life cycle costs (`lives`). The same events go by turns to issues
 //! that are all unresolved and to issues in all states, and the ratios are printed.
 //!
+//! `--scenario alerts` asks what a storm of notifications costs ingest (`alerts`), also while the mail server hangs.
+//!
 //! Arguments after `--`: `--events N` per scenario (default 60000), `--connections N` (default 64),
-//! `--scenario mix|storm|distinct|lives` (default the first three), `--issues N` (default none, 100000 for `lives`):
-//! issues with a past that stand in the database before anything is measured (`history`).
+//! `--scenario mix|storm|distinct|lives|alerts` (default the first three), `--issues N` (default none, 100000 for `lives`,
+//! 1000 for `alerts`): issues with a past that stand in the database before anything is measured (`history`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod alerts;
 mod bodies;
 mod ceiling;
 mod history;
@@ -36,7 +39,16 @@ struct Options {
     connections: usize,
     scenarios: Vec<Scenario>,
     issues: Option<usize>,
-    lives: bool,
+    beside: Option<Beside>,
+}
+
+/// What is compared instead of measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// The life cycle of issues.
+    Lives,
+    /// Notifications.
+    Alerts,
 }
 
 /// Issues of `lives`, where none are asked for.
@@ -54,7 +66,7 @@ fn main() {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Options {
     let mut options =
-        Options { events: 60_000, connections: 64, scenarios: Scenario::ALL.to_vec(), issues: None, lives: false };
+        Options { events: 60_000, connections: 64, scenarios: Scenario::ALL.to_vec(), issues: None, beside: None };
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_else(|| panic!("{arg} needs a value"));
         match arg.as_str() {
@@ -62,8 +74,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Options {
             "--connections" => options.connections = value().parse().expect("--connections takes a number"),
             "--issues" => options.issues = Some(value().parse().expect("--issues takes a number")),
             "--scenario" => match value().as_str() {
-                "lives" => (options.scenarios, options.lives) = (Vec::new(), true),
-                other => options.scenarios = vec![Scenario::parse(other).expect("mix, storm, distinct or lives")],
+                "lives" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Lives)),
+                "alerts" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Alerts)),
+                other => {
+                    options.scenarios = vec![Scenario::parse(other).expect("mix, storm, distinct, lives or alerts")];
+                }
             },
             // `cargo bench` passes it to every benchmark.
             "--bench" => {}
@@ -75,12 +90,18 @@ fn parse(mut args: impl Iterator<Item = String>) -> Options {
 
 async fn run(options: &Options) {
     println!("machine: {}", machine::describe());
-    let mut server = Server::start().await;
-    if options.lives {
-        let count = options.issues.unwrap_or(ISSUES);
-        lives::compare(&server, count, options.events, options.connections).await;
-    } else if let Some(count) = options.issues {
-        history::Past::make(&server, "bench-past", count, history::state).await;
+    let ends = alerts::Ends::start().await;
+    let settings = if options.beside == Some(Beside::Alerts) { ends.settings() } else { Vec::new() };
+    let mut server = Server::start_with(&settings).await;
+    match (options.beside, options.issues) {
+        (Some(Beside::Lives), count) => {
+            lives::compare(&server, count.unwrap_or(ISSUES), options.events, options.connections).await;
+        }
+        (Some(Beside::Alerts), count) => {
+            alerts::compare(&server, &ends, count.unwrap_or(1_000), options.events, options.connections).await;
+        }
+        (None, Some(count)) => drop(history::Past::make(&server, "bench-past", count, history::state).await),
+        (None, None) => {}
     }
     let target = Target { address: server.address, projects: server.projects.clone() };
     let mut mix: Option<(Report, usize)> = None;

@@ -31,6 +31,11 @@ pub(crate) struct Sizes {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With more settings.
+    pub(crate) async fn start_with(settings: &[(&'static str, String)]) -> Self {
         let directory = tempfile::Builder::new().prefix("firefinch-bench").tempdir().unwrap();
         open_to_all(directory.path());
         let data = directory.path().join("data");
@@ -40,6 +45,7 @@ impl Server {
             .env("FIREFINCH_LISTEN", address.to_string())
             .env("FIREFINCH_LOG", "warn")
             .env("FIREFINCH_PG_DIES_WITH_US", "true")
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -71,6 +77,17 @@ impl Server {
         format!("firefinch={}", secret.text)
     }
 
+    /// Runs another command of the same program.
+    pub(crate) fn command(&self, args: &[String]) {
+        let output = firefinch(&self.directory.path().join("data")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Runs a statement.
+    pub(crate) async fn execute(&self, sql: &str) {
+        sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await.unwrap();
+    }
+
     /// Makes a project; its id and key.
     pub(crate) fn create_project(&self, slug: &str) -> (i64, String) {
         create_project(&self.directory.path().join("data"), slug)
@@ -96,7 +113,7 @@ impl Server {
     /// Brings the database to rest: statistics, and a checkpoint that no run then pays for.
     pub(crate) async fn settle(&self) {
         for statement in ["analyze", "checkpoint"] {
-            sqlx::query(AssertSqlSafe(statement)).execute(&self.pool).await.unwrap();
+            self.execute(statement).await;
         }
     }
 
