@@ -20,6 +20,7 @@ pub mod preset;
 pub mod rule;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
+pub mod seal;
 pub mod sheet;
 pub mod snippet;
 pub mod text;

@@ -5,21 +5,15 @@
 //! what it was mailed for. Following one changes nothing: scanners of mail follow links. The page behind it asks.
 //! To add an act, add a variant, its byte in `Act::ALL`, and its words in `src/web/link.rs`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+pub use super::seal::Key;
+use super::seal::{self, MAC_BYTES, number};
 use crate::ids::{IssueId, ProjectId};
 
 /// What the signature is for, so that the same key can sign other things one day.
 const PURPOSE: &[u8] = b"firefinch mail link 1\0";
-
-/// Bytes of a signature. Half of SHA-256 is what HMAC may be cut to; guessing 128 bits is out of reach, and links
-/// stay short enough for a line of plain text.
-const MAC_BYTES: usize = 16;
 
 /// Bytes before the address: the act, the project, the issue, the end.
 const HEAD_BYTES: usize = 1 + 3 * 8;
@@ -28,25 +22,7 @@ const HEAD_BYTES: usize = 1 + 3 * 8;
 const RECIPIENT_BYTES_MAX: usize = 254;
 
 /// Characters of the longest link; whatever is longer is not looked at.
-const TOKEN_CHARS_MAX: usize = (HEAD_BYTES + RECIPIENT_BYTES_MAX + MAC_BYTES).div_ceil(3) * 4;
-
-/// The key of this instance that signs links. Never printed.
-#[derive(Clone)]
-pub struct Key([u8; 32]);
-
-impl Key {
-    /// From the bytes that the database keeps.
-    #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
+const TOKEN_CHARS_MAX: usize = seal::chars(HEAD_BYTES + RECIPIENT_BYTES_MAX);
 
 /// What a link does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,9 +95,7 @@ impl Link {
         bytes.extend(self.issue.map_or(0, IssueId::get).to_be_bytes());
         bytes.extend(self.expires_at.unix_timestamp().to_be_bytes());
         bytes.extend(self.recipient.as_bytes());
-        let mac = mac(key, &bytes)?.finalize().into_bytes();
-        bytes.extend(&mac[..MAC_BYTES]);
-        Some(BASE64.encode(bytes))
+        seal::seal(key, PURPOSE, bytes)
     }
 
     /// The address of its page, below the address of this Firefinch.
@@ -135,14 +109,8 @@ impl Link {
     /// # Errors
     /// Why it must not be followed.
     pub fn read(token: &str, key: &Key, now: OffsetDateTime) -> Result<Self, Refusal> {
-        let bytes =
-            Some(token).filter(|token| token.len() <= TOKEN_CHARS_MAX).and_then(|token| BASE64.decode(token).ok());
-        let bytes = bytes.ok_or(Refusal::Forged)?;
-        let end = bytes.len().checked_sub(MAC_BYTES).ok_or(Refusal::Forged)?;
-        let (said, signature) = bytes.split_at(end);
-        // Compares in constant time.
-        let is_ours = mac(key, said).is_some_and(|mac| mac.verify_truncated_left(signature).is_ok());
-        let link = Self::parse(said).filter(|_| is_ours).ok_or(Refusal::Forged)?;
+        let said = seal::open(key, PURPOSE, token, TOKEN_CHARS_MAX).ok_or(Refusal::Forged)?;
+        let link = Self::parse(&said).ok_or(Refusal::Forged)?;
         if link.expires_at <= now {
             return Err(Refusal::Expired(link.expires_at));
         }
@@ -167,27 +135,15 @@ impl Link {
     /// What a use of it is remembered by: the signature, which no other link has.
     #[must_use]
     pub fn mark(&self, key: &Key) -> Option<[u8; MAC_BYTES]> {
-        let bytes = BASE64.decode(self.sign(key)?).ok()?;
-        bytes.last_chunk().copied()
+        seal::signature(&self.sign(key)?)
     }
-}
-
-fn number(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    Some((i64::from_be_bytes(*number), rest))
-}
-
-fn mac(key: &Key, said: &[u8]) -> Option<Hmac<Sha256>> {
-    // HMAC takes keys of any length, so there is always one.
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).ok()?;
-    mac.update(PURPOSE);
-    mac.update(said);
-    Some(mac)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-11-22 14:02:14 UTC);
@@ -204,6 +160,12 @@ mod tests {
             recipient: "ann@shop.example".to_owned(),
             expires_at: NOW + Act::Resolve.lifetime(),
         }
+    }
+
+    fn link_bytes() -> Vec<u8> {
+        let mut bytes = BASE64.decode(link().sign(&key()).unwrap()).unwrap();
+        bytes.truncate(bytes.len() - MAC_BYTES);
+        bytes
     }
 
     #[test]
@@ -247,10 +209,12 @@ mod tests {
     fn what_is_not_ours_is_refused() {
         let token = link().sign(&key()).unwrap();
         assert_eq!(Link::read(&token, &Key::new([8; 32]), NOW), Err(Refusal::Forged), "of another instance");
-        let signed = |said: &[u8]| {
-            let mac = mac(&key(), said).unwrap().finalize().into_bytes();
-            BASE64.encode([said, &mac[..MAC_BYTES]].concat())
-        };
+        let signed = |said: &[u8]| seal::seal(&key(), PURPOSE, said.to_vec()).unwrap();
+        assert_eq!(
+            Link::read(&seal::seal(&key(), b"another", link_bytes()).unwrap(), &key(), NOW),
+            Err(Refusal::Forged),
+            "signed for something else"
+        );
         let said = |act: u8, end: i64, to: &[u8]| {
             [&[act][..], &2_i64.to_be_bytes(), &412_i64.to_be_bytes(), &end.to_be_bytes(), to].concat()
         };
