@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod card;
 pub mod channel;
+pub mod confirm;
 pub mod exchange;
 pub mod frame;
 pub mod kind;
@@ -17,6 +18,7 @@ pub mod mail;
 pub mod message;
 pub mod plain;
 pub mod preset;
+pub mod quiet;
 pub mod rule;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
@@ -25,6 +27,7 @@ pub mod sheet;
 pub mod snippet;
 pub mod text;
 pub mod webhook;
+pub mod wishes;
 
 use time::{Duration, OffsetDateTime};
 

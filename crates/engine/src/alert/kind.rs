@@ -127,9 +127,14 @@ impl Kind {
         matches!(self, Self::Resolved | Self::SpikeEnded)
     }
 
-    /// `37 new issues`, `1 escalating issue`, `2 deploys`.
+    /// `37 new issues`, `1 escalating issue`, `2 verdicts on deploys`.
     fn counted(self, count: i64) -> String {
-        let noun = match self {
+        let number = super::text::number(count);
+        format!("{number} {}", if count == 1 { self.noun() } else { self.plural() })
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
             Self::New => "new issue",
             Self::Regressed => "regressed issue",
             Self::Escalating => "escalating issue",
@@ -140,18 +145,24 @@ impl Kind {
             Self::Deploy => "verdict on a deploy",
             Self::CheckinMissed => "missed check-in",
             Self::Trouble => "trouble of Firefinch",
-        };
-        let number = super::text::number(count);
-        // The noun that takes the plural is the first one where there are two.
-        let end = match (count, self) {
-            (1, _) => return format!("{number} {noun}"),
-            (_, Self::SpikeEnded) => "ends of spikes",
-            (_, Self::ReleaseIssues) => "releases over their bound",
-            (_, Self::Deploy) => "verdicts on deploys",
-            (_, Self::Trouble) => "troubles of Firefinch",
-            _ => return format!("{number} {noun}s"),
-        };
-        format!("{number} {end}")
+        }
+    }
+
+    /// What several of it are called: `new issues`.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::New => "new issues",
+            Self::Regressed => "regressed issues",
+            Self::Escalating => "escalating issues",
+            Self::Resolved => "resolved issues",
+            Self::SpikeStarted => "spikes",
+            Self::SpikeEnded => "ends of spikes",
+            Self::ReleaseIssues => "releases over their bound",
+            Self::Deploy => "verdicts on deploys",
+            Self::CheckinMissed => "missed check-ins",
+            Self::Trouble => "troubles of Firefinch",
+        }
     }
 }
 
