@@ -18,6 +18,7 @@ mod issue;
 mod issues;
 mod link;
 mod live;
+mod me;
 mod projects;
 mod regroupings;
 mod releases;
@@ -112,6 +113,10 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/alerts/deliveries", get().to(alerts::deliveries::list))
         .route("/alerts/{id}", get().to(alerts::show))
         .route("/alerts/{id}", post().to(alerts::post))
+        .route("/me/notifications", get().to(me::show))
+        .route("/me/notifications", post().to(me::post))
+        .route("/me/address/{link}", get().to(me::confirm::show))
+        .route("/me/address/{link}", post().to(me::confirm::post))
         .route("/projects", get().to(projects::list))
         .route("/projects", post().to(projects::create))
         .route("/projects/new", get().to(projects::new))

@@ -54,6 +54,11 @@
       (button.querySelector('span') || button).textContent = `${words}${until.getHours()}:00`;
       button.hidden = false;
     }
+    // A time zone that nobody chose yet is most likely the one of the browser.
+    for (const select of root.querySelectorAll('select[data-own-zone]')) {
+      const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+      if ([...select.options].some((option) => option.value === own)) select.value = own;
+    }
   };
 
   window.firefinch = { localise, words };

@@ -64,6 +64,8 @@ pub(super) enum Nav {
     Alerts,
     /// Projects and their DSNs.
     Projects,
+    /// What is about the person alone, which the menu in the corner leads to.
+    Person,
 }
 
 /// What the base template shows.
@@ -127,6 +129,7 @@ impl Shell {
             Nav::Releases => "releases",
             Nav::Alerts => "alerts",
             Nav::Projects => "projects",
+            Nav::Person => "person",
         };
         own == name
     }

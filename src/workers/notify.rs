@@ -6,6 +6,7 @@
 //! hold up its own messages only. To add a kind of destination, add a `Target` in the store and an
 //! arm in `Notifier::attempt`.
 
+mod ask;
 mod attempt;
 mod flight;
 mod guard;
@@ -386,7 +387,11 @@ fn unreadable(error: &StoreError) -> Attempt {
 
 /// Delivers until `shutdown` turns true, then finishes what is under way. `wake` is notified after a
 /// commit that wrote signals.
-pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
+pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, shutdown: watch::Receiver<bool>) {
+    tokio::join!(ask::run(&notifier, shutdown.clone()), tell(&notifier, &wake, shutdown));
+}
+
+async fn tell(notifier: &Arc<Notifier>, wake: &Notify, mut shutdown: watch::Receiver<bool>) {
     let mut flight = Flight::default();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -407,7 +412,7 @@ pub async fn run(notifier: Arc<Notifier>, wake: Arc<Notify>, mut shutdown: watch
             Some(_) = flight.land() => {}
         }
         // A message that is claimed and not on its way when this is dropped is taken again when its lease ends.
-        let Some(done) = unless_stopped(&mut shutdown, turn(&notifier, &mut flight)).await else { break };
+        let Some(done) = unless_stopped(&mut shutdown, turn(notifier, &mut flight)).await else { break };
         report(&mut healthy, done);
     }
     let cut = flight.drain(DRAIN_MAX).await;

@@ -131,6 +131,15 @@ async fn a_person_looks_for_what_was_told() {
 }
 
 #[tokio::test]
+async fn a_person_chooses_what_to_hear_of_and_when() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    server.db.project("shop").await;
+    let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("me", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn a_person_merges_and_splits() {
     let server = TestServer::start().await;
     server.db.user("ada@example.org", Role::Admin, PASSWORD).await;

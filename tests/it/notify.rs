@@ -15,6 +15,7 @@ mod product;
 mod rules;
 mod storm;
 mod webhook;
+mod wishes;
 mod worker;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 //! several processes share the work and a killed one loses nothing. Nothing here opens a connection to anybody but
 //! PostgreSQL.
 
+pub mod addresses;
 mod audience;
 mod burst;
 mod compose;
@@ -19,6 +20,7 @@ mod messages;
 pub mod mutes;
 mod rules;
 mod signals;
+pub mod wishes;
 
 pub use burst::{BurstFacts, burst_facts};
 pub use compose::{CHANNELS_MAX, compose};

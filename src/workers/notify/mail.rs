@@ -5,7 +5,7 @@ mod links;
 
 use anyhow::Context;
 use engine::alert::{Kind, Message, mail, text};
-use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart};
 use lettre::{Address, AsyncTransport};
 use time::OffsetDateTime;
@@ -40,6 +40,17 @@ impl Mailer {
     /// Sends a message to one address.
     pub(super) async fn send(&self, to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> Attempt {
         match self.compose(to, message, now) {
+            Ok(mail) => self.deliver(mail).await,
+            Err(error) => Attempt::dead(format!("{error:#}")),
+        }
+    }
+
+    /// Sends a few lines that are no message about anything: a question to the reader of an address.
+    pub(super) async fn send_text(&self, address: &str, subject: &str, text: String, now: OffsetDateTime) -> Attempt {
+        let mail = self.addressed(address, now).and_then(|builder| {
+            Ok(builder.subject(text::one_line(subject, HEADER_CHARS)).header(ContentType::TEXT_PLAIN).body(text)?)
+        });
+        match mail {
             Ok(mail) => self.deliver(mail).await,
             Err(error) => Attempt::dead(format!("{error:#}")),
         }

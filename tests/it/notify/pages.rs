@@ -16,13 +16,13 @@ use crate::support::smtp::{Behaviour, MailServer};
 use crate::support::{Database, Http, Reply, TestServer, until};
 
 /// Somebody with a browser.
-struct Person {
-    http: Http,
+pub(super) struct Person {
+    pub(super) http: Http,
     cookie: String,
 }
 
 impl Person {
-    async fn sign_in(db: &Database, url: &str, email: &str, role: Role) -> Self {
+    pub(super) async fn sign_in(db: &Database, url: &str, email: &str, role: Role) -> Self {
         db.user(email, role, "a long password").await;
         let user = users::by_email(&db.pool, email).await.unwrap().unwrap();
         let secret = secrets::generate(secrets::Kind::Session);
@@ -31,12 +31,12 @@ impl Person {
         Self { http: Http::new(url), cookie: format!("firefinch={}", secret.text) }
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub(super) async fn get(&self, path: &str) -> Reply {
         self.http.send(self.http.request(Method::GET, path).header("cookie", &self.cookie)).await
     }
 
     /// Presses the button `change` of the form on the page `path` that posts to `action`.
-    async fn press(&self, path: &str, action: &str, change: &str, more: &[(&str, &str)]) -> Reply {
+    pub(super) async fn press(&self, path: &str, action: &str, change: &str, more: &[(&str, &str)]) -> Reply {
         let page = self.get(path).await.body;
         let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let mut fields = HashMap::from([("csrf", csrf.as_str()), ("do", change)]);

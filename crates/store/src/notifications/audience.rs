@@ -3,18 +3,21 @@
 use std::collections::{HashMap, HashSet};
 
 use engine::alert::rule::Seen;
+use engine::alert::wishes::Ruling;
 use engine::ids::{DestinationId, ProjectId};
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use super::Signal;
 use super::rules::{self, AlertRule};
+use super::wishes::People;
 use crate::StoreError;
 
 /// Destinations that are looked at. People make tens of them.
 const DESTINATIONS_MAX: i64 = 1000;
 
 /// People that one mail destination may mean by "everybody who can sign in".
-const MEMBERS_MAX: i64 = 5000;
+pub(super) const MEMBERS_MAX: i64 = 5000;
 
 /// Everybody who may hear of something.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,7 @@ pub(super) struct Audience {
     members: Vec<String>,
     /// Addresses, in lower case, that want no mails of a project.
     mutes: HashSet<(ProjectId, String)>,
+    people: People,
 }
 
 /// What of a destination decides who hears.
@@ -48,8 +52,18 @@ pub(super) struct Wanted {
     /// The one address of a mail; empty for other destinations.
     pub(super) recipient: String,
     pub(super) paced: bool,
-    /// Why it is not told.
-    pub(super) suppressed: Option<String>,
+    pub(super) ruling: Ruling,
+}
+
+impl Wanted {
+    /// Whether it goes through a channel: what is paced, and what is held, which is told together afterwards.
+    pub(super) const fn has_channel(&self) -> bool {
+        match self.ruling {
+            Ruling::Tell => self.paced,
+            Ruling::Hold { .. } => true,
+            Ruling::Suppress { .. } => false,
+        }
+    }
 }
 
 impl Listener {
@@ -94,22 +108,23 @@ impl Audience {
             "select project_id, address from mail_mutes where project_id = any ($1)",
             &projects.iter().map(|id| id.get()).collect::<Vec<_>>(),
         )
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
         let mutes = mutes.into_iter().map(|row| (ProjectId(row.project_id), row.address)).collect();
-        Ok(Self { rules, destinations, members, mutes })
+        let people = People::load(connection, projects).await?;
+        Ok(Self { rules, destinations, members, mutes, people })
     }
 
-    /// The deliveries of one signal. One address hears of it once, also when two rules or destinations name it: the
-    /// first one wins. `mail` says whether a mail server is configured.
-    pub(super) fn of(&self, signal: &Signal, mail: bool) -> Vec<Wanted> {
+    /// The deliveries of one signal at `now`. One address hears of it once, also when two rules or destinations name it:
+    /// the first one wins. `mail` says whether a mail server is configured.
+    pub(super) fn of(&self, signal: &Signal, mail: bool, now: OffsetDateTime) -> Vec<Wanted> {
         let seen = Seen::read(&signal.kind, signal.project_id, &signal.facts);
-        let late = seen.suppressed();
         let mut wanted: HashMap<(bool, String), (i64, DestinationId, &str)> = HashMap::new();
         for rule in self.rules.iter().filter(|rule| self.applies(rule, &seen, mail)) {
             for (id, listener) in self.listeners(rule).filter(|(_, listener)| listener.hears(&seen)) {
                 for recipient in self.recipients(listener) {
-                    let key = if listener.mail { recipient.to_lowercase() } else { id.to_string() };
+                    let address = self.people.address(recipient).to_lowercase();
+                    let key = if listener.mail { address } else { id.to_string() };
                     wanted.entry((listener.mail, key)).or_insert((rule.id, id, recipient));
                 }
             }
@@ -118,22 +133,36 @@ impl Audience {
         wanted.sort_unstable_by_key(|(_, one)| *one);
         wanted
             .into_iter()
-            .map(|((mail, key), (rule_id, destination_id, recipient))| Wanted {
+            .map(|((mail, _), (rule_id, destination_id, recipient))| Wanted {
                 signal_id: signal.id,
                 project_id: signal.project_id,
                 rule_id,
                 destination_id,
-                recipient: recipient.to_owned(),
+                recipient: if mail { self.people.address(recipient) } else { recipient }.to_owned(),
                 paced: self.destinations.get(&destination_id).is_some_and(|listener| listener.paced),
-                suppressed: late.clone().or_else(|| self.muted(signal, mail, key)),
+                ruling: self.ruling(&seen, recipient, mail, now),
             })
             .collect()
     }
 
-    /// Why an address, in lower case, is told nothing of the project.
-    fn muted(&self, signal: &Signal, mail: bool, address: String) -> Option<String> {
-        let muted = mail && signal.project_id.is_some_and(|id| self.mutes.contains(&(id, address)));
-        muted.then(|| "this address stopped mails of this project".to_owned())
+    /// What becomes of a signal for one recipient, of a mail or of anything else.
+    fn ruling(&self, seen: &Seen, recipient: &str, mail: bool, now: OffsetDateTime) -> Ruling {
+        if let Some(reason) = seen.suppressed() {
+            return Ruling::Suppress { reason };
+        }
+        if mail && let Some(reason) = self.muted(seen.project, recipient) {
+            return Ruling::Suppress { reason };
+        }
+        let wishes = if mail { self.people.wishes(recipient, seen.project) } else { None };
+        wishes.map_or(Ruling::Tell, |wishes| wishes.of(seen.kind, now))
+    }
+
+    /// Why an address is told nothing of the project: it was stopped itself, or the one was that its mails go to.
+    fn muted(&self, project: Option<ProjectId>, recipient: &str) -> Option<String> {
+        let project = project?;
+        let is_muted = |address: &str| self.mutes.contains(&(project, address.to_lowercase()));
+        (is_muted(recipient) || is_muted(self.people.address(recipient)))
+            .then(|| "this address stopped mails of this project".to_owned())
     }
 
     fn applies(&self, rule: &AlertRule, seen: &Seen, mail: bool) -> bool {

@@ -74,26 +74,41 @@ pub async fn compose(pool: &PgPool, now: OffsetDateTime, lifetime: Duration) -> 
     Ok(due.len())
 }
 
-/// What was held until now waits in its channel like anything else.
+/// Held deliveries released at once: a night of one storm for some people.
+const RELEASED_MAX: i64 = 10_000;
+
+/// What was held until now waits in its channel like anything else. The channels are locked first, in the order in which
+/// `fan_out` locks them, so that neither it nor another `compose` sees half of what waits.
 async fn release_held(tx: &mut PgConnection, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query!(
-        "with released as (
-             update deliveries
+        "with ready as materialized (
+             -- Served by deliveries_held.
+             select id, channel_id
+             from deliveries
+             where state = 'held' and ready_at <= $1
+             order by ready_at
+             limit $2
+         ),
+         locked as materialized (
+             select c.id
+             from channels c
+             where c.id in (select channel_id from ready)
+             order by c.destination_id, c.recipient, c.project_id
+             for update
+         ),
+         released as (
+             update deliveries d
              set state = 'waiting'
-             where id in (
-                 select id
-                 from deliveries
-                 where state = 'held' and ready_at <= $1
-                 order by ready_at
-                 limit 10000
-                 for update skip locked
-             )
-             returning channel_id
+             from ready r
+             join locked l on l.id = r.channel_id
+             where d.id = r.id and d.state = 'held'
          )
-         update channels
-         set due_at = least(due_at, $1)
-         where id in (select channel_id from released)",
+         update channels c
+         set due_at = least(c.due_at, $1)
+         from locked l
+         where c.id = l.id",
         now,
+        RELEASED_MAX,
     )
     .execute(tx)
     .await?;

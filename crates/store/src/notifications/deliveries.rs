@@ -86,7 +86,7 @@ pub struct Delivery {
     pub folded: i32,
     /// Attempts to send that message so far.
     pub attempts: i32,
-    /// What the other end said last, when it said no; or why nobody was to hear of it.
+    /// What the other end said last, when it said no; or what held or suppressed it.
     pub last_error: Option<String>,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
@@ -228,7 +228,7 @@ async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<
                  when m.state = 'sent' and m.deliveries > 1 then 'folded'
                  else m.state end as "state!",
              m.id as "message_id?", coalesce(m.deliveries, 0) as "folded!", coalesce(m.attempts, 0) as "attempts!",
-             coalesce(d.reason, m.last_error) as last_error, d.created_at,
+             coalesce(m.last_error, d.reason) as last_error, d.created_at,
              coalesce(m.next_attempt_at, case d.state when 'waiting' then c.due_at end, d.ready_at) as "next_attempt_at!",
              m.sent_at as "sent_at?",
              p.slug as "slug?", i.number as "number?", coalesce(i.title, s.facts ->> 'title') as title

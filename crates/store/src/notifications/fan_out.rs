@@ -4,8 +4,9 @@
 //! a message of its own at once. A channel's row is locked before its deliveries are written, so that `compose`, which
 //! holds that lock while it counts and takes what waits, never sees half of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
+use engine::alert::wishes::Ruling;
 use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
@@ -45,7 +46,7 @@ pub async fn fan_out(
     projects.sort_unstable();
     projects.dedup();
     let audience = Audience::load(&mut transaction, &projects).await?;
-    let wanted: Vec<Wanted> = signals.iter().flat_map(|signal| audience.of(signal, mail)).collect();
+    let wanted: Vec<Wanted> = signals.iter().flat_map(|signal| audience.of(signal, mail, now)).collect();
     let channels = channels(&mut transaction, &wanted, now).await?;
     let deliveries = insert(&mut transaction, &wanted, &channels, now).await?;
     let ids: Vec<i64> = signals.iter().map(|signal| signal.id).collect();
@@ -90,25 +91,29 @@ fn key(wanted: &Wanted) -> Key {
     (wanted.destination_id.get(), wanted.recipient.clone(), wanted.project_id.map(ProjectId::get))
 }
 
-/// The channels of what is paced, made where there are none, locked, and due.
+/// The channels of what goes through one, made where there are none, and locked; due where something may be told now.
 async fn channels(
     tx: &mut PgConnection,
     wanted: &[Wanted],
     now: OffsetDateTime,
 ) -> Result<HashMap<Key, i64>, StoreError> {
     // In one order, so that two processes cannot wait for each other.
-    let keys: BTreeSet<Key> =
-        wanted.iter().filter(|wanted| wanted.paced && wanted.suppressed.is_none()).map(key).collect();
-    let (mut destinations, mut recipients, mut projects) = (Vec::new(), Vec::new(), Vec::new());
-    for (destination, recipient, project) in keys {
+    let mut keys: BTreeMap<Key, bool> = BTreeMap::new();
+    for wanted in wanted.iter().filter(|wanted| wanted.has_channel()) {
+        *keys.entry(key(wanted)).or_default() |= wanted.ruling == Ruling::Tell;
+    }
+    let (mut destinations, mut recipients, mut projects, mut due) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for ((destination, recipient, project), is_due) in keys {
         destinations.push(destination);
         recipients.push(recipient);
         projects.push(project);
+        due.push(is_due.then_some(now));
     }
     let rows = sqlx::query!(
         "insert into channels (destination_id, recipient, project_id, due_at)
-         select k.destination_id, k.recipient, k.project_id, $4
-         from unnest($1::bigint[], $2::text[], $3::bigint[]) k (destination_id, recipient, project_id)
+         select k.destination_id, k.recipient, k.project_id, k.due_at
+         from unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[]) k
+             (destination_id, recipient, project_id, due_at)
          order by k.destination_id, k.recipient, k.project_id
          on conflict (destination_id, recipient, (coalesce(project_id, 0)))
          do update set due_at = least(channels.due_at, excluded.due_at)
@@ -116,7 +121,7 @@ async fn channels(
         &destinations,
         &recipients,
         &projects as &[Option<i64>],
-        now,
+        &due as &[Option<OffsetDateTime>],
     )
     .fetch_all(tx)
     .await?;
@@ -133,15 +138,25 @@ async fn insert(
     let destinations: Vec<i64> = wanted.iter().map(|wanted| wanted.destination_id.get()).collect();
     let recipients: Vec<String> = wanted.iter().map(|wanted| wanted.recipient.clone()).collect();
     let rules: Vec<i64> = wanted.iter().map(|wanted| wanted.rule_id).collect();
-    let reasons: Vec<Option<String>> = wanted.iter().map(|wanted| wanted.suppressed.clone()).collect();
+    let (mut states, mut reasons, mut ready) = (Vec::new(), Vec::new(), Vec::new());
+    for wanted in wanted {
+        let (state, reason, at) = match &wanted.ruling {
+            Ruling::Tell => ("waiting", None, now),
+            Ruling::Hold { until, reason } => ("held", Some(reason.as_str()), *until),
+            Ruling::Suppress { reason } => ("suppressed", Some(reason.as_str()), now),
+        };
+        states.push(state);
+        reasons.push(reason);
+        ready.push(at);
+    }
     let channels: Vec<Option<i64>> =
-        wanted.iter().map(|wanted| channels.get(&key(wanted)).copied().filter(|_| wanted.paced)).collect();
+        wanted.iter().map(|wanted| channels.get(&key(wanted)).copied().filter(|_| wanted.has_channel())).collect();
     let done = sqlx::query!(
         "insert into deliveries (signal_id, destination_id, recipient, channel_id, rule_id, state, reason, ready_at, created_at)
-         select w.signal_id, w.destination_id, w.recipient, w.channel_id, w.rule_id,
-             case when w.reason is null then 'waiting' else 'suppressed' end, w.reason, $5, $5
-         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::bigint[], $7::text[]) w
-             (signal_id, destination_id, recipient, channel_id, rule_id, reason)
+         select w.signal_id, w.destination_id, w.recipient, w.channel_id, w.rule_id, w.state, w.reason, w.ready_at, $5
+         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $6::bigint[], $7::text[], $8::text[],
+                 $9::timestamptz[])
+             w (signal_id, destination_id, recipient, channel_id, rule_id, state, reason, ready_at)
          on conflict on constraint deliveries_once do nothing",
         &signals,
         &destinations,
@@ -149,7 +164,9 @@ async fn insert(
         &channels as &[Option<i64>],
         now,
         &rules,
-        &reasons as &[Option<String>],
+        &states as &[&str],
+        &reasons as &[Option<&str>],
+        &ready,
     )
     .execute(tx)
     .await?;

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::lifecycle::{self, By};
+use crate::people::users;
 
 /// The key of this instance; `fresh` becomes it where there is none yet. Whichever process asks first, all have the same.
 ///
@@ -50,8 +51,11 @@ pub enum Holder {
 /// # Errors
 /// When PostgreSQL fails or a role cannot be read.
 pub async fn holder(pool: &PgPool, project_id: ProjectId, address: &str) -> Result<Holder, StoreError> {
-    if let Some(user) = crate::people::users::by_email(pool, address).await? {
+    if let Some(user) = users::by_email(pool, address).await? {
         return Ok(if user.disabled_at.is_some() { Holder::Disabled } else { Holder::Person(user.id, user.role) });
+    }
+    if let Some(user) = users::by_mail_address(pool, address).await? {
+        return Ok(Holder::Person(user.id, user.role));
     }
     let is_named = sqlx::query_scalar!(
         r#"select exists (

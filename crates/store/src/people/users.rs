@@ -131,6 +131,29 @@ pub async fn by_email(pool: &PgPool, email: &str) -> Result<Option<User>, StoreE
     .transpose()
 }
 
+/// The person who can sign in and has their mails sent to this address; of several the first.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn by_mail_address(pool: &PgPool, address: &str) -> Result<Option<User>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select u.id, u.email, u.name, u.role, u.password_hash, u.disabled_at, u.created_at
+        from mail_settings s
+        join users u on u.id = s.user_id
+        where lower(s.address) = lower($1) and u.disabled_at is null
+        order by u.id
+        limit 1
+        "#,
+        address,
+    )
+    .fetch_optional(pool)
+    .await?
+    .map(TryInto::try_into)
+    .transpose()
+}
+
 /// The person with this id, disabled or not.
 ///
 /// # Errors
