@@ -18,7 +18,9 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 pub use removal::{PURGED_PER_ROUND, purge};
-pub(crate) use rows::{Cause, insert_issue, record, record_notes, reserve_numbers, set_state, state, user_hash};
+pub(crate) use rows::{
+    Cause, Changed, insert_issue, record, record_changes, record_notes, reserve_numbers, set_state, state, user_hash,
+};
 pub use undo::{undo, undo_all};
 pub use waiting::commits_released;
 

@@ -11,7 +11,7 @@ use super::plan::Arrivals;
 use super::{NewEvent, Written};
 use crate::StoreError;
 use crate::lifecycle::lookup::{self, Ask, Window};
-use crate::lifecycle::{self, Cause};
+use crate::lifecycle::{self, Changed};
 
 /// An issue that is closed, and the events of the batch that joined it.
 pub(super) struct Closed<'a> {
@@ -85,7 +85,7 @@ pub(super) async fn act(
                 Transition::Note { .. } if memory.has_note(issue.id, arrival.release) => {}
                 Transition::Note { reason } => notes.push((issue.id, reason, *event)),
                 change @ Transition::Change { .. } => {
-                    changes.push((issue, change, *event));
+                    changes.push(Changed { id: issue.id, before: &issue.state, transition: change, event });
                     // In its new state, no other event of the batch does anything.
                     break;
                 }
@@ -95,11 +95,6 @@ pub(super) async fn act(
     // Notes come before the change that they precede.
     lifecycle::record_notes(tx, &notes).await?;
     written.notes.extend(notes.into_iter().map(|(id, _, event)| (id, event.release.clone())));
-    for (issue, transition, event) in &changes {
-        let Transition::Change { to, .. } = transition else { continue };
-        lifecycle::set_state(tx, issue.id, to, event.received_at).await?;
-        let cause = Cause { before: Some(&issue.state), ..Cause::event(event) };
-        written.signals += lifecycle::record(tx, issue.id, transition, &cause).await?;
-    }
+    written.signals += lifecycle::record_changes(tx, &changes).await?;
     Ok(())
 }

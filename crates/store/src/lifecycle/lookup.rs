@@ -56,16 +56,12 @@ pub(crate) async fn standings(
     if asks.is_empty() {
         return Ok(HashMap::new());
     }
-    let orders = orders(connection, &asks).await?;
-    let seen = first_seen(connection, &asks).await?;
-    let first_seen = |ask: &Ask, name: &str| seen.get(&(ask.project_id.get(), name.to_owned())).copied();
+    let releases = Releases::read(connection, &asks).await?;
     let mut found = HashMap::with_capacity(asks.len());
     let mut open = Vec::new();
     for ask in asks {
-        let one = Seen { name: &ask.release, first_seen: first_seen(&ask, &ask.release) };
-        let other = Seen { name: &ask.pin, first_seen: first_seen(&ask, &ask.pin) };
-        let order = orders.get(&ask.project_id.get()).copied().unwrap_or(Order::Version);
-        let comparison = release::compare(one, other, order);
+        let (one, other) = (releases.seen(&ask, &ask.release), releases.seen(&ask, &ask.pin));
+        let comparison = release::compare(one, other, releases.order(&ask));
         // A later version that came to life has replaced it: nothing is left to be asked.
         let is_replaced = comparison == Comparison { ordering: Ordering::Less, by: Order::Version };
         if ask.is_old && !(is_replaced && other.first_seen.is_some()) {
@@ -82,55 +78,65 @@ pub(crate) async fn standings(
     Ok(found)
 }
 
-async fn orders(connection: &mut PgConnection, asks: &HashSet<Ask>) -> Result<HashMap<i64, Order>, StoreError> {
-    let projects: BTreeSet<i64> = asks.iter().map(|ask| ask.project_id.get()).collect();
-    let rows = sqlx::query!(
-        r#"select p.id as "id!", r.version as "version!"
-         from unnest($1::bigint[]) as p (id)
-         cross join lateral (
-             select version, first_seen
-             from releases
-             where project_id = p.id
-             order by first_seen desc, version desc
-             limit $2
-         ) r
-         order by p.id, r.first_seen desc, r.version desc"#,
-        &projects.iter().copied().collect::<Vec<_>>(),
-        release::NEWEST as i64,
-    )
-    .fetch_all(connection)
-    .await?;
-    let mut newest: HashMap<i64, Vec<&str>> = HashMap::new();
-    for row in &rows {
-        newest.entry(row.id).or_default().push(&row.version);
-    }
-    Ok(newest.into_iter().map(|(id, newest)| (id, release::choose_order(&newest).0)).collect())
+/// What is stored of the releases that are asked about: how their projects order them, and when each was first seen.
+struct Releases {
+    orders: HashMap<i64, Order>,
+    first_seen: HashMap<(i64, String), OffsetDateTime>,
 }
 
-async fn first_seen(
-    connection: &mut PgConnection,
-    asks: &HashSet<Ask>,
-) -> Result<HashMap<(i64, String), OffsetDateTime>, StoreError> {
-    let names: BTreeSet<(i64, &str)> = asks
-        .iter()
-        .flat_map(|ask| [&ask.release, &ask.pin].map(|name| (ask.project_id.get(), name.as_str())))
-        .collect();
-    let (projects, names): (Vec<i64>, Vec<&str>) = names.into_iter().unzip();
-    let rows = sqlx::query!(
-        r#"select r.project_id as "project_id!", r.version as "version!", r.first_seen as "first_seen!"
-         from unnest($1::bigint[], $2::text[]) as n (project_id, version)
-         cross join lateral (
-             select project_id, version, first_seen
-             from releases
-             where project_id = n.project_id and version = n.version
-             limit 1
-         ) r"#,
-        &projects,
-        &names as &[&str],
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| ((row.project_id, row.version), row.first_seen)).collect())
+impl Releases {
+    /// One statement for both: its price is mostly that of being one.
+    async fn read(connection: &mut PgConnection, asks: &HashSet<Ask>) -> Result<Self, StoreError> {
+        let projects: BTreeSet<i64> = asks.iter().map(|ask| ask.project_id.get()).collect();
+        let names: BTreeSet<(i64, &str)> = asks
+            .iter()
+            .flat_map(|ask| [&ask.release, &ask.pin].map(|name| (ask.project_id.get(), name.as_str())))
+            .collect();
+        let (projects_of_names, names): (Vec<i64>, Vec<&str>) = names.into_iter().unzip();
+        let rows = sqlx::query!(
+            r#"select p.id as "project_id!", r.version as "version!", r.first_seen as "first_seen!",
+                true as "is_newest!"
+             from unnest($1::bigint[]) as p (id)
+             cross join lateral (
+                 select version, first_seen
+                 from releases
+                 where project_id = p.id
+                 order by first_seen desc, version desc
+                 limit $2
+             ) r
+             union all
+             select r.project_id, r.version, r.first_seen, false
+             from unnest($3::bigint[], $4::text[]) as n (project_id, version)
+             cross join lateral (
+                 select project_id, version, first_seen
+                 from releases
+                 where project_id = n.project_id and version = n.version
+                 limit 1
+             ) r"#,
+            &projects.into_iter().collect::<Vec<_>>(),
+            release::NEWEST as i64,
+            &projects_of_names,
+            &names as &[&str],
+        )
+        .fetch_all(connection)
+        .await?;
+        let mut newest: HashMap<i64, Vec<&str>> = HashMap::new();
+        for row in rows.iter().filter(|row| row.is_newest) {
+            newest.entry(row.project_id).or_default().push(&row.version);
+        }
+        let orders = newest.into_iter().map(|(id, newest)| (id, release::choose_order(&newest).0)).collect();
+        let named = rows.into_iter().filter(|row| !row.is_newest);
+        Ok(Self { orders, first_seen: named.map(|row| ((row.project_id, row.version), row.first_seen)).collect() })
+    }
+
+    fn order(&self, ask: &Ask) -> Order {
+        self.orders.get(&ask.project_id.get()).copied().unwrap_or(Order::Version)
+    }
+
+    fn seen<'a>(&self, ask: &Ask, name: &'a str) -> Seen<'a> {
+        let first_seen = self.first_seen.get(&(ask.project_id.get(), name.to_owned())).copied();
+        Seen { name, first_seen }
+    }
 }
 
 /// Those of the asks whose release nothing of its line came after, while releases of other lines did: it is the last of
@@ -222,69 +228,38 @@ pub(crate) async fn in_windows(
     connection: &mut PgConnection,
     windows: &[Window<'_>],
 ) -> Result<BTreeMap<(ProjectId, IssueId), Counts>, StoreError> {
-    let mut found: BTreeMap<_, Counts> = BTreeMap::new();
     let (mut of_events, mut of_users) = (Vec::new(), Vec::new());
     for window in windows {
         let minutes = window.minutes();
         of_events.extend(minutes.events.map(|minutes| (window, minutes)));
         of_users.extend(minutes.users.map(|minutes| (window, minutes)));
     }
-    for (id, events) in events_in(connection, &of_events).await? {
-        found.entry(id).or_default().events = events;
-    }
-    for (id, users) in users_in(connection, &of_users).await? {
-        found.entry(id).or_default().users = users;
-    }
-    Ok(found)
-}
-
-async fn events_in(
-    connection: &mut PgConnection,
-    windows: &[(&Window<'_>, i64)],
-) -> Result<Vec<((ProjectId, IssueId), i64)>, StoreError> {
-    if windows.is_empty() {
-        return Ok(Vec::new());
+    if of_events.is_empty() && of_users.is_empty() {
+        return Ok(BTreeMap::new());
     }
     let span_s = |minutes: i64| if minutes <= MINUTES_KEPT { 60 } else { 3600 };
-    let from = |(window, minutes): &(&Window<'_>, i64)| {
+    let first_bucket = |(window, minutes): &(&Window<'_>, i64)| {
         let span_s = i64::from(span_s(*minutes));
         (window.now.unix_timestamp() - minutes * 60).div_euclid(span_s) * span_s
     };
+    let first_event = |(window, minutes): &(&Window<'_>, i64)| {
+        // Of the events, unlike of the buckets, the beginning is known to the second.
+        window.since.max(window.now - time::Duration::minutes(*minutes))
+    };
     let rows = sqlx::query!(
-        r#"select n.project_id as "project_id!", n.issue_id as "issue_id!", n.batch + c.events as "events!"
+        r#"select n.project_id as "project_id!", n.issue_id as "issue_id!", n.batch + c.events as "count!",
+            false as "is_users!"
          from unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[])
              as n (project_id, issue_id, span_s, first, batch)
          cross join lateral (
              select coalesce(sum(events), 0)::bigint as events
              from issue_counts
              where project_id = n.project_id and issue_id = n.issue_id and span_s = n.span_s and bucket >= n.first
-         ) c"#,
-        &windows.iter().map(|(window, _)| window.id.0.get()).collect::<Vec<_>>(),
-        &windows.iter().map(|(window, _)| window.id.1.get()).collect::<Vec<_>>(),
-        &windows.iter().map(|(_, minutes)| span_s(*minutes)).collect::<Vec<i32>>(),
-        &windows.iter().map(from).collect::<Vec<_>>(),
-        &windows.iter().map(|(window, _)| window.batch).collect::<Vec<_>>(),
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| ((ProjectId(row.project_id), IssueId(row.issue_id)), row.events)).collect())
-}
-
-/// The batch is stored already.
-async fn users_in(
-    connection: &mut PgConnection,
-    windows: &[(&Window<'_>, i64)],
-) -> Result<Vec<((ProjectId, IssueId), i64)>, StoreError> {
-    if windows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let from: Vec<OffsetDateTime> = windows
-        .iter()
-        .map(|(window, minutes)| window.since.max(window.now - time::Duration::minutes(*minutes)))
-        .collect();
-    let rows = sqlx::query!(
-        r#"select n.project_id as "project_id!", n.issue_id as "issue_id!", u.users as "users!"
-         from unnest($1::bigint[], $2::bigint[], $3::date[], $4::timestamptz[]) as n (project_id, issue_id, day, first)
+         ) c
+         union all
+         -- The batch is stored already.
+         select n.project_id, n.issue_id, u.users, true
+         from unnest($6::bigint[], $7::bigint[], $8::date[], $9::timestamptz[]) as n (project_id, issue_id, day, first)
          cross join lateral (
              select count(distinct user_key) as users
              from (
@@ -295,16 +270,26 @@ async fn users_in(
                  -- The order of events_by_issue. With an issue that is known to be one, events_by_project has the same
                  -- order and was taken while the table was young: all events of the project, for each issue and batch.
                  order by issue_id desc, day desc, received_at desc, event_id desc
-                 limit $5
+                 limit $10
              ) e
          ) u"#,
-        &windows.iter().map(|(window, _)| window.id.0.get()).collect::<Vec<_>>(),
-        &windows.iter().map(|(window, _)| window.id.1.get()).collect::<Vec<_>>(),
-        &from.iter().map(|at| at.date()).collect::<Vec<_>>(),
-        &from,
+        &of_events.iter().map(|(window, _)| window.id.0.get()).collect::<Vec<_>>(),
+        &of_events.iter().map(|(window, _)| window.id.1.get()).collect::<Vec<_>>(),
+        &of_events.iter().map(|(_, minutes)| span_s(*minutes)).collect::<Vec<i32>>(),
+        &of_events.iter().map(first_bucket).collect::<Vec<_>>(),
+        &of_events.iter().map(|(window, _)| window.batch).collect::<Vec<_>>(),
+        &of_users.iter().map(|(window, _)| window.id.0.get()).collect::<Vec<_>>(),
+        &of_users.iter().map(|(window, _)| window.id.1.get()).collect::<Vec<_>>(),
+        &of_users.iter().map(|of| first_event(of).date()).collect::<Vec<_>>(),
+        &of_users.iter().map(first_event).collect::<Vec<_>>(),
         USER_EVENTS_MAX,
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| ((ProjectId(row.project_id), IssueId(row.issue_id)), row.users)).collect())
+    let mut found: BTreeMap<_, Counts> = BTreeMap::new();
+    for row in rows {
+        let counts = found.entry((ProjectId(row.project_id), IssueId(row.issue_id))).or_default();
+        *(if row.is_users { &mut counts.users } else { &mut counts.events }) = row.count;
+    }
+    Ok(found)
 }

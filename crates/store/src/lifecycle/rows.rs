@@ -157,7 +157,7 @@ pub(crate) async fn record(
     let reason = &told(reason, cause.via);
     let is_note = kind == ActivityKind::StillResolved;
     let before = cause.before.filter(|_| !is_note);
-    let before = before.map(|state| serde_json::json!({ "substatus": state.substatus(), "details": state.details() }));
+    let before = before.map(columns);
     sqlx::query!(
         "insert into issue_activity (project_id, issue_id, at, kind, reason, user_id, event_id, release, before)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -180,6 +180,11 @@ pub(crate) async fn record(
         None => announce_standing(tx, issue, told, reason, cause.at).await?,
     }
     Ok(1)
+}
+
+/// A state as it stands in the activity, for taking back what followed.
+fn columns(state: &State) -> Value {
+    serde_json::json!({ "substatus": state.substatus(), "details": state.details() })
 }
 
 /// What no event caused names the newest one.
@@ -261,16 +266,7 @@ async fn announce(
     reason: &str,
     event: &NewEvent,
 ) -> Result<(), StoreError> {
-    let facts = serde_json::json!({
-        "reason": reason,
-        "release": event.release,
-        "environment": event.environment,
-        "level": event.level,
-        "title": event.title,
-        "culprit": event.culprit,
-        "tags": event.tags,
-        "late_s": (event.received_at - event.occurred_at).whole_seconds().max(0),
-    });
+    let facts = facts(reason, event);
     sqlx::query!(
         "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
          values ($1, $2, $3, $4, $5, $6)",
@@ -284,4 +280,103 @@ async fn announce(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// What a message tells of a transition that an event caused.
+fn facts(reason: &str, event: &NewEvent) -> Value {
+    serde_json::json!({
+        "reason": reason,
+        "release": event.release,
+        "environment": event.environment,
+        "level": event.level,
+        "title": event.title,
+        "culprit": event.culprit,
+        "tags": event.tags,
+        "late_s": (event.received_at - event.occurred_at).whole_seconds().max(0),
+    })
+}
+
+/// An issue whose state an event changed.
+pub(crate) struct Changed<'a> {
+    pub(crate) id: (ProjectId, IssueId),
+    pub(crate) before: &'a State,
+    pub(crate) transition: Transition,
+    pub(crate) event: &'a NewEvent,
+}
+
+/// Does for all issues of a batch that change what `set_state` and `record` do for one; returns how many signals were
+/// written. The caller holds their rows.
+pub(crate) async fn record_changes(tx: &mut PgConnection, changed: &[Changed<'_>]) -> Result<u64, StoreError> {
+    let changes: Vec<_> = changed
+        .iter()
+        .filter_map(|changed| match &changed.transition {
+            Transition::Change { to, kind, reason, .. } => Some((changed, to, *kind, reason.as_str())),
+            Transition::Stay | Transition::Note { .. } => None,
+        })
+        .collect();
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    macro_rules! column {
+        ($change:pat => $value:expr) => {
+            &changes.iter().map(|$change| $value).collect::<Vec<_>>()
+        };
+    }
+    let (projects, issues): (Vec<i64>, Vec<i64>) =
+        changes.iter().map(|(changed, ..)| (changed.id.0.get(), changed.id.1.get())).unzip();
+    sqlx::query!(
+        "with changed as (
+             update issues i
+             set status = n.status, substatus = n.substatus, state_details = n.details, status_changed_at = n.since
+             from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+                 as n (project_id, id, status, substatus, details, since)
+             where i.project_id = n.project_id and i.id = n.id
+         )
+         insert into issue_activity (project_id, issue_id, at, kind, reason, event_id, release, before)
+         select project_id, id, at, kind, reason, event_id, release, before
+         from unnest($1::bigint[], $2::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::uuid[], $10::text[],
+             $11::jsonb[]) with ordinality as n (project_id, id, at, kind, reason, event_id, release, before, nth)
+         order by nth",
+        &projects,
+        &issues,
+        column!((_, to, ..) => to.status()) as &[&str],
+        column!((_, to, ..) => to.substatus()) as &[&str],
+        column!((_, to, ..) => to.details()) as &[Option<Value>],
+        column!((changed, ..) => changed.event.received_at),
+        column!((_, _, kind, _) => kind.as_str()) as &[&str],
+        column!((.., reason) => *reason) as &[&str],
+        column!((changed, ..) => changed.event.event_id.0),
+        column!((changed, ..) => changed.event.release.as_deref()) as &[Option<&str>],
+        column!((changed, ..) => columns(changed.before)),
+    )
+    .execute(&mut *tx)
+    .await?;
+    announce_all(tx, &changes.iter().map(|(changed, .., reason)| (*changed, *reason)).collect::<Vec<_>>()).await
+}
+
+/// Signals of those changes that people want to know; how many.
+async fn announce_all(tx: &mut PgConnection, changes: &[(&Changed<'_>, &str)]) -> Result<u64, StoreError> {
+    let told: Vec<_> = changes
+        .iter()
+        .filter_map(|(changed, reason)| Some((changed, reason, Kind::of(&changed.transition, true)?)))
+        .collect();
+    if told.is_empty() {
+        return Ok(0);
+    }
+    let done = sqlx::query!(
+        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
+         select project_id, issue_id, event_id, kind, facts, created_at
+         from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::jsonb[], $6::timestamptz[]) with ordinality
+             as n (project_id, issue_id, event_id, kind, facts, created_at, nth)
+         order by nth",
+        &told.iter().map(|(changed, ..)| changed.id.0.get()).collect::<Vec<_>>(),
+        &told.iter().map(|(changed, ..)| changed.id.1.get()).collect::<Vec<_>>(),
+        &told.iter().map(|(changed, ..)| changed.event.event_id.0).collect::<Vec<_>>(),
+        &told.iter().map(|(_, _, kind)| kind.as_str()).collect::<Vec<_>>() as &[&str],
+        &told.iter().map(|(changed, reason, _)| facts(reason, changed.event)).collect::<Vec<_>>(),
+        &told.iter().map(|(changed, ..)| changed.event.received_at).collect::<Vec<_>>(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected())
 }
