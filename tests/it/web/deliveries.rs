@@ -38,7 +38,8 @@ pub(crate) async fn fill(pool: &PgPool, project: i64, issue: i64) -> (i64, i64) 
             (902, 900, HOOK, '', null, 'told', now(), now(), 902, null),
             (903, 900, MAIL, 'dead@example.org', null, 'told', now(), now(), 903, null),
             (904, 900, MAIL, 'waiting@example.org', 900, 'waiting', now(), now(), null, null),
-            (905, 900, MAIL, 'held@example.org', 900, 'held', now() + interval '8 hours 30 minutes', now(), null, null),
+            (905, 900, MAIL, 'held@example.org', 900, 'held', now() + interval '8 hours 30 minutes', now(), null,
+                'their quiet hours last until 07:00 (UTC)'),
             (906, 900, MAIL, 'suppressed@example.org', null, 'suppressed', now(), now(), null, 'stopped by its reader'),
             (907, 901, MAIL, '<script>alert(1)</script>@example.org', null, 'suppressed', now(), now(), null, 'x');
         select setval(pg_get_serial_sequence(t, 'id'), 1000) from unnest('{channels,signals,messages,deliveries}'::text[]) t";
