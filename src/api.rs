@@ -17,6 +17,7 @@ mod call;
 mod change;
 mod cursor;
 mod deploys;
+mod destinations;
 mod error;
 mod events;
 mod issue;
@@ -36,6 +37,8 @@ mod verdict;
 use actix_web::web;
 use sqlx::PgPool;
 
+use crate::destinations::Desk;
+
 pub use routes::{Body, Endpoint, endpoints};
 
 /// What every handler of the API needs.
@@ -47,6 +50,8 @@ pub struct Api {
     pub org_slug: String,
     /// URL of this server as people reach it, without a slash at the end.
     pub base_url: String,
+    /// Where destinations are made and tried.
+    pub desk: Desk,
 }
 
 /// Registers the API.

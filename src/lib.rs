@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod database;
+pub mod destinations;
 pub mod disk;
 pub mod error;
 pub mod group;

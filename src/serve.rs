@@ -25,6 +25,7 @@ use tokio::sync::{Notify, watch};
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::database::Database;
+use crate::destinations::Desk;
 use crate::ingest::{self, Ingest};
 use crate::instance::{Lock, Served};
 use crate::telemetry;
@@ -165,6 +166,7 @@ struct Services {
     shared: Shared,
     ingest: Ingest,
     pages: web::Data<Web>,
+    desk: Desk,
 }
 
 /// Opens every part and starts its background tasks.
@@ -177,10 +179,12 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
 
     let notifier = Notifier::new(shared.pool.clone(), &notify_settings(&shared.config, &shared.base_url))
         .context("cannot set up notifications")?;
-    let notify = notify::run(Arc::new(notifier), Arc::clone(&shared.signals_written), shared.stopping.clone());
+    let notifier = Arc::new(notifier);
+    let desk = Desk::new(shared.pool.clone(), Arc::clone(&notifier), shared.config.allow_private_webhooks);
+    let notify = notify::run(notifier, Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("notify", notify);
 
-    let pages = web::Data::new(Web::new(shared.pool.clone(), &shared.base_url));
+    let pages = web::Data::new(Web::new(shared.pool.clone(), &shared.base_url, desk.clone()));
     let live = pages::run_live(pages.hub().clone(), shared.pool.clone(), shared.stopping.clone());
     tasks.spawn_endless("live", live);
 
@@ -192,7 +196,7 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     tasks.spawn_endless("lookout", lookout);
     tasks.spawn_endless("regroup", regroup::run(shared.pool.clone(), shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
-    Ok(Services { shared, ingest, pages })
+    Ok(Services { shared, ingest, pages, desk })
 }
 
 /// The spool holds events, and with them people's data.
@@ -233,6 +237,7 @@ fn routes(services: &Services, config: &mut web::ServiceConfig) {
         pool: shared.pool.clone(),
         org_slug: shared.config.org_slug.clone(),
         base_url: shared.base_url.clone(),
+        desk: services.desk.clone(),
     }));
     // Last: they answer whatever nobody else has claimed.
     config.service(pages::service(services.pages.clone()));

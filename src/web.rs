@@ -40,6 +40,7 @@ use tokio::sync::Semaphore;
 use self::error::PageError;
 use self::throttle::Throttle;
 use self::wall::Wall;
+use crate::destinations::Desk;
 use crate::link_key::LinkKey;
 
 pub use headers::CONTENT_SECURITY_POLICY;
@@ -58,6 +59,7 @@ pub struct Web {
     hub: Hub,
     wall: Wall,
     link_key: LinkKey,
+    desk: Desk,
     door: Throttle,
     hashing: Semaphore,
 }
@@ -65,9 +67,10 @@ pub struct Web {
 impl Web {
     /// The state of one process; share it between its workers.
     #[must_use]
-    pub fn new(pool: PgPool, base_url: &str) -> Self {
+    pub fn new(pool: PgPool, base_url: &str, desk: Desk) -> Self {
         Self {
             pool,
+            desk,
             base_url: base_url.trim_end_matches('/').to_owned(),
             secure: base_url.starts_with("https://"),
             hub: Hub::default(),
@@ -111,8 +114,12 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/alerts", get().to(alerts::list))
         .route("/alerts", post().to(alerts::hear))
         .route("/alerts/deliveries", get().to(alerts::deliveries::list))
-        .route("/alerts/{id}", get().to(alerts::show))
-        .route("/alerts/{id}", post().to(alerts::post))
+        .route("/alerts/new", get().to(alerts::edit::new))
+        .route("/alerts/new", post().to(alerts::edit::create))
+        .route("/alerts/{id}", get().to(alerts::destination::show))
+        .route("/alerts/{id}", post().to(alerts::destination::post))
+        .route("/alerts/{id}/edit", get().to(alerts::edit::edit))
+        .route("/alerts/{id}/edit", post().to(alerts::edit::update))
         .route("/me/notifications", get().to(me::show))
         .route("/me/notifications", post().to(me::post))
         .route("/me/address/{link}", get().to(me::confirm::show))

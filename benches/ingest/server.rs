@@ -79,7 +79,9 @@ impl Server {
 
     /// Runs another command of the same program.
     pub(crate) fn command(&self, args: &[String]) {
-        let output = firefinch(&self.directory.path().join("data")).args(args).output().unwrap();
+        let mut command = firefinch(&self.directory.path().join("data"));
+        // The other ends of a benchmark are on this machine.
+        let output = command.env("FIREFINCH_ALLOW_PRIVATE_WEBHOOKS", "true").args(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 

@@ -43,13 +43,14 @@ const PARAMETERS: [(&str, &str); 19] = [
 ];
 
 /// Parts of paths by name, with what they mean.
-const PATH_PARTS: [(&str, &str); 8] = [
+const PATH_PARTS: [(&str, &str); 9] = [
     ("org", "Slug of the organization, or 1."),
     ("project", "Slug or number of a project."),
     ("issue", "Number or short id (SHOP-1A) of an issue."),
     ("event", "Id of an event: 32 hexadecimal digits."),
     ("version", "Name of a release, percent-encoded once; a plus sign stands for itself."),
     ("deploy", "Number of a deploy."),
+    ("destination", "Number of a destination."),
     ("regrouping", "Number of a change of the grouping."),
     ("activity", "Number of a change of an issue, from its activity."),
 ];

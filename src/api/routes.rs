@@ -17,8 +17,8 @@ use engine::access::Scope::{
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    artifacts, bulk, deploys, events, issue, issues, organizations, projects, regroupings, releases, rules, stats,
-    verdict,
+    artifacts, bulk, deploys, destinations, events, issue, issues, organizations, projects, regroupings, releases,
+    rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -132,6 +132,7 @@ macro_rules! endpoint {
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = of_organization();
+    endpoints.extend(of_destinations());
     endpoints.extend(of_projects());
     endpoints.extend(of_releases());
     endpoints.extend(of_issues());
@@ -155,6 +156,19 @@ fn of_organization() -> Vec<Endpoint> {
         endpoint!(DELETE, "/organizations/{org}/issues/", &[EventAdmin], bulk::delete_all, "Delete issues by id, with their events", &["id", "project"], Nothing).done(&[204]),
         endpoint!(GET, "/organizations/{org}/shortids/{issue}/", &[EventRead], issue::by_short_id, "The issue behind a short id", &[], One("ShortIdMatch")),
         endpoint!(GET, "/organizations/{org}/stats_v2/", &[OrgRead], stats::outcomes, "Fates of all items that came in", STATS, One("Outcomes")),
+    ]
+}
+
+#[rustfmt::skip]
+fn of_destinations() -> Vec<Endpoint> {
+    use Body::{List, Nothing, One};
+    vec![
+        endpoint!(GET, "/organizations/{org}/destinations/", &[ProjectRead], destinations::list, "Where messages go, and how each destination does", &[], List("Destination")),
+        endpoint!(POST, "/organizations/{org}/destinations/", &[ProjectWrite], destinations::create, "Make a destination; the signing secret of a webhook is told this once", &[], One("Destination")).taking("NewDestination").done(&[201]),
+        endpoint!(GET, "/organizations/{org}/destinations/{destination}/", &[ProjectRead], destinations::get, "A destination, without its secrets", &[], One("Destination")),
+        endpoint!(PUT, "/organizations/{org}/destinations/{destination}/", &[ProjectWrite], destinations::update, "Change a destination, stop it or start it; what is left out stays", &[], One("Destination")).taking("DestinationUpdate"),
+        endpoint!(POST, "/organizations/{org}/destinations/{destination}/test/", &[ProjectWrite], destinations::test, "Send a test message and tell what the other end answers", &[], List("TestAnswer")),
+        endpoint!(DELETE, "/organizations/{org}/destinations/{destination}/", &[ProjectWrite], destinations::delete, "Delete a destination; pages and command line can put it back for 30 days", &[], Nothing).done(&[204]),
     ]
 }
 

@@ -1,14 +1,15 @@
 //! `firefinch destination …`: who hears of new, regressed and escalating issues.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use clap::ValueEnum;
 use engine::access::Email;
-use engine::alert::preset::{Parts, Preset};
-use engine::alert::{Kind, webhook};
+use engine::alert::Kind;
+use engine::alert::preset::Parts;
 use engine::ids::DestinationId;
 use serde_json::{Value, json};
-use store::notifications::{self as outbox, Destination, Health, MailTarget, NewDestination, Target, WebhookTarget};
-use store::people::users;
+use store::notifications::{self as outbox, Destination, Health, NewDestination, Target, WebhookTarget};
 use store::projects;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,9 +18,10 @@ use super::output::Output;
 use super::{public_url, with_database};
 use crate::config::Config;
 use crate::database::Database;
+use crate::destinations::{self, Desk, Given, Wrong};
 use crate::error::Failure;
 use crate::serve::notify_settings;
-use crate::workers::notify::{self, Attempt, Notifier};
+use crate::workers::notify::Notifier;
 
 /// What can be done with destinations.
 #[derive(Debug, clap::Subcommand)]
@@ -28,9 +30,21 @@ pub enum Command {
     Create(Box<Create>),
     /// List all destinations, without their secrets
     List,
+    /// Change its name, or where it goes; what is not named stays
+    Edit(Box<Edit>),
     /// Send nothing there any more; what still waits becomes dead letters
     Disable {
         /// Its number in the list
+        id: DestinationId,
+    },
+    /// Take it away; it can be put back for 30 days
+    Delete {
+        /// Its number in the list
+        id: DestinationId,
+    },
+    /// Put back what was deleted or switched off, with what that ended
+    Undo {
+        /// Its number
         id: DestinationId,
     },
     /// Send there again, from now on
@@ -58,7 +72,7 @@ pub struct Create {
     #[arg(long)]
     name: Option<String>,
     /// Where to POST to (webhook), or the incoming webhook of a channel (slack, discord, mattermost, teams)
-    #[arg(long, required_if_eq("kind", "webhook"))]
+    #[arg(long)]
     url: Option<String>,
     /// Bot token, access token, integration key or API key (slack, telegram, ntfy, pagerduty, opsgenie)
     #[arg(long, env = "FIREFINCH_DESTINATION_TOKEN", hide_env_values = true)]
@@ -82,6 +96,37 @@ pub struct Create {
     /// What to tell (repeatable) [default: new, regressed, escalating]
     #[arg(long = "signal", value_parser = parse_signal)]
     signals: Vec<Kind>,
+}
+
+/// What of a destination is to change.
+#[derive(Debug, clap::Args)]
+pub struct Edit {
+    /// Its number in the list
+    id: DestinationId,
+    /// Its name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// Another address
+    #[arg(long)]
+    url: Option<String>,
+    /// Another token or key
+    #[arg(long, env = "FIREFINCH_DESTINATION_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Another channel, chat or topic
+    #[arg(long, allow_hyphen_values = true)]
+    channel: Option<String>,
+    /// Another server; empty for the usual one
+    #[arg(long)]
+    server: Option<String>,
+    /// Another signing secret; empty for a new one
+    #[arg(long, env = "FIREFINCH_WEBHOOK_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// The addresses to mail to instead (repeatable)
+    #[arg(long)]
+    to: Vec<Email>,
+    /// Whether everybody who can sign in is mailed to
+    #[arg(long)]
+    members: Option<bool>,
 }
 
 /// What a destination is.
@@ -112,10 +157,11 @@ enum DestinationKind {
 }
 
 impl DestinationKind {
-    /// The name of its preset; `None` for mail and webhooks.
-    const fn preset(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Mail | Self::Webhook => return None,
+    /// As the database says it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
             Self::Slack => "slack",
             Self::Discord => "discord",
             Self::Telegram => "telegram",
@@ -124,15 +170,9 @@ impl DestinationKind {
             Self::Ntfy => "ntfy",
             Self::PagerDuty => "pagerduty",
             Self::Opsgenie => "opsgenie",
-        })
+        }
     }
 }
-
-/// Addresses of one destination: more are a mailing list, which belongs to a mail server.
-const ADDRESSES_MAX: usize = 50;
-
-/// People are few; a bound all the same.
-const MEMBERS_MAX: i64 = 1000;
 
 pub(super) fn parse_signal(text: &str) -> Result<Kind, String> {
     Kind::parse(text).ok_or_else(|| format!("there are {}", Kind::ALL.map(Kind::as_str).join(", ")))
@@ -160,15 +200,18 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
                 .collect();
             output.answer(&documents, &lines.join("\n"))
         }
-        Command::Disable { id } => set_enabled(config, id, false, output).await,
-        Command::Enable { id } => set_enabled(config, id, true, output).await,
+        Command::Edit(edit) => self::edit(config, *edit, output).await,
+        Command::Disable { id } => change(config, id, Change::Disable, output).await,
+        Command::Delete { id } => change(config, id, Change::Delete, output).await,
+        Command::Undo { id } => change(config, id, Change::Undo, output).await,
+        Command::Enable { id } => change(config, id, Change::Enable, output).await,
         Command::Test { id } => test(config, id, output).await,
     }
 }
 
 async fn create(config: &Config, new: Create, output: Output) -> Result<(), Failure> {
     let target = target(config, &new)?;
-    let name = new.name.clone().unwrap_or_else(|| usual_name(&target));
+    let name = destinations::name(new.name.as_deref(), &target).map_err(|wrong| Failure::Usage(wrong.flags))?;
     let kinds = if new.signals.is_empty() { &Kind::USUAL[..] } else { &new.signals };
     let signals: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
     let made = with_database(config, async |database| {
@@ -184,137 +227,132 @@ async fn create(config: &Config, new: Create, output: Output) -> Result<(), Fail
         find(database, id).await
     })
     .await?;
-    let mut document = document(&made);
-    match target {
-        Target::Webhook(WebhookTarget { secret, .. }) => {
-            output.say(&format!("destination {} is made; its signing secret, shown this once:", made.id));
-            document["secret"] = secret.clone().into();
-            output.answer(&document, &secret)
-        }
-        Target::Mail(_) | Target::Preset(_) => output.done(&document, &format!("destination {} is made", made.id)),
+    let secret = match target {
+        Target::Webhook(WebhookTarget { secret, .. }) => Some(secret),
+        Target::Mail(_) | Target::Preset(_) => None,
+    };
+    said(&made, secret, "made", output)
+}
+
+async fn edit(config: &Config, edit: Edit, output: Output) -> Result<(), Failure> {
+    let id = edit.id;
+    let given = Given {
+        parts: Parts { url: edit.url, token: edit.token, channel: edit.channel, server: edit.server },
+        secret: edit.secret,
+        to: (!edit.to.is_empty()).then(|| edit.to.iter().map(|address| address.as_str().to_owned()).collect()),
+        members: edit.members,
+    };
+    let changed = with_database(config, async |database| {
+        let known = find(database, id).await?;
+        let usage = |wrong: Wrong| Failure::Usage(wrong.flags);
+        let target = given
+            .clone()
+            .target(known.target.kind(), Some(&known.target), config.allow_private_webhooks)
+            .map_err(usage)?;
+        let name = destinations::name(Some(edit.name.as_deref().unwrap_or(&known.name)), &target).map_err(usage)?;
+        outbox::update_destination(&database.pool, id, &name, &target).await?;
+        find(database, id).await
+    })
+    .await?;
+    said(&changed, edited_secret(&changed, given.secret.as_deref()), "changed", output)
+}
+
+/// A new signing secret, which has to be told.
+fn edited_secret(changed: &Destination, asked: Option<&str>) -> Option<String> {
+    match &changed.target {
+        Target::Webhook(target) if asked == Some("") => Some(target.secret.clone()),
+        _ => None,
     }
+}
+
+/// Says that a destination is made or changed, with a secret that is shown this once.
+fn said(destination: &Destination, secret: Option<String>, what: &str, output: Output) -> Result<(), Failure> {
+    let mut document = document(destination);
+    let id = destination.id;
+    let Some(secret) = secret else { return output.done(&document, &format!("destination {id} is {what}")) };
+    output.say(&format!("destination {id} is {what}; its signing secret, shown this once:"));
+    document["secret"] = secret.clone().into();
+    output.answer(&document, &secret)
 }
 
 /// Kind and configuration from the flags.
 fn target(config: &Config, new: &Create) -> Result<Target, Failure> {
-    let usage = |text: &str| Failure::Usage(text.to_owned());
-    if let Some(kind) = new.kind.preset() {
-        return preset(config, new, kind);
-    }
-    if new.channel.is_some() || new.server.is_some() {
-        return Err(usage("--channel and --server belong to chats and incident receivers, not to mail and webhooks"));
-    }
-    match (new.kind, &new.url) {
-        (DestinationKind::Webhook, Some(url)) => {
-            if !new.to.is_empty() || new.members {
-                return Err(usage("--to and --members belong to --kind mail"));
-            }
-            let url = notify::check_webhook_url(url, config.allow_private_webhooks).map_err(Failure::Usage)?;
-            let secret = new.secret.clone().unwrap_or_else(notify::new_webhook_secret);
-            if webhook::key(&secret).is_none() {
-                return Err(usage("the secret is not whsec_ and 24 to 64 bytes in base64; leave it out for a new one"));
-            }
-            Ok(Target::Webhook(WebhookTarget { url: url.into(), secret }))
-        }
-        (DestinationKind::Mail, None) if !new.to.is_empty() || new.members => {
-            if new.to.len() > ADDRESSES_MAX {
-                return Err(usage("more than 50 addresses: use a mailing list"));
-            }
-            let to = new.to.iter().map(|address| address.as_str().to_owned()).collect();
-            Ok(Target::Mail(MailTarget { to, members: new.members, fallback: false }))
-        }
-        (DestinationKind::Mail, None) => Err(usage("a mail destination needs --to or --members")),
-        (DestinationKind::Mail, Some(_)) => Err(usage("--url belongs to --kind webhook")),
-        (_, _) => Err(usage("a webhook needs --url")),
-    }
-}
-
-/// A receiver in whose own form we write, with the address that it has checked.
-fn preset(config: &Config, new: &Create, kind: &str) -> Result<Target, Failure> {
-    if !new.to.is_empty() || new.members {
-        return Err(Failure::Usage("--to and --members belong to --kind mail".to_owned()));
-    }
-    let parts = Parts {
-        url: new.url.clone(),
-        token: new.token.clone(),
-        channel: new.channel.clone(),
-        server: new.server.clone(),
+    let given = Given {
+        parts: Parts {
+            url: new.url.clone(),
+            token: new.token.clone(),
+            channel: new.channel.clone(),
+            server: new.server.clone(),
+        },
+        secret: new.secret.clone(),
+        to: (!new.to.is_empty()).then(|| new.to.iter().map(|address| address.as_str().to_owned()).collect()),
+        members: new.members.then_some(true),
     };
-    let preset = Preset::from_parts(kind, parts).map_err(Failure::Usage)?;
-    notify::check_webhook_url(preset.url(), config.allow_private_webhooks).map_err(Failure::Usage)?;
-    Ok(Target::Preset(preset))
+    given.target(new.kind.name(), None, config.allow_private_webhooks).map_err(|wrong| Failure::Usage(wrong.flags))
 }
 
-fn usual_name(target: &Target) -> String {
-    match target {
-        Target::Mail(MailTarget { members: true, .. }) => "Everybody".to_owned(),
-        Target::Mail(MailTarget { to, .. }) => to.join(", "),
-        Target::Webhook(target) => format!("Webhook {}", target.host()),
-        Target::Preset(preset) => preset.words(),
-    }
+/// A change of whether anything goes there.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Disable,
+    Enable,
+    Delete,
+    Undo,
 }
 
-async fn set_enabled(config: &Config, id: DestinationId, enabled: bool, output: Output) -> Result<(), Failure> {
-    let changed = with_database(config, async |database| {
-        Ok(match enabled {
-            true => outbox::enable_destination(&database.pool, id).await?,
-            false => outbox::disable_destination(&database.pool, id, OffsetDateTime::now_utc()).await?,
-        })
+async fn change(config: &Config, id: DestinationId, change: Change, output: Output) -> Result<(), Failure> {
+    let now = OffsetDateTime::now_utc();
+    let (changed, after) = with_database(config, async |database| {
+        let pool = &database.pool;
+        let changed = match change {
+            Change::Disable => outbox::disable_destination(pool, id, now).await?,
+            Change::Enable => outbox::enable_destination(pool, id).await?,
+            Change::Delete => outbox::delete_destination(pool, id, now).await?,
+            Change::Undo => outbox::put_back_destination(pool, id, now).await?,
+        };
+        Ok((changed, outbox::find_destination(pool, id).await?))
     })
     .await?;
-    if !changed {
+    let Some(after) = after.filter(|after| changed || matches!(change, Change::Undo) || after.deleted_at.is_some())
+    else {
         return Err(unknown(id));
+    };
+    if !changed {
+        let why = if after.deleted_at.is_some() { "it is deleted" } else { "it was neither deleted nor disabled" };
+        return Err(anyhow!("destination {id} was not changed: {why}").into());
     }
-    let state = if enabled { "enabled" } else { "disabled" };
-    output.done(&json!({"id": id.to_string(), "disabled": !enabled}), &format!("destination {id} is {state}"))
+    let state = match (after.deleted_at, after.disabled_at) {
+        (Some(_), _) => "deleted; `firefinch destination undo` puts it back within 30 days",
+        (None, Some(_)) => "disabled",
+        (None, None) => "enabled",
+    };
+    let document = json!({
+        "id": id.to_string(), "disabled": after.disabled_at.is_some(), "deleted": after.deleted_at.is_some(),
+    });
+    output.done(&document, &format!("destination {id} is {state}"))
 }
 
-/// Sends from here, not through the outbox: the answer is what is wanted.
+/// Prints what the other end says.
 async fn test(config: &Config, id: DestinationId, output: Output) -> Result<(), Failure> {
     let settings = notify_settings(config, &public_url(config));
     let answers = with_database(config, async |database| {
-        let destination = find(database, id).await?;
-        let addresses = addresses(database, &destination).await?;
-        let notifier = Notifier::new(database.pool.clone(), &settings)?;
-        Ok(notifier.test(&destination, &addresses, OffsetDateTime::now_utc()).await)
+        let notifier = Arc::new(Notifier::new(database.pool.clone(), &settings)?);
+        let desk = Desk::new(database.pool.clone(), notifier, settings.allow_private_webhooks);
+        let destination = desk.find(id).await?.ok_or_else(|| unknown(id))?;
+        desk.test(&destination, None, OffsetDateTime::now_utc()).await.map_err(|error| anyhow!(error).into())
     })
     .await?;
-    let lines: Vec<String> = answers.iter().map(|(to, attempt)| format!("{to}\t{}", words(attempt))).collect();
-    let documents: Vec<Value> = answers
-        .iter()
-        .map(|(to, attempt)| json!({"to": to, "ok": is_sent(attempt), "answer": words(attempt)}))
-        .collect();
-    output.answer(&documents, &lines.join("\n"))?;
-    match answers.iter().filter(|(_, attempt)| !is_sent(attempt)).count() {
-        0 if answers.is_empty() => Err(anyhow!("nobody can sign in, so there is nobody to mail to").into()),
+    let lines: Vec<String> = answers.iter().map(|answer| format!("{}\t{}", answer.to, answer.answer)).collect();
+    output.answer(&answers, &lines.join("\n"))?;
+    match answers.iter().filter(|answer| !answer.ok).count() {
         0 => Ok(()),
         failed => Err(anyhow!("{failed} of {} messages did not arrive", answers.len()).into()),
     }
 }
 
-async fn addresses(database: &Database, destination: &Destination) -> Result<Vec<String>, Failure> {
-    let Target::Mail(target) = &destination.target else { return Ok(Vec::new()) };
-    let mut addresses = target.to.clone();
-    if target.members {
-        let members = users::list(&database.pool, None, MEMBERS_MAX).await?;
-        addresses.extend(members.into_iter().filter(|user| user.disabled_at.is_none()).map(|user| user.email));
-    }
-    Ok(addresses)
-}
-
-fn is_sent(attempt: &Attempt) -> bool {
-    matches!(attempt, Attempt::Sent { .. })
-}
-
-fn words(attempt: &Attempt) -> &str {
-    match attempt {
-        Attempt::Sent { answer, .. } => answer,
-        Attempt::Later { error, .. } | Attempt::Dead { error } => error,
-    }
-}
-
 async fn find(database: &Database, id: DestinationId) -> Result<Destination, Failure> {
-    outbox::find_destination(&database.pool, id).await?.ok_or_else(|| unknown(id))
+    let found = outbox::find_destination(&database.pool, id).await?;
+    found.filter(|destination| destination.deleted_at.is_none()).ok_or_else(|| unknown(id))
 }
 
 fn unknown(id: DestinationId) -> Failure {

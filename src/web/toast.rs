@@ -4,7 +4,7 @@
 //! a reload. The cookie only says what was done to which issues; words are made here.
 
 use actix_web::HttpRequest;
-use engine::ids::{IssueId, RegroupingId};
+use engine::ids::{DestinationId, IssueId, RegroupingId};
 use store::regroup::Regrouping;
 use time::OffsetDateTime;
 
@@ -28,6 +28,45 @@ pub(super) struct Toast {
     pub wish: String,
     /// The change of the grouping that the undo form is about.
     pub regrouping: Option<RegroupingId>,
+    /// The destination that the undo form is about.
+    pub destination: Option<DestinationId>,
+}
+
+/// What was done to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Made,
+    Saved,
+    On,
+    Off,
+    Deleted,
+    Back,
+}
+
+impl Change {
+    const ALL: [Self; 6] = [Self::Made, Self::Saved, Self::On, Self::Off, Self::Deleted, Self::Back];
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Saved => "saved",
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Deleted => "deleted",
+            Self::Back => "back",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Made => "Destination made: send it a test",
+            Self::Saved => "Saved",
+            Self::On => "Destination started",
+            Self::Off => "Destination stopped",
+            Self::Deleted => "Destination deleted",
+            Self::Back => "Undone",
+        }
+    }
 }
 
 impl Toast {
@@ -39,6 +78,9 @@ impl Toast {
     fn read(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix("regrouping.") {
             return Self::read_regrouping(rest);
+        }
+        if let Some(rest) = text.strip_prefix("destination.") {
+            return Self::read_destination(rest);
         }
         let mut parts = text.split('.');
         let done = Done::named(parts.next()?)?;
@@ -52,7 +94,7 @@ impl Toast {
             (many, _) => format!("{many} issues {}", done.words()),
         };
         let undo = if done.is_undoable() && changed > 0 { ids } else { Vec::new() };
-        Some(Self { text, undo, wish: format!("undo-all:{micros}"), regrouping: None })
+        Some(Self { text, undo, wish: format!("undo-all:{micros}"), regrouping: None, destination: None })
     }
 
     fn read_regrouping(text: &str) -> Option<Self> {
@@ -71,7 +113,20 @@ impl Toast {
         };
         // A merge that undoes a split says so by having nothing to undo.
         let regrouping = (is_done && parts.next() == Some("undo")).then_some(id);
-        Some(Self { text: text.to_owned(), undo: Vec::new(), wish: String::new(), regrouping })
+        Some(Self { text: text.to_owned(), undo: Vec::new(), wish: String::new(), regrouping, destination: None })
+    }
+
+    fn read_destination(text: &str) -> Option<Self> {
+        let (code, id) = text.split_once('.')?;
+        let change = Change::ALL.into_iter().find(|change| change.code() == code)?;
+        let destination = matches!(change, Change::Off | Change::Deleted).then(|| id.parse().ok()).flatten();
+        let text = change.words().to_owned();
+        Some(Self { text, undo: Vec::new(), wish: String::new(), regrouping: None, destination })
+    }
+
+    /// The value of the cookie after a change of a destination.
+    pub(super) fn alert_cookie(change: Change, id: DestinationId) -> String {
+        format!("destination.{}.{id}", change.code())
     }
 
     /// The value of the cookie after a change of the grouping.
@@ -107,6 +162,10 @@ mod tests {
         assert_eq!(Toast::read("resolved.0.9").unwrap().text, "Nothing to change: already resolved");
         assert_eq!(Toast::read("undone.0.9").unwrap().text, "Nothing to undo: changed again since");
         assert_eq!(Toast::read("<script>"), None);
+        let off = Toast::read(&Toast::alert_cookie(Change::Off, DestinationId(7))).unwrap();
+        assert_eq!((off.text.as_str(), off.destination), ("Destination stopped", Some(DestinationId(7))));
+        assert_eq!(Toast::read("destination.on.7").unwrap().destination, None, "nothing to undo");
+        assert_eq!(Toast::read("destination.x.7"), None);
         let merged = Toast::read("regrouping.merge.done.7.undo").unwrap();
         assert_eq!((merged.text.as_str(), merged.regrouping), ("Issues merged", Some(RegroupingId(7))));
         assert_eq!(Toast::read("regrouping.undo.done.8").unwrap().regrouping, None);

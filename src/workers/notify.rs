@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use engine::alert::channel::PER_HOUR_MAX;
 use engine::alert::{Head, Kind, Limit, Message, Test, Thread, backoff};
 use engine::ids::DestinationId;
+use futures_util::StreamExt;
 use sqlx::PgPool;
 use store::StoreError;
 use store::notifications::{
@@ -338,10 +339,11 @@ impl Notifier {
             }
             (Target::Mail(_), None) => answers.push((destination.name.clone(), Err(Attempt::dead(NO_MAIL_SERVER)))),
             (Target::Mail(_), Some(mail)) => {
-                for address in addresses {
-                    let on_behalf = (destination.id, destination.name.as_str());
-                    answers.push((address.clone(), self.mail(mail, address, on_behalf, &message, now).await));
-                }
+                let on_behalf = (destination.id, destination.name.as_str());
+                let tests = addresses
+                    .iter()
+                    .map(async |address| (address.clone(), self.mail(mail, address, on_behalf, &message, now).await));
+                answers = futures_util::stream::iter(tests).buffered(IN_FLIGHT_PER_DESTINATION_MAX).collect().await;
             }
         }
         let mut told = Vec::new();
@@ -375,6 +377,7 @@ impl Notifier {
             metrics::gauge!("firefinch_destinations", "state" => state).set(count as f64);
         }
         outbox::prune(&self.pool, now - KEPT, PRUNE_MAX).await?;
+        outbox::prune_destinations(&self.pool, now).await?;
         outbox::links::prune_used(&self.pool, now, PRUNE_MAX).await?;
         Ok(())
     }

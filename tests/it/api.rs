@@ -1,6 +1,7 @@
 //! The web API over a real socket and a real database: shapes, searches, paging, updates, scopes.
 
 mod access;
+mod destinations;
 mod events;
 mod fixes;
 mod issues;
@@ -11,12 +12,15 @@ mod sentry_cli;
 mod updates;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_web::{App, HttpServer};
 use engine::access::{SCOPES, Scope};
 use engine::ids::{EventId, ProjectId};
 use engine::payload::Packer;
 use firefinch::api::{Api, configure};
+use firefinch::destinations::Desk;
+use firefinch::workers::notify::{Notifier, Settings};
 use serde_json::{Value, json};
 use store::ingest::{Batch, NewEvent, NewKey, Writer};
 use time::{Duration, OffsetDateTime};
@@ -71,7 +75,15 @@ impl Served {
 fn serve(database: &Database) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let api = Api { pool: database.pool.clone(), org_slug: "acme".into(), base_url: url.clone() };
+    let settings = Settings {
+        base_url: url.clone(),
+        smtp_url: None,
+        mail_from: "Firefinch <errors@acme.example>".into(),
+        allow_private_webhooks: true,
+    };
+    let notifier = Arc::new(Notifier::new(database.pool.clone(), &settings).unwrap());
+    let desk = Desk::new(database.pool.clone(), notifier, true);
+    let api = Api { pool: database.pool.clone(), org_slug: "acme".into(), base_url: url.clone(), desk };
     let server = HttpServer::new(move || App::new().configure(configure(api.clone())))
         .workers(1)
         .disable_signals()

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::clients::{Shop, assert_exception};
 use crate::regroup::filled;
+use crate::support::receiver::Receiver;
 use crate::support::{Database, ServerProcess, TestServer, data_dir, until};
 use crate::web::deliveries;
 
@@ -137,6 +138,16 @@ async fn a_person_chooses_what_to_hear_of_and_when() {
     server.db.project("shop").await;
     let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
     run_checks("me", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
+async fn a_person_makes_and_tries_destinations() {
+    let server = TestServer::start_with(|config| config.allow_private_webhooks = true).await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    server.db.project("shop").await;
+    let hook = Receiver::start(&["503 Busy\r\nContent-Length: 12\r\n\r\nout of order"]).await;
+    let facts = json!({"url": server.url, "hook": hook.url(), "email": "ada@example.org", "password": PASSWORD});
+    run_checks("destinations", &facts, async |_| String::new()).await;
 }
 
 #[tokio::test]

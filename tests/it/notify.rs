@@ -2,6 +2,7 @@
 
 mod crash;
 mod deploy;
+mod destinations;
 mod health;
 mod layouts;
 mod links;

@@ -5,6 +5,7 @@ mod access;
 mod changes;
 mod crowd;
 pub(crate) mod deliveries;
+mod destinations;
 mod door;
 mod hostile;
 mod large;
@@ -19,6 +20,7 @@ mod stream;
 use std::sync::LazyLock;
 
 use engine::access::{Email, Role};
+use firefinch::config::Config;
 use firefinch::passwords;
 use reqwest::Method;
 use reqwest::header::SET_COOKIE;
@@ -40,7 +42,11 @@ struct Site {
 
 impl Site {
     async fn open() -> Self {
-        let server = TestServer::start().await;
+        Self::open_with(|_| {}).await
+    }
+
+    async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = TestServer::start_with(change).await;
         for role in [Role::Admin, Role::Member, Role::Viewer] {
             add_person(&server, role).await;
         }

@@ -29,12 +29,14 @@ pub use deliveries::{
     page as deliveries_page, prune,
 };
 pub use destinations::{
-    Destination, MailTarget, NewDestination, Target, WebhookTarget, create as create_destination,
-    disable as disable_destination, enable as enable_destination, find as find_destination, list as list_destinations,
+    DELETED_KEPT, Destination, MailTarget, NewDestination, Target, WebhookTarget, create as create_destination,
+    delete as delete_destination, disable as disable_destination, enable as enable_destination,
+    find as find_destination, list as list_destinations, prune_deleted as prune_destinations,
+    put_back as put_back_destination, update as update_destination,
 };
 pub use facts::{IssueFacts, issue_facts, project};
 pub use fan_out::{FannedOut, fan_out};
-pub use health::{Health, Heard, all as health, record};
+pub use health::{Health, Heard, all as health, of as health_of, record};
 pub use messages::{Backlog, BurstPart, Claim, Claimed, Content, Outcome, backlog, claim, release, replay, settle};
 pub use rules::{
     AlertRule, NewRule, create as create_rule, delete as delete_rule, list as list_rules,

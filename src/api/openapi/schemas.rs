@@ -1,5 +1,6 @@
 //! The schemas of the API: what scripts may rely on. Objects may grow; nothing here goes away.
 
+mod destinations;
 mod releases;
 
 use serde_json::{Map, Value, json};
@@ -7,8 +8,14 @@ use serde_json::{Map, Value, json};
 /// All schemas by name.
 pub(super) fn all() -> Value {
     let mut schemas = Map::new();
-    for (name, schema) in
-        basics().into_iter().chain(rules()).chain(issues()).chain(events()).chain(numbers()).chain(releases::all())
+    for (name, schema) in basics()
+        .into_iter()
+        .chain(rules())
+        .chain(issues())
+        .chain(events())
+        .chain(numbers())
+        .chain(releases::all())
+        .chain(destinations::all())
     {
         schemas.insert(name.to_owned(), schema);
     }

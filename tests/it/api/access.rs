@@ -13,7 +13,7 @@ use crate::support::Reply;
 fn filled(path: &str) -> String {
     let path = path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
     let path = path.replace("{regrouping}", "1").replace("{version}", "shop@2.1").replace("{deploy}", "1");
-    let path = path.replace("{activity}", "1");
+    let path = path.replace("{activity}", "1").replace("{destination}", "1");
     format!("/api/0{}", path.replace("{event}", &format!("{:032x}", 1)))
 }
 

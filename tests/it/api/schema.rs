@@ -63,6 +63,8 @@ fn body_for(endpoint: &Endpoint) -> Value {
     match endpoint.takes {
         Some("NewRelease") => json!({"version": "shop@2.2", "projects": ["shop"]}),
         Some("ReleaseUpdate") => json!({"dateReleased": "2026-11-22T13:22:52.042590123Z", "commits": [commit]}),
+        Some("NewDestination") => json!({"kind": "webhook", "url": "http://127.0.0.1:18/hook", "signals": []}),
+        Some("DestinationUpdate") => json!({"name": "On call", "disabled": false}),
         Some("NewDeploy") => json!({"environment": "production"}),
         Some("DeployMark") => json!({"state": "good", "reason": "Nothing new."}),
         Some("BundleOffer") => json!({"checksum": checksum, "chunks": [], "projects": ["shop"]}),
@@ -111,6 +113,8 @@ async fn answers_fit_their_schemas() {
     let old = served.database.project("old").await;
     served.store(vec![event(&old, 11, 1, Duration::ZERO), event(&old, 12, 2, Duration::ZERO)]).await;
     let mut deleted = ["OLD-1", "OLD-2"].into_iter();
+    let made = served.http.request(reqwest::Method::POST, "/api/0/organizations/acme/destinations/");
+    let made = served.http.send(made.json(&json!({"kind": "mail", "addresses": ["a@acme.example"]}))).await.json();
     for endpoint in endpoints() {
         let path = endpoint.path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
         let path = path.replace("{regrouping}", undoable["regrouping"]["id"].as_str().unwrap());
@@ -120,6 +124,7 @@ async fn answers_fit_their_schemas() {
             "shop@2.1".to_owned()
         };
         let path = path.replace("{version}", &version).replace("{deploy}", "1");
+        let path = path.replace("{destination}", made["id"].as_str().unwrap());
         let mut path = format!("/api/0{}", path.replace("{event}", &format!("{:032x}", 1)));
         if endpoint.method == "POST" && endpoint.path.ends_with("/regroupings/") {
             // Not the project whose merges are undone below.

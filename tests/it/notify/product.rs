@@ -110,9 +110,30 @@ async fn the_first_notice_of_a_calm_time_is_there_within_seconds() {
     assert!(took[10] < Duration::from_secs(10), "{took:?}");
 }
 
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_asked() {
+    let (db, dir) = (Database::create().await, data_dir());
+    let (proxy, hooks) = (Receiver::start(&[]).await, Receiver::start(&[]).await);
+    let (url, by_proxy) = (db.url(), proxy.url());
+    let mut settings = settings(&url, dir.path(), "smtp://127.0.0.1:9").to_vec();
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        settings.push((name, &by_proxy));
+    }
+    let server = ServerProcess::start(&settings).await;
+    let make = ["destination", "create", "--kind", "webhook", "--url", &hooks.url(), "--json"];
+    let made: Value = serde_json::from_str(&server.run(&make).await).unwrap();
+    let told = server.run(&["destination", "test", made["id"].as_str().unwrap()]).await;
+    assert!(told.ends_with("HTTP 200 OK: ok\n"), "{told}");
+    assert_eq!((proxy.requests().len(), hooks.requests().len()), (0, 1));
+}
+
 /// Commands that fail, and how.
 const WRONG: &[(&[&str], i32)] = &[
     (&["destination", "disable", "99"], 1),
+    (&["destination", "delete", "99"], 1),
+    (&["destination", "undo", "1"], 1),
+    (&["destination", "edit", "99", "--name", "x"], 1),
+    (&["destination", "edit", "1", "--url", "http://x"], 2),
     (&["delivery", "retry", "99"], 1),
     (&["delivery", "retry"], 2),
     (&["destination", "create", "--kind", "mail"], 2),
@@ -169,7 +190,18 @@ async fn commands_make_list_test_and_disable_destinations_and_retry_deliveries()
         ["destination", "create", "--kind", "slack", "--url", "http://chat.example/services/T1/hidden", "--json"];
     let chat: Value = serde_json::from_str(&server.run(&chat).await).unwrap();
     assert_eq!((&chat["kind"], &chat["to"]), (&json!("slack"), &json!("Slack at chat.example")));
-    server.run(&["destination", "disable", chat["id"].as_str().unwrap()]).await;
+    let chat = chat["id"].as_str().unwrap();
+    server.run(&["destination", "disable", chat]).await;
+    let edit = ["destination", "edit", chat, "--token", "xoxb-1", "--channel", "#ops", "--name", "Ops", "--json"];
+    let edited: Value = serde_json::from_str(&server.run(&edit).await).unwrap();
+    assert_eq!(
+        (&edited["to"], &edited["name"], &edited["disabled"]),
+        (&json!("Slack #ops"), &json!("Ops"), &json!(true))
+    );
+    for (change, is_listed) in [("delete", false), ("undo", true)] {
+        server.run(&["destination", change, chat]).await;
+        assert_eq!(server.run(&["destination", "list"]).await.contains("Ops"), is_listed, "{change}");
+    }
     let listed = server.run(&["destination", "list", "--json"]).await;
     let secrets = ["whsec_", "/hook", "hidden"];
     assert!(listed.contains(&host) && !secrets.iter().any(|secret| listed.contains(secret)), "no secret: {listed}");

@@ -27,6 +27,7 @@ fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
         ("{version}", "shop@1.0"),
         ("{deploy}", "1"),
         ("{regrouping}", "1"),
+        ("{destination}", "1"),
         ("{secret}", "ffl_none"),
         ("{file}", "app.css"),
         ("{checksum}", "00"),

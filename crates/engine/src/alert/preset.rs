@@ -10,6 +10,7 @@ pub mod mattermost;
 pub mod ntfy;
 pub mod opsgenie;
 pub mod pagerduty;
+mod parts;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
@@ -19,9 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::card::Card;
 use super::exchange::{Answer, Request, Verdict};
 use super::{Earlier, Kind, Message};
-
-/// Characters of a token, a channel or a key: far more than any of them has.
-const PART_CHARS_MAX: usize = 500;
+pub use parts::{Ask, Part, Parts, Problem};
 
 /// A receiver with its configuration, which holds secrets: neither `Debug` nor lists show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,62 +42,6 @@ pub enum Preset {
     PagerDuty(pagerduty::PagerDuty),
     /// Opsgenie.
     Opsgenie(opsgenie::Opsgenie),
-}
-
-/// What a person gives to describe a receiver. Which of them a preset needs, it says itself.
-#[derive(Clone, Default)]
-pub struct Parts {
-    /// Address of an incoming webhook.
-    pub url: Option<String>,
-    /// Token, routing key or API key.
-    pub token: Option<String>,
-    /// Channel, chat or topic.
-    pub channel: Option<String>,
-    /// Address of the service where it is not the usual one.
-    pub server: Option<String>,
-}
-
-impl Parts {
-    fn take(part: &mut Option<String>, what: &str) -> Result<String, String> {
-        let value = part.take().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        match value {
-            Some(value) if value.chars().count() > PART_CHARS_MAX || value.chars().any(char::is_control) => {
-                Err(format!("{what} is longer than {PART_CHARS_MAX} characters or holds a line break"))
-            }
-            Some(value) => Ok(value),
-            None => Err(format!("missing: {what}")),
-        }
-    }
-
-    fn url(&mut self, what: &str) -> Result<String, String> {
-        self.url.take().ok_or_else(|| format!("missing: --url, {what}"))
-    }
-
-    fn token(&mut self, what: &str) -> Result<String, String> {
-        let token = Self::take(&mut self.token, &format!("--token, {what}"))?;
-        match token.chars().all(|char| char.is_ascii_graphic()) {
-            true => Ok(token),
-            false => Err("the token holds a character that no token has; copy it again".to_owned()),
-        }
-    }
-
-    fn channel(&mut self, what: &str) -> Result<String, String> {
-        Self::take(&mut self.channel, &format!("--channel, {what}"))
-    }
-
-    /// The server without a slash at the end, else the usual one.
-    fn server(&mut self, usual: &str) -> String {
-        self.server.take().map_or_else(|| usual.to_owned(), |server| server.trim().trim_end_matches('/').to_owned())
-    }
-
-    fn nothing_left(self, kind: &str) -> Result<(), String> {
-        let given =
-            [("--url", self.url), ("--token", self.token), ("--channel", self.channel), ("--server", self.server)];
-        match given.into_iter().find(|(_, value)| value.is_some()) {
-            Some((flag, _)) => Err(format!("{flag} does not belong to --kind {kind}")),
-            None => Ok(()),
-        }
-    }
 }
 
 impl std::fmt::Debug for Preset {
@@ -160,11 +103,76 @@ impl Preset {
         })
     }
 
+    /// What a kind takes; nothing when there is no such kind.
+    #[must_use]
+    pub fn asks(kind: &str) -> &'static [Ask] {
+        match kind {
+            "slack" => slack::ASKS,
+            "discord" => discord::ASKS,
+            "telegram" => telegram::ASKS,
+            "mattermost" => mattermost::ASKS,
+            "teams" => teams::ASKS,
+            "ntfy" => ntfy::ASKS,
+            "pagerduty" => pagerduty::ASKS,
+            "opsgenie" => opsgenie::ASKS,
+            _ => &[],
+        }
+    }
+
+    /// What it was made from, with its secrets: for keeping what a change leaves out, not for showing.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        let some = |text: &str| Some(text.to_owned());
+        match self {
+            Self::Slack(slack) => slack.parts(),
+            Self::Discord(discord::Discord { url })
+            | Self::Mattermost(mattermost::Mattermost { url })
+            | Self::Teams(teams::Teams { url }) => Parts { url: some(url), ..Parts::default() },
+            Self::Telegram(telegram) => Parts {
+                token: some(&telegram.token),
+                channel: some(&telegram.chat),
+                server: some(&telegram.server),
+                url: None,
+            },
+            Self::Ntfy(ntfy) => {
+                Parts { token: ntfy.token.clone(), channel: some(&ntfy.topic), server: some(&ntfy.server), url: None }
+            }
+            Self::PagerDuty(pagerduty::PagerDuty { key, server })
+            | Self::Opsgenie(opsgenie::Opsgenie { key, server }) => {
+                Parts { token: some(key), server: some(server), ..Parts::default() }
+            }
+        }
+    }
+
+    /// The same receiver with what `given` names changed; what it does not name stays, an empty text takes it away.
+    ///
+    /// # Errors
+    /// As `from_parts`.
+    pub fn changed(&self, given: Parts) -> Result<Self, Problem> {
+        // The two ways to Slack share nothing: giving one is leaving the other.
+        let other_way = match self {
+            Self::Slack(slack::Slack::Hook { .. }) => given.has(Part::Token),
+            Self::Slack(slack::Slack::Bot { .. }) => given.has(Part::Url),
+            _ => false,
+        };
+        if other_way {
+            return Self::from_parts(self.kind(), given);
+        }
+        let known = self.parts();
+        let parts = Parts {
+            url: given.url.or(known.url),
+            token: given.token.or(known.token),
+            channel: given.channel.or(known.channel),
+            server: given.server.or(known.server),
+        };
+        Self::from_parts(self.kind(), parts)
+    }
+
     /// Makes one from what a person gave.
     ///
     /// # Errors
     /// What is missing and where to get it, or what does not belong to it.
-    pub fn from_parts(kind: &str, mut parts: Parts) -> Result<Self, String> {
+    pub fn from_parts(kind: &str, mut parts: Parts) -> Result<Self, Problem> {
         let preset = match kind {
             "slack" => Self::Slack(slack::Slack::from_parts(&mut parts)?),
             "discord" => Self::Discord(discord::Discord::from_parts(&mut parts)?),
@@ -174,7 +182,10 @@ impl Preset {
             "ntfy" => Self::Ntfy(ntfy::Ntfy::from_parts(&mut parts)?),
             "pagerduty" => Self::PagerDuty(pagerduty::PagerDuty::from_parts(&mut parts)?),
             "opsgenie" => Self::Opsgenie(opsgenie::Opsgenie::from_parts(&mut parts)?),
-            other => return Err(format!("there is no kind {other:?}; there are {}", Self::KINDS.join(", "))),
+            other => {
+                let known = Self::KINDS.join(", ");
+                return Err(Problem::Wrong(format!("there is no kind {other:?}; there are {known}")));
+            }
         };
         parts.nothing_left(kind)?;
         Ok(preset)

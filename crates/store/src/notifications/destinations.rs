@@ -5,8 +5,8 @@ use engine::alert::preset::{self, Preset};
 use engine::alert::rule::{Conditions, Rule};
 use engine::ids::{DestinationId, ProjectId};
 use serde::Deserialize;
-use sqlx::PgPool;
-use time::OffsetDateTime;
+use sqlx::{PgConnection, PgPool};
+use time::{Duration, OffsetDateTime};
 
 use super::rules::{self, NewRule};
 use crate::StoreError;
@@ -31,6 +31,8 @@ pub struct Destination {
     pub signals: Vec<String>,
     /// When somebody switched it off.
     pub disabled_at: Option<OffsetDateTime>,
+    /// When somebody deleted it: it can be put back for `DELETED_KEPT`.
+    pub deleted_at: Option<OffsetDateTime>,
     /// When it was made.
     pub created_at: OffsetDateTime,
 }
@@ -177,7 +179,7 @@ pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime
     }
 }
 
-/// All destinations, or those that serve one project (its own and the ones for all).
+/// All destinations that were not deleted, or those that serve one project (its own and the ones for all).
 ///
 /// # Errors
 /// When PostgreSQL fails or a row cannot be read.
@@ -186,10 +188,10 @@ pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<De
         r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config,
              array(select distinct k from alert_rule_destinations l join alert_rules r on r.id = l.rule_id
                    cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null order by k) as "signals!",
-             d.disabled_at, d.created_at
+             d.disabled_at, d.deleted_at, d.created_at
          from destinations d
          left join projects p on p.id = d.project_id
-         where $1::bigint is null or d.project_id is null or d.project_id = $1
+         where d.deleted_at is null and ($1::bigint is null or d.project_id is null or d.project_id = $1)
          order by d.id
          limit $2"#,
         project_id.map(ProjectId::get),
@@ -207,13 +209,14 @@ pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<De
                 name: row.name,
                 signals: row.signals,
                 disabled_at: row.disabled_at,
+                deleted_at: row.deleted_at,
                 created_at: row.created_at,
             })
         })
         .collect()
 }
 
-/// One destination.
+/// One destination, also a deleted one.
 ///
 /// # Errors
 /// When PostgreSQL fails or the row cannot be read.
@@ -222,7 +225,7 @@ pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination
         r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config,
              array(select distinct k from alert_rule_destinations l join alert_rules r on r.id = l.rule_id
                    cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null order by k) as "signals!",
-             d.disabled_at, d.created_at
+             d.disabled_at, d.deleted_at, d.created_at
          from destinations d
          left join projects p on p.id = d.project_id
          where d.id = $1"#,
@@ -239,9 +242,46 @@ pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination
         name: row.name,
         signals: row.signals,
         disabled_at: row.disabled_at,
+        deleted_at: row.deleted_at,
         created_at: row.created_at,
     }))
 }
+
+/// Changes what people call a destination and where it goes; its kind stays. What was known of how it does is
+/// forgotten when it goes elsewhere. False when there is no such destination of that kind.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn update(pool: &PgPool, id: DestinationId, name: &str, target: &Target) -> Result<bool, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let moved = sqlx::query_scalar!(
+        r#"update destinations d
+         set name = $3, config = $4
+         from destinations old
+         where d.id = $1 and d.kind = $2 and d.deleted_at is null and old.id = d.id
+         returning old.config is distinct from $4 as "moved!""#,
+        id.get(),
+        target.kind(),
+        name,
+        target.config(),
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if moved == Some(true) {
+        sqlx::query!("delete from destination_health where destination_id = $1", id.get())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(moved.is_some())
+}
+
+/// Why what was on its way to a destination ended.
+const WAS_DISABLED: &str = "the destination was disabled";
+const WAS_DELETED: &str = "the destination was deleted";
+
+/// How long a deleted destination can be put back.
+pub const DELETED_KEPT: Duration = Duration::days(30);
 
 /// Switches a destination off. What it still had to send becomes a dead letter that says why, so
 /// that nothing is held for ever and nothing vanishes. False when there is no such destination.
@@ -260,24 +300,120 @@ pub async fn disable(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> R
     .execute(&mut *transaction)
     .await?
     .rows_affected();
-    sqlx::query!(
-        "update messages
-         set state = 'dead', leased_until = null, last_error = 'the destination was disabled'
-         where destination_id = $1 and state = 'pending'",
+    end(&mut transaction, id, WAS_DISABLED).await?;
+    transaction.commit().await?;
+    Ok(found == 1)
+}
+
+/// Deletes a destination: nothing goes there, and no list shows it. False when there is no such destination.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn delete(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let found = sqlx::query!(
+        "update destinations
+         set deleted_at = $2, disabled_at = coalesce(disabled_at, $2)
+         where id = $1 and deleted_at is null",
         id.get(),
+        now,
     )
     .execute(&mut *transaction)
+    .await?
+    .rows_affected();
+    end(&mut transaction, id, WAS_DELETED).await?;
+    transaction.commit().await?;
+    Ok(found == 1)
+}
+
+async fn end(tx: &mut PgConnection, id: DestinationId, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update messages
+         set state = 'dead', leased_until = null, last_error = $2
+         where destination_id = $1 and state = 'pending'",
+        id.get(),
+        why,
+    )
+    .execute(&mut *tx)
     .await?;
     sqlx::query!(
         "update deliveries
-         set state = 'suppressed', reason = 'the destination was disabled'
+         set state = 'suppressed', reason = $2
          where destination_id = $1 and state in ('waiting', 'held')",
         id.get(),
+        why,
     )
-    .execute(&mut *transaction)
+    .execute(tx)
     .await?;
+    Ok(())
+}
+
+/// Takes back that a destination was deleted or switched off, with what that ended: it goes out now. One that was off
+/// when it was deleted is off again. False when there is nothing to take back.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn put_back(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let on = sqlx::query_scalar!(
+        r#"update destinations
+         set disabled_at = case when deleted_at > disabled_at then disabled_at end, deleted_at = null
+         where id = $1 and disabled_at is not null
+         returning disabled_at is null as "on!""#,
+        id.get(),
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if on == Some(true) {
+        revive(&mut transaction, id, now).await?;
+    }
     transaction.commit().await?;
-    Ok(found == 1)
+    Ok(on.is_some())
+}
+
+async fn revive(tx: &mut PgConnection, id: DestinationId, now: OffsetDateTime) -> Result<(), StoreError> {
+    let reasons = [WAS_DISABLED, WAS_DELETED].map(str::to_owned);
+    sqlx::query!(
+        "update messages
+         set state = 'pending', attempts = 0, next_attempt_at = $3, last_error = null
+         where destination_id = $1 and state = 'dead' and last_error = any ($2) and expires_at > $3",
+        id.get(),
+        &reasons,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    // Only what waited in a channel: anything else was in a message.
+    sqlx::query!(
+        "with revived as (
+             update deliveries
+             set state = 'waiting', reason = null
+             where destination_id = $1
+                 and state = 'suppressed'
+                 and reason = any ($2)
+                 and channel_id is not null
+                 and created_at > $3::timestamptz - interval '1 day'
+             returning channel_id
+         )
+         update channels
+         set due_at = least(due_at, $3)
+         where id in (select channel_id from revived)",
+        id.get(),
+        &reasons,
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets destinations that were deleted long ago, with their deliveries. Returns how many.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn prune_deleted(pool: &PgPool, now: OffsetDateTime) -> Result<u64, StoreError> {
+    let done = sqlx::query!("delete from destinations where deleted_at < $1", now - DELETED_KEPT).execute(pool).await?;
+    Ok(done.rows_affected())
 }
 
 /// Switches a destination on again, for what happens from now on. False when there is no such destination.
@@ -285,6 +421,9 @@ pub async fn disable(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> R
 /// # Errors
 /// When PostgreSQL fails.
 pub async fn enable(pool: &PgPool, id: DestinationId) -> Result<bool, StoreError> {
-    let done = sqlx::query!("update destinations set disabled_at = null where id = $1", id.get()).execute(pool).await?;
+    let done =
+        sqlx::query!("update destinations set disabled_at = null where id = $1 and deleted_at is null", id.get(),)
+            .execute(pool)
+            .await?;
     Ok(done.rows_affected() == 1)
 }

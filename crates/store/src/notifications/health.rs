@@ -193,6 +193,26 @@ async fn bring_forward(
     Ok(())
 }
 
+/// How one destination does.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn of(pool: &PgPool, destination: DestinationId) -> Result<Health, StoreError> {
+    let row = sqlx::query!(
+        "select failures, open_until, trying, last_success_at, last_failure_at, last_failure
+         from destination_health
+         where destination_id = $1",
+        destination.get(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map_or_else(Health::default, |row| Health {
+        breaker: breaker(row.failures, row.open_until, row.trying),
+        last_success_at: row.last_success_at,
+        last_failure: row.last_failure_at.zip(row.last_failure),
+    }))
+}
+
 /// How the destinations do that are switched on and were ever tried.
 ///
 /// # Errors

@@ -115,9 +115,9 @@ pub(super) async fn load(
     let rows = sqlx::query!(
         r#"select r.id, r.project_id, p.slug as "slug?", r.name, r.kinds, r.conditions, r.fallback, r.disabled_at, r.created_at,
              array(select d.id from alert_rule_destinations l join destinations d on d.id = l.destination_id
-                   where l.rule_id = r.id order by d.id) as "destinations!",
+                   where l.rule_id = r.id and d.deleted_at is null order by d.id) as "destinations!",
              array(select d.name from alert_rule_destinations l join destinations d on d.id = l.destination_id
-                   where l.rule_id = r.id order by d.id) as "names!"
+                   where l.rule_id = r.id and d.deleted_at is null order by d.id) as "names!"
          from alert_rules r
          left join projects p on p.id = r.project_id
          where $1::bigint is null or r.project_id is null or r.project_id = $1

@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::super::card::{Card, chars, escaped};
 use super::super::exchange::{Answer, Method, Request, Verdict};
-use super::Parts;
+use super::parts::{Ask, Parts, Problem, hook};
 
 /// Characters of a title.
 const TITLE_CHARS: usize = 256;
@@ -36,11 +36,13 @@ pub struct Discord {
     pub url: String,
 }
 
+pub(super) const ASKS: &[Ask] =
+    &[hook("the address under Integrations, Webhooks in the settings of the channel (Copy Webhook URL)")];
+
 impl Discord {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        let what = "the address under Integrations, Webhooks in the settings of the channel (Copy Webhook URL)";
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
         // Parameters are ours, and a copied address has none.
-        let url = parts.url(what)?;
+        let url = parts.url(ASKS)?;
         let url = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned();
         Ok(Self { url })
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::card::{Card, chars, escaped};
 use super::super::exchange::Request;
-use super::Parts;
+use super::parts::{Ask, Parts, Problem, hook};
 
 /// Bytes of the attachment's text, so that all of it stays under 7900 as JSON.
 const TEXT_BYTES: usize = 3500;
@@ -30,9 +30,11 @@ pub struct Mattermost {
     pub url: String,
 }
 
+pub(super) const ASKS: &[Ask] = &[hook("the address under Integrations, Incoming Webhooks of your team")];
+
 impl Mattermost {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        Ok(Self { url: parts.url("the address under Integrations, Incoming Webhooks of your team")? })
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
+        Ok(Self { url: parts.url(ASKS)? })
     }
 
     pub(super) fn request(&self, card: &Card) -> Request {

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::Message;
 use super::super::card::{Card, Tone, escaped};
 use super::super::exchange::Request;
-use super::Parts;
+use super::parts::{Ask, Part, Parts, Problem, server};
 
 /// Bytes of a message.
 const MESSAGE_BYTES: usize = 4000;
@@ -35,19 +35,33 @@ pub struct Ntfy {
     pub token: Option<String>,
 }
 
+pub(super) const ASKS: &[Ask] = &[
+    Ask {
+        part: Part::Channel,
+        label: "Topic",
+        hint: "the topic; on a public server whoever knows it can read, so make it hard to guess",
+        required: true,
+        secret: true,
+    },
+    Ask {
+        part: Part::Token,
+        label: "Access token",
+        hint: "an access token of your account (tk_…), where the topic needs one: Account, Access tokens",
+        required: false,
+        secret: true,
+    },
+    server("the address of a server of your own, where it is not https://ntfy.sh"),
+];
+
 impl Ntfy {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        let topic =
-            parts.channel("the topic; on a public server whoever knows it can read, so make it hard to guess")?;
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
+        let topic = parts.channel(ASKS)?;
         let is_topic =
             topic.len() <= 64 && topic.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-'));
         if !is_topic {
-            return Err("a topic of ntfy has 1 to 64 letters, digits, _ and - only".to_owned());
+            return Err(Problem::wrong("a topic of ntfy has 1 to 64 letters, digits, _ and - only"));
         }
-        let token = match parts.token {
-            Some(_) => Some(parts.token("an access token of your account (tk_…)")?),
-            None => None,
-        };
+        let token = if parts.has(Part::Token) { Some(parts.token(ASKS)?) } else { None };
         Ok(Self { server: parts.server(SERVER), topic, token })
     }
 

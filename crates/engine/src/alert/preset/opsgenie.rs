@@ -11,7 +11,8 @@ use serde_json::json;
 use super::super::card::{Card, Tone, chars, escaped};
 use super::super::exchange::Request;
 use super::super::{Message, text};
-use super::{Incident, Parts, incident, incident_key};
+use super::parts::{Ask, Part, Parts, Problem, server};
+use super::{Incident, incident, incident_key};
 
 /// Characters of a message.
 const MESSAGE_CHARS: usize = 130;
@@ -40,9 +41,20 @@ pub struct Opsgenie {
     pub server: String,
 }
 
+pub(super) const ASKS: &[Ask] = &[
+    Ask {
+        part: Part::Token,
+        label: "API key",
+        hint: "the key of an API integration of your team (not one of API Key Management)",
+        required: true,
+        secret: true,
+    },
+    server("https://api.eu.opsgenie.com for the European region"),
+];
+
 impl Opsgenie {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        let key = parts.token("the key of an API integration of your team (not one of API Key Management)")?;
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
+        let key = parts.token(ASKS)?;
         Ok(Self { key, server: parts.server(SERVER) })
     }
 

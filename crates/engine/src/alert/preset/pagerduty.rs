@@ -12,7 +12,8 @@ use time::format_description::well_known::Rfc3339;
 use super::super::card::{Card, Tone, chars, escaped};
 use super::super::exchange::Request;
 use super::super::{Message, text};
-use super::{Incident, Parts, incident, incident_key};
+use super::parts::{Ask, Part, Parts, Problem, server};
+use super::{Incident, incident, incident_key};
 
 /// Characters of a summary.
 const SUMMARY_CHARS: usize = 1024;
@@ -32,9 +33,20 @@ pub struct PagerDuty {
     pub server: String,
 }
 
+pub(super) const ASKS: &[Ask] = &[
+    Ask {
+        part: Part::Token,
+        label: "Integration key",
+        hint: "the integration key (32 characters) of an Events API v2 integration of your service",
+        required: true,
+        secret: true,
+    },
+    server("https://events.eu.pagerduty.com for the European region"),
+];
+
 impl PagerDuty {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        let key = parts.token("the integration key (32 characters) of an Events API v2 integration of your service")?;
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
+        let key = parts.token(ASKS)?;
         Ok(Self { key, server: parts.server(SERVER) })
     }
 

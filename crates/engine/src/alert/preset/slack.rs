@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::super::card::{Card, chars, escaped};
 use super::super::exchange::{Answer, Request, Verdict};
 use super::super::{Kind, Message};
-use super::{Known, Parts};
+use super::Known;
+use super::parts::{Ask, Part, Parts, Problem, server};
 
 /// Characters of a header block.
 const HEADER_CHARS: usize = 150;
@@ -25,6 +26,31 @@ const TEXT_CHARS: usize = 400;
 
 /// Where bots speak to Slack.
 const API: &str = "https://slack.com/api";
+
+pub(super) const ASKS: &[Ask] = &[
+    Ask {
+        part: Part::Url,
+        label: "Webhook address",
+        hint: "the address under Incoming Webhooks of your app at api.slack.com/apps; or the token and the channel of a bot",
+        required: false,
+        secret: true,
+    },
+    Ask {
+        part: Part::Token,
+        label: "Bot token",
+        hint: "the bot token (xoxb-…) under OAuth & Permissions of your app, with the scope chat:write",
+        required: false,
+        secret: true,
+    },
+    Ask {
+        part: Part::Channel,
+        label: "Channel of the bot",
+        hint: "the channel, like #errors or C0123456789; invite the bot to it",
+        required: false,
+        secret: false,
+    },
+    server("another address of the API than https://slack.com/api, for the bot"),
+];
 
 /// Errors by which Slack says 'not now' with status 200.
 const NOT_NOW: [&str; 6] =
@@ -54,18 +80,27 @@ pub enum Slack {
 }
 
 impl Slack {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
         if parts.token.is_some() {
             return Ok(Self::Bot {
-                token: parts
-                    .token("the bot token (xoxb-…) under OAuth & Permissions of your app, with the scope chat:write")?,
-                channel: parts.channel("the channel, like #errors or C0123456789; invite the bot to it")?,
+                token: parts.token(ASKS)?,
+                channel: parts.channel(ASKS)?,
                 server: parts.server(API),
             });
         }
-        let what =
-            "the address under Incoming Webhooks of your app at api.slack.com/apps; or --token and --channel for a bot";
-        Ok(Self::Hook { url: parts.url(what)? })
+        Ok(Self::Hook { url: parts.url(ASKS)? })
+    }
+
+    pub(super) fn parts(&self) -> Parts {
+        match self {
+            Self::Bot { token, channel, server } => Parts {
+                token: Some(token.clone()),
+                channel: Some(channel.clone()),
+                server: Some(server.clone()),
+                url: None,
+            },
+            Self::Hook { url } => Parts { url: Some(url.clone()), ..Parts::default() },
+        }
     }
 
     pub(super) fn url(&self) -> &str {

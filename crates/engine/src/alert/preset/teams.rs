@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::card::{Card, Tone};
 use super::super::exchange::Request;
-use super::Parts;
+use super::parts::{Ask, Parts, Problem, hook};
 
 /// Bytes of the whole request, with room for what the workflow puts around it.
 const REQUEST_BYTES: usize = 24_000;
@@ -23,10 +23,13 @@ pub struct Teams {
     pub url: String,
 }
 
+pub(super) const ASKS: &[Ask] = &[hook(
+    "the address of a workflow made from the template 'Send webhook alerts to a channel' (channel, …, Workflows)",
+)];
+
 impl Teams {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        let what = "the address of a workflow made from the template 'Send webhook alerts to a channel'";
-        Ok(Self { url: parts.url(what)? })
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
+        Ok(Self { url: parts.url(ASKS)? })
     }
 
     pub(super) fn request(&self, card: &Card) -> Request {

@@ -13,7 +13,8 @@ use time::Duration;
 
 use super::super::card::{Card, chars, escaped};
 use super::super::exchange::{Answer, Request, Verdict};
-use super::{Known, Parts};
+use super::Known;
+use super::parts::{Ask, Part, Parts, Problem, server};
 
 /// Characters of a text, counted with markup, which is more than is asked.
 const TEXT_CHARS: usize = 4096;
@@ -38,17 +39,34 @@ pub struct Telegram {
     pub server: String,
 }
 
+pub(super) const ASKS: &[Ask] = &[
+    Ask {
+        part: Part::Token,
+        label: "Bot token",
+        hint: "the token that @BotFather gave you for your bot (123456:ABC…)",
+        required: true,
+        secret: true,
+    },
+    Ask {
+        part: Part::Channel,
+        label: "Chat",
+        hint: "the id of the chat (like -1001234567890), or @name of a public channel; the bot must be in it",
+        required: true,
+        secret: false,
+    },
+    server("the address of a Bot API server of your own"),
+];
+
 impl Telegram {
-    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, String> {
-        let token = parts.token("the token that @BotFather gave you for your bot (123456:ABC…)")?;
+    pub(super) fn from_parts(parts: &mut Parts) -> Result<Self, Problem> {
+        let token = parts.token(ASKS)?;
         // It becomes part of a path.
         if !token.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, ':' | '_' | '-')) {
-            return Err(
-                "the token of a Telegram bot has letters, digits, a colon, _ and - only; copy it again".to_owned()
-            );
+            return Err(Problem::wrong(
+                "the token of a Telegram bot has letters, digits, a colon, _ and - only; copy it again",
+            ));
         }
-        let chat = parts
-            .channel("the id of the chat (like -1001234567890), or @name of a public channel; the bot must be in it")?;
+        let chat = parts.channel(ASKS)?;
         Ok(Self { token, chat, server: parts.server(API) })
     }
 

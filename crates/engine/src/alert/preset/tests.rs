@@ -48,7 +48,7 @@ fn a_missing_part_is_named_with_where_to_get_it() {
         ("discord", parts("https://x", "k", ""), "--token does not belong to --kind discord"),
         ("pager", parts("", "", ""), "there is no kind \"pager\"; there are slack, discord"),
     ] {
-        let error = Preset::from_parts(kind, given).unwrap_err();
+        let error = Preset::from_parts(kind, given).unwrap_err().to_string();
         assert!(error.contains(said), "{kind}: {error}");
     }
 }
@@ -174,4 +174,47 @@ fn an_incident_is_opened_and_closed_under_one_key() {
         close.url,
         "https://api.opsgenie.com/v2/alerts/firefinch%20issue-412%20errors%2Eexample/close?identifierType=alias"
     );
+}
+
+#[test]
+fn a_change_keeps_what_it_does_not_name() {
+    let changed = |preset: &Preset, given: Parts| serde_json::to_value(preset.changed(given).unwrap()).unwrap();
+    let channel = |name: &str| Parts { channel: Some(name.to_owned()), ..Parts::default() };
+    assert_eq!(changed(&bot(), channel("#ops"))["token"], "xoxb-secret");
+    assert_eq!(changed(&bot(), channel("#ops"))["channel"], "#ops");
+    assert!(bot().changed(channel("")).unwrap_err().to_string().starts_with("missing: --channel"));
+    assert_eq!(changed(&telegram(), Parts::default()), serde_json::to_value(telegram()).unwrap());
+    let server = Parts { server: Some(String::new()), ..Parts::default() };
+    assert_eq!(changed(&telegram(), server)["server"], "https://api.telegram.org", "taken away, it is the usual one");
+
+    // The two ways to Slack share nothing.
+    let hook = Parts { url: Some("https://hooks.example/services/x".to_owned()), ..Parts::default() };
+    let by_hook = bot().changed(hook).unwrap();
+    assert_eq!(serde_json::to_value(&by_hook).unwrap(), serde_json::json!({"url": "https://hooks.example/services/x"}));
+    let token = Parts { token: Some("xoxb-2".to_owned()), ..Parts::default() };
+    assert!(by_hook.changed(token).unwrap_err().to_string().starts_with("missing: --channel"));
+}
+
+#[test]
+fn what_a_kind_asks_for_is_what_it_takes() {
+    for kind in Preset::KINDS {
+        let asks = Preset::asks(kind);
+        assert!(!asks.is_empty() && asks.iter().all(|ask| !ask.hint.is_empty() && !ask.label.is_empty()), "{kind}");
+        let mut given = parts("https://x.example/h", "1:a", "a");
+        given.server = Some("https://y.example".to_owned());
+        // Of Slack's two ways the bot is the one that takes a token.
+        let takes = |part: Part| kind != "slack" || part != Part::Url;
+        for (part, value) in [
+            (Part::Url, &mut given.url),
+            (Part::Token, &mut given.token),
+            (Part::Channel, &mut given.channel),
+            (Part::Server, &mut given.server),
+        ] {
+            if !asks.iter().any(|ask| ask.part == part) || !takes(part) {
+                *value = None;
+            }
+        }
+        let made = Preset::from_parts(kind, given).unwrap();
+        assert_eq!(made.changed(Parts::default()).unwrap().kind(), kind);
+    }
 }
