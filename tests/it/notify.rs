@@ -14,6 +14,7 @@ mod pages;
 mod presets;
 mod product;
 mod rules;
+mod schema;
 mod storm;
 mod webhook;
 mod wishes;

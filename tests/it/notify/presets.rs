@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use store::notifications::Target;
 use time::Duration;
 
+use super::mail::fan_out_and_deliver;
 use super::{THEN, World, assert_snapshot};
 use crate::support::receiver::{Receiver, Request};
 
@@ -282,4 +283,50 @@ async fn what_was_deleted_over_there_is_told_anew() {
     // Whoever says so every time is not asked for ever.
     assert!(matches!(client.tell(&bot, &update, THEN).await, Attempt::Dead { .. }));
     assert_eq!(receiver.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn a_storm_is_one_incident_and_the_issues_in_it_have_none_of_their_own() {
+    for kind in ["pagerduty", "opsgenie"] {
+        let world = World::new().await;
+        let receiver = Receiver::start(&[]).await;
+        let url = receiver.url();
+        let mut all = presets(url.trim_end_matches("/hook")).into_iter().map(|(_, preset)| preset);
+        world.destination(Target::Preset(all.find(|preset| preset.kind() == kind).unwrap())).await;
+        sqlx::query("update alert_rules set kinds = '{new,resolved}'").execute(world.pool()).await.unwrap();
+        let notifier = world.notifier(&world.settings());
+        for (second, numbers) in [(0, 1..=1_u8), (1, 2..=20)] {
+            let events = numbers.map(|n| world.event(u128::from(n), n, THEN + Duration::seconds(second))).collect();
+            world.write(events).await;
+            fan_out_and_deliver(&notifier, Duration::seconds(second)).await;
+        }
+        fan_out_and_deliver(&notifier, Duration::minutes(2)).await;
+        fan_out_and_deliver(&notifier, Duration::minutes(12)).await;
+        let asked: Vec<(bool, String)> = receiver.requests().iter().map(|request| incident(kind, request)).collect();
+        assert_eq!(asked.len(), 3, "{kind}: the first issue, the storm, its end: {asked:?}");
+        assert_eq!(asked.iter().map(|(opens, _)| *opens).collect::<Vec<_>>(), [true, true, false]);
+        assert!(asked.iter().all(|(_, key)| *key == asked[0].1), "{kind}: one incident: {asked:?}");
+
+        // Resolving one that came in the storm closes nothing but what it may have opened itself.
+        let folded: i64 = sqlx::query_scalar("select max(id) from issues").fetch_one(world.pool()).await.unwrap();
+        let folded = [(world.project_id(), engine::ids::IssueId(folded))];
+        let resolve = engine::issue::Signal::Resolve { fix: engine::issue::Fix::Now, commit: None };
+        store::lifecycle::apply(world.pool(), &folded, &resolve, None, THEN + Duration::minutes(13)).await.unwrap();
+        fan_out_and_deliver(&notifier, Duration::minutes(13)).await;
+        let (opens, key) = incident(kind, &receiver.requests()[3]);
+        assert!(!opens && key != asked[0].1, "{kind}: {key}");
+    }
+}
+
+/// Whether a request opens an incident, and which it names.
+fn incident(kind: &str, request: &Request) -> (bool, String) {
+    if kind == "pagerduty" {
+        let body = request.json();
+        return (body["event_action"] == "trigger", body["dedup_key"].as_str().unwrap().to_owned());
+    }
+    if request.line.contains("/close?") {
+        let alias = request.line.split("/alerts/").nth(1).unwrap().split("/close").next().unwrap();
+        return (false, percent_encoding::percent_decode_str(alias).decode_utf8().unwrap().into_owned());
+    }
+    (true, request.json()["alias"].as_str().unwrap().to_owned())
 }
