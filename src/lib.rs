@@ -4,6 +4,7 @@
 //! `serve`, which composes them.
 
 pub mod api;
+mod checkup;
 pub mod cli;
 pub mod config;
 pub mod database;

@@ -1,64 +1,31 @@
 //! `firefinch doctor`: looks at everything that can be wrong, and says what to do about it.
 //!
-//! It changes nothing: it does not migrate, and writes one file that it removes again. To add a
-//! check, write a function that returns [`Finding`]s and call it in [`examine`].
+//! It changes nothing. The checks are in `checkup`.
 
-mod checks;
-
-use serde::Serialize;
 use serde_json::json;
 
 use super::output::Output;
+use super::public_url;
+use crate::checkup::{Finding, Verdict, checks};
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::Failure;
+use crate::workers::notify;
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Verdict {
-    Ok,
-    Warn,
-    Fail,
-}
-
-/// The result of one check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Finding {
-    verdict: Verdict,
-    /// What was looked at.
-    check: &'static str,
-    /// What was found, and what to do where something is wrong.
-    text: String,
-}
-
-impl Finding {
-    fn ok(check: &'static str, text: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Ok, check, text: text.into() }
-    }
-
-    fn warn(check: &'static str, text: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warn, check, text: text.into() }
-    }
-
-    fn fail(check: &'static str, text: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, check, text: text.into() }
-    }
-
-    fn line(&self) -> String {
-        let verdict = match self.verdict {
-            Verdict::Ok => "OK  ",
-            Verdict::Warn => "WARN",
-            Verdict::Fail => "FAIL",
-        };
-        format!("{verdict}  {}: {}", self.check, self.text)
-    }
+/// A finding as a line of the terminal.
+fn line(finding: &Finding) -> String {
+    let verdict = match finding.verdict {
+        Verdict::Ok => "OK  ",
+        Verdict::Warn => "WARN",
+        Verdict::Fail => "FAIL",
+    };
+    format!("{verdict}  {}: {}", finding.check, finding.text)
 }
 
 pub(super) async fn run(config: &Config, output: Output) -> Result<(), Failure> {
     let findings = examine(config).await;
     let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Fail).count();
-    let lines: Vec<String> = findings.iter().map(Finding::line).collect();
+    let lines: Vec<String> = findings.iter().map(line).collect();
     output.answer(&json!({"ok": failed == 0, "checks": findings}), &lines.join("\n"))?;
     match failed {
         0 => Ok(()),
@@ -67,14 +34,14 @@ pub(super) async fn run(config: &Config, output: Output) -> Result<(), Failure> 
 }
 
 async fn examine(config: &Config) -> Vec<Finding> {
-    let mut findings = checks::config(config);
+    let mut findings = checks::config(config, &public_url(config));
     findings.extend(checks::data_dir(config));
     let (server, runnable) = checks::embedded_server(config);
     findings.extend(server);
     if runnable {
         findings.extend(database(config).await);
     }
-    findings.extend(checks::mail(config).await);
+    findings.extend(mail(config).await);
     findings
 }
 
@@ -88,4 +55,21 @@ async fn database(config: &Config) -> Vec<Finding> {
         findings.push(Finding::warn("database", format!("it does not close: {error:#}")));
     }
     findings
+}
+
+/// Talks to the mail server, which no page does.
+async fn mail(config: &Config) -> Vec<Finding> {
+    const CHECK: &str = "mail";
+    let Some(url) = &config.smtp_url else {
+        return vec![Finding::ok(CHECK, "no mail server is set (smtp_url): nobody gets mail")];
+    };
+    vec![match notify::probe_smtp(url.expose()).await {
+        Ok(()) => Finding::ok(CHECK, "the mail server takes our connection"),
+        Err(error) => Finding::fail(
+            CHECK,
+            format!(
+                "the mail server does not take our connection ({error:#}): check host, port, TLS and password in smtp_url"
+            ),
+        ),
+    }]
 }

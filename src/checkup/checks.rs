@@ -12,10 +12,8 @@ use store::health::{self, SchemaState, ServerFacts};
 use store::notifications;
 use time::{Duration, OffsetDateTime};
 
-use super::super::public_url;
 use super::Finding;
 use crate::config::Config;
-use crate::workers::notify;
 use crate::{disk, instance, postgres};
 
 /// PostgreSQL versions below this lack what the migrations use.
@@ -31,11 +29,11 @@ const NOTIFICATION_AGE_MAX: Duration = Duration::minutes(10);
 /// Maintenance keeps today and three more days; with fewer it has not run for a while.
 const DAYS_WITH_PARTITION_MIN: usize = 2;
 
-pub(super) fn config(config: &Config) -> Vec<Finding> {
+/// The settings; `url` is where others reach the server.
+pub(crate) fn config(config: &Config, url: &str) -> Vec<Finding> {
     const CHECK: &str = "settings";
     let served = instance::served(&config.data_dir);
     let (listen, state) = served.map_or((config.listen, "not running"), |served| (served.addr, "running"));
-    let url = public_url(config);
     let mut findings = vec![Finding::ok(CHECK, format!("{state}, on {listen}, organization {}", config.org_slug))];
     let guessed = Config { base_url: None, ..config.clone() }.public_url(listen);
     findings.push(if url != guessed || listen.ip().is_loopback() {
@@ -52,7 +50,7 @@ pub(super) fn config(config: &Config) -> Vec<Finding> {
     findings
 }
 
-pub(super) fn data_dir(config: &Config) -> Vec<Finding> {
+pub(crate) fn data_dir(config: &Config) -> Vec<Finding> {
     const CHECK: &str = "data directory";
     let dir = &config.data_dir;
     if !dir.exists() {
@@ -108,7 +106,7 @@ fn spool(config: &Config) -> Finding {
 
 /// Looks for the embedded server; false when it cannot run, or has no cluster yet: only a start
 /// makes one.
-pub(super) fn embedded_server(config: &Config) -> (Option<Finding>, bool) {
+pub(crate) fn embedded_server(config: &Config) -> (Option<Finding>, bool) {
     const CHECK: &str = "embedded PostgreSQL";
     if config.database_url.is_some() {
         return (None, true);
@@ -123,7 +121,7 @@ pub(super) fn embedded_server(config: &Config) -> (Option<Finding>, bool) {
     }
 }
 
-pub(super) async fn database(config: &Config, pool: &PgPool) -> Vec<Finding> {
+pub(crate) async fn database(config: &Config, pool: &PgPool) -> Vec<Finding> {
     let now = OffsetDateTime::now_utc();
     let mut findings = match health::server_facts(pool).await {
         Ok(facts) => server(config, &facts, now),
@@ -271,22 +269,6 @@ fn destinations(all: &HashMap<DestinationId, notifications::Health>) -> Finding 
             named.join(", ")
         ),
     )
-}
-
-pub(super) async fn mail(config: &Config) -> Vec<Finding> {
-    const CHECK: &str = "mail";
-    let Some(url) = &config.smtp_url else {
-        return vec![Finding::ok(CHECK, "no mail server is set (smtp_url): nobody gets mail")];
-    };
-    vec![match notify::probe_smtp(url.expose()).await {
-        Ok(()) => Finding::ok(CHECK, "the mail server takes our connection"),
-        Err(error) => Finding::fail(
-            CHECK,
-            format!(
-                "the mail server does not take our connection ({error:#}): check host, port, TLS and password in smtp_url"
-            ),
-        ),
-    }]
 }
 
 /// A size in the unit that people read it in.
