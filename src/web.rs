@@ -22,6 +22,7 @@ mod me;
 mod projects;
 mod regroupings;
 mod releases;
+mod rendered;
 mod session;
 mod setup;
 mod shell;

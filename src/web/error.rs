@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use store::StoreError;
 
+use super::rendered::rendered;
 use super::shell::Theme;
 use super::{assets, signs};
 
@@ -151,7 +152,7 @@ pub(super) fn page(request: &HttpRequest, refusal: &PageError) -> HttpResponse {
         _ => {}
     }
     let page = ErrorPage { theme: Theme::of(request), status: status.as_u16(), title: &title, advice: &advice };
-    match page.render() {
+    match rendered(&page) {
         Ok(body) => response.content_type("text/html; charset=utf-8").body(body),
         Err(error) => {
             tracing::error!(%error, "the error page itself failed");

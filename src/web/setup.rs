@@ -9,6 +9,7 @@ use store::projects;
 use time::OffsetDateTime;
 
 use super::error::PageError;
+use super::rendered::rendered;
 use super::session::{Fields, csrf_token};
 use super::shell::{Theme, see_other};
 use super::sign_in::{hashing, start_session};
@@ -110,5 +111,5 @@ fn render(
         problem,
         password_chars_min: passwords::PASSWORD_CHARS_MIN,
     };
-    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(page.render()?))
+    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(rendered(&page)?))
 }

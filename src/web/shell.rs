@@ -10,6 +10,7 @@ use store::projects::{self, Project};
 use time::Duration;
 
 use super::error::PageError;
+use super::rendered::rendered;
 use super::session::{Posted, Viewer, local_path};
 use super::toast::Toast;
 use super::{Web, assets};
@@ -160,7 +161,7 @@ impl Shell {
 
 /// Renders a page.
 pub(super) fn html(page: &impl Template) -> Result<HttpResponse, PageError> {
-    Ok(HttpResponse::Ok().content_type(ContentType::html()).body(page.render()?))
+    Ok(HttpResponse::Ok().content_type(ContentType::html()).body(rendered(page)?))
 }
 
 /// Sends the browser somewhere on this site after a form.

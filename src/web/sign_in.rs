@@ -15,6 +15,7 @@ use store::people::{self, sessions};
 use time::{Duration, OffsetDateTime};
 
 use super::error::PageError;
+use super::rendered::rendered;
 use super::session::{Fields, Posted, SESSION_DAYS, Viewer, csrf_token, local_path};
 use super::shell::{Theme, see_other};
 use super::{Web, assets, signs};
@@ -142,5 +143,5 @@ fn render(
     Ok(HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
         .cookie(web.cookie(DOOR_COOKIE, door, Duration::hours(1)))
-        .body(page.render()?))
+        .body(rendered(&page)?))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use askama::Template;
 use bytes::Bytes;
 use engine::histogram::Window;
 use engine::ids::{EventId, IssueId, ProjectId};
@@ -16,6 +15,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::rows::{LiveRow, TailRow, minute_window};
 use crate::web::error::PageError;
+use crate::web::rendered::rendered;
 
 /// Tail rows of one tick; more cannot be read while they pass.
 const TAIL_ROWS: i64 = 20;
@@ -198,7 +198,7 @@ impl Reader {
         let mut parts = Vec::new();
         for &project_id in projects {
             let own = tail.iter().filter(|event| event.project_id == project_id);
-            let rows: Result<Vec<String>, askama::Error> = own.map(|event| TailRow::new(event).render()).collect();
+            let rows: Result<Vec<String>, askama::Error> = own.map(|event| rendered(&TailRow::new(event))).collect();
             let rows = rows?;
             if !rows.is_empty() {
                 let full = message(place, "tail", &TailMessage { rows });
@@ -263,7 +263,7 @@ fn issue_part(
     now: OffsetDateTime,
 ) -> Result<Part, PageError> {
     let row = LiveRow::new(issue, window, counts, now);
-    let html = row.render()?;
+    let html = rendered(&row)?;
     let issue = &row.issue;
     let last = issue.last_seen.unix_timestamp_nanos() / 1_000_000;
     let mut told = IssueMessage {

@@ -4,8 +4,12 @@ use engine::access::Role;
 use serde_json::{Value, json};
 
 use super::Site;
+use super::stream::{Stream, seen};
 
 const EVIL: &str = r#"<script>alert(1)</script>"><img src=x onerror=alert(2)>'`{{7*7}}</textarea></svg>&amp;"#;
+
+/// Turns round the text after it, a control character, and an isolate that is never closed.
+const UNSEEN: [char; 3] = ['\u{202e}', '\u{1b}', '\u{2067}'];
 
 /// The same text in every place of an event that a page shows.
 fn event() -> Value {
@@ -67,6 +71,30 @@ async fn hostile_text_stays_text() {
         let reply = person.get(&format!("/issues/{issue}/events/latest/{path}")).await;
         assert_eq!((reply.status, reply.headers["content-type"].to_str().unwrap()), (200, kind));
     }
+}
+
+#[tokio::test]
+async fn text_that_acts_unseen_is_shown_for_what_it_is() {
+    let site = Site::open().await;
+    let evil: String = ["usr"].into_iter().map(str::to_owned).chain(UNSEEN.map(|c| format!("{c}gpj.exe"))).collect();
+    let event = json!({
+        "level": "error", "platform": "python", "release": "shop@1", "tags": {"file": evil}, "extra": {"file": evil},
+        "exception": {"values": [{"type": "FileError", "value": evil, "stacktrace": {"frames": [
+            {"function": evil, "filename": evil, "lineno": 3, "in_app": true, "context_line": evil},
+        ]}}]},
+    });
+    let issue = site.issue(&event).await;
+    let mut person = site.sign_in(Role::Admin).await;
+    let since = seen(&person.page("/live").await);
+    let mut live = Stream::open(&person, &format!("/live/stream?view=live&since={since}")).await;
+    for path in ["/issues".to_owned(), format!("/issues/{issue}"), "/live".to_owned(), "/wall".to_owned()] {
+        let page = person.page(&path).await;
+        assert!(!page.contains(UNSEEN), "{path} shows them as they are");
+        assert!(path == "/wall" || page.contains("[U+202E]gpj.exe"), "{path}: {page}");
+    }
+    site.issue(&event).await;
+    let told = live.wait_for("tail").await.data;
+    assert!(told.contains("[U+202E]") && !told.contains(UNSEEN), "{told}");
 }
 
 #[tokio::test]

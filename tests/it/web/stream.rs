@@ -11,20 +11,20 @@ use super::{Browser, Site, exception};
 
 /// One message of a stream.
 #[derive(Debug, Default)]
-struct Message {
+pub(super) struct Message {
     name: String,
     id: String,
-    data: String,
+    pub(super) data: String,
 }
 
 /// An open stream.
-struct Stream {
+pub(super) struct Stream {
     response: Response,
     text: String,
 }
 
 impl Stream {
-    async fn open(browser: &Browser, address: &str) -> Self {
+    pub(super) async fn open(browser: &Browser, address: &str) -> Self {
         let response = browser.request(Method::GET, address).send().await.unwrap();
         assert_eq!(response.status(), 200, "{address}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// The next message of a name, past others.
-    async fn wait_for(&mut self, name: &str) -> Message {
+    pub(super) async fn wait_for(&mut self, name: &str) -> Message {
         loop {
             let message = self.next().await.expect("the stream is open");
             if message.name == name {
@@ -68,7 +68,7 @@ impl Stream {
 }
 
 /// The place that a page was rendered at.
-fn seen(page: &str) -> String {
+pub(super) fn seen(page: &str) -> String {
     page.split("data-seen=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
