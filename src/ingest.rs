@@ -139,6 +139,12 @@ impl Ingest {
         self.queue.has_room()
     }
 
+    /// Requests that wait for the batch writer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.depth()
+    }
+
     /// Understands a request and returns when what it brought is durable.
     async fn submit(&self, request: Request) -> Result<Option<EventId>, Refusal> {
         let project_id = request.origin.project_id;

@@ -184,7 +184,10 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     let notify = notify::run(notifier, Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("notify", notify);
 
-    let pages = web::Data::new(Web::new(shared.pool.clone(), &shared.base_url, desk.clone()));
+    let queue = ingest.clone();
+    let depth = Arc::new(move || queue.waiting());
+    let pages = Web::new(shared.pool.clone(), &shared.base_url, desk.clone(), Arc::clone(&shared.config), depth);
+    let pages = web::Data::new(pages);
     let live = pages::run_live(pages.hub().clone(), shared.pool.clone(), shared.stopping.clone());
     tasks.spawn_endless("live", live);
 

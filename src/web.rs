@@ -28,9 +28,12 @@ mod setup;
 mod shell;
 mod sign_in;
 mod signs;
+mod system;
 mod throttle;
 mod toast;
 mod wall;
+
+use std::sync::Arc;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::web::{self, get, post};
@@ -41,6 +44,7 @@ use tokio::sync::Semaphore;
 use self::error::PageError;
 use self::throttle::Throttle;
 use self::wall::Wall;
+use crate::config::Config;
 use crate::destinations::Desk;
 use crate::link_key::LinkKey;
 
@@ -50,6 +54,9 @@ pub use live::{Hub, run as run_live};
 /// Passwords hashed at a time: each takes 19 MiB for some 30 ms.
 const HASHING_MAX: usize = 2;
 
+/// Tells how many requests wait for the batch writer of this process.
+pub type QueueDepth = Arc<dyn Fn() -> usize + Send + Sync>;
+
 /// What the pages need.
 pub struct Web {
     pool: PgPool,
@@ -57,6 +64,8 @@ pub struct Web {
     base_url: String,
     /// Cookies only over TLS.
     secure: bool,
+    config: Arc<Config>,
+    queue: QueueDepth,
     hub: Hub,
     wall: Wall,
     link_key: LinkKey,
@@ -68,10 +77,12 @@ pub struct Web {
 impl Web {
     /// The state of one process; share it between its workers.
     #[must_use]
-    pub fn new(pool: PgPool, base_url: &str, desk: Desk) -> Self {
+    pub fn new(pool: PgPool, base_url: &str, desk: Desk, config: Arc<Config>, queue: QueueDepth) -> Self {
         Self {
             pool,
             desk,
+            config,
+            queue,
             base_url: base_url.trim_end_matches('/').to_owned(),
             secure: base_url.starts_with("https://"),
             hub: Hub::default(),
@@ -140,6 +151,7 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/sign-out", post().to(sign_in::sign_out))
         .route("/setup/{secret}", get().to(setup::show))
         .route("/setup/{secret}", post().to(setup::claim))
+        .route("/system", get().to(system::show))
         .route("/theme", post().to(shell::choose_theme))
         .route("/static/{file}", get().to(assets::get))
         .route("/favicon.ico", get().to(assets::favicon))

@@ -63,14 +63,20 @@ pub(crate) fn data_dir(config: &Config) -> Vec<Finding> {
             format!("{} cannot be written ({error}): give it to the account that runs firefinch", dir.display()),
         ),
     }];
-    findings.push(match disk::free_bytes(dir) {
+    findings.extend(room(config));
+    findings
+}
+
+/// The room on the disk, and what the spool takes of it. Writes nothing.
+pub(crate) fn room(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![match disk::free_bytes(&config.data_dir) {
         Ok(free) if free < FREE_BYTES_LOW => Finding::fail("disk", format!("only {} free: make room", bytes(free))),
         Ok(free) if free < FREE_BYTES_MIN => {
             Finding::warn("disk", format!("only {} free: make room, or keep events for fewer days", bytes(free)))
         }
         Ok(free) => Finding::ok("disk", format!("{} free", bytes(free))),
         Err(error) => Finding::warn("disk", format!("cannot tell the free space: {error}")),
-    });
+    }];
     findings.push(spool(config));
     findings
 }

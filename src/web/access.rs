@@ -17,6 +17,8 @@ pub(super) enum Action {
     ChangeReleases,
     /// Stop and start destinations, and send messages again.
     ChangeAlerts,
+    /// See how the system fares: disks, database, and what it refused.
+    ReadSystem,
 }
 
 /// Whether a role may do something.
@@ -29,6 +31,7 @@ pub(super) const fn can(role: Role, action: Action) -> bool {
         | Action::ChangeRules
         | Action::ChangeReleases
         | Action::ChangeAlerts => role.may_write(),
+        Action::ReadSystem => matches!(role, Role::Admin),
     }
 }
 
@@ -46,6 +49,7 @@ impl Action {
                 "Your account may read releases but not change them. An administrator can change that."
             }
             Self::ChangeAlerts => "Your account may not change who is told. An administrator can change that.",
+            Self::ReadSystem => "How the system fares is for administrators.",
         }
     }
 }
@@ -67,5 +71,11 @@ mod tests {
             assert!(can(Role::Admin, action) && can(Role::Member, action));
             assert_eq!(can(Role::Viewer, action), action == Action::Read);
         }
+    }
+
+    #[test]
+    fn the_system_is_for_administrators() {
+        let may = [Role::Admin, Role::Member, Role::Viewer].map(|role| can(role, Action::ReadSystem));
+        assert_eq!(may, [true, false, false]);
     }
 }

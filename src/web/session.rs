@@ -81,6 +81,12 @@ impl Viewer {
         can(self.role, Action::ChangeAlerts)
     }
 
+    /// True when the role allows it.
+    #[must_use]
+    pub(super) fn may_read_system(&self) -> bool {
+        can(self.role, Action::ReadSystem)
+    }
+
     /// One or two letters for the corner of the page.
     #[must_use]
     pub(super) fn initials(&self) -> String {

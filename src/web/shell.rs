@@ -67,6 +67,8 @@ pub(super) enum Nav {
     Projects,
     /// What is about the person alone, which the menu in the corner leads to.
     Person,
+    /// How the instance fares.
+    System,
 }
 
 /// What the base template shows.
@@ -131,6 +133,7 @@ impl Shell {
             Nav::Alerts => "alerts",
             Nav::Projects => "projects",
             Nav::Person => "person",
+            Nav::System => "system",
         };
         own == name
     }

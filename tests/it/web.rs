@@ -16,6 +16,7 @@ mod releases;
 mod rules;
 mod settings;
 mod stream;
+mod system;
 
 use std::sync::LazyLock;
 

@@ -185,3 +185,37 @@ pub async fn outcomes(
     .fetch_all(pool)
     .await?)
 }
+
+/// Items of all projects with the same fate within an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HourOutcome {
+    /// Start of the hour, in seconds since 1970.
+    pub bucket: i64,
+    /// Rate-limit category (`error`, `session`, …).
+    pub category: String,
+    /// `accepted`, `filtered`, `rate_limited`, `invalid` or `dropped`.
+    pub outcome: String,
+    /// Machine-readable reason; empty for accepted.
+    pub reason: String,
+    /// How many.
+    pub quantity: i64,
+}
+
+/// Outcomes of the whole instance by the hour, since `from`. Probes the key of `outcomes` once for each project.
+///
+/// # Errors
+/// When the database fails.
+pub async fn outcomes_by_hour(pool: &PgPool, from: OffsetDateTime) -> Result<Vec<HourOutcome>, StoreError> {
+    let from = from.unix_timestamp() - from.unix_timestamp().rem_euclid(3600);
+    Ok(sqlx::query_as!(
+        HourOutcome,
+        r#"select o.bucket, o.category, o.outcome, o.reason, sum(o.quantity)::bigint as "quantity!"
+        from projects p
+        join outcomes o on o.project_id = p.id and o.bucket >= $1
+        group by o.bucket, o.category, o.outcome, o.reason
+        order by o.bucket, o.category, o.outcome, o.reason"#,
+        from,
+    )
+    .fetch_all(pool)
+    .await?)
+}
