@@ -1,11 +1,7 @@
 // Releases as people look at them: deploys in every state, verdicts, issues, commits, numbers, and hostile names.
-import { mkdir } from "node:fs/promises";
 import { post } from "./live.js";
+import { assert, pictures } from "./look.js";
 import { signIn } from "./pages.js";
-
-function assert(holds, what) {
-  if (!holds) throw new Error(what);
-}
 
 async function api(server, method, path, body) {
   const response = await fetch(`${server.url}/api/0/projects/default/shop/${path}`, {
@@ -36,7 +32,7 @@ async function sessions(server, version, exited, crashed) {
 
 const production = (version, user) => ({ release: version, environment: "production", user: { id: String(user) } });
 
-async function world(server) {
+export async function world(server) {
   await post(server, "OldError", production("shop@1.0.0", 1));
   await deploy(server, "shop@1.0.0", "production", { dateStarted: minutesAgo(3000), dateFinished: minutesAgo(2990) });
   await release(server, "shop@2.0.0");
@@ -74,21 +70,6 @@ async function world(server) {
 const HOSTILE = `shop@3.0.0-${"extremely.long.".repeat(8)}<img src=x onerror="window.hacked=1">`;
 const pageOf = (server, version) => `${server.url}/projects/shop/releases/${encodeURIComponent(version)}`;
 
-async function pictures(page, name) {
-  await mkdir("target/browser", { recursive: true });
-  await page.emulateMedia({ reducedMotion: "reduce" });
-  for (const [width, height, form] of [[1280, 800, ""], [390, 844, "-phone"]]) {
-    await page.setViewportSize({ width, height });
-    for (const theme of ["light", "dark"]) {
-      await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
-      await page.screenshot({ path: `target/browser/releases-${name}${form}-${theme}.png`, fullPage: true });
-    }
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert(wide <= width, `${name} is ${wide} wide on a screen of ${width}`);
-  }
-  await page.setViewportSize({ width: 1280, height: 800 });
-}
-
 async function shows(page, texts) {
   const text = await page.innerText("main");
   for (const part of texts) assert(text.includes(part), `no ${part} in ${text}`);
@@ -99,7 +80,7 @@ export const checks = [
     await signIn(page, server);
     await page.goto(`${server.url}/releases`);
     await shows(page, ["No release yet", "sentry-cli releases new"]);
-    await pictures(page, "empty");
+    await pictures(page, "releases-empty");
   }],
 
   ["each verdict, each state of a deploy, and what came with a release", async ({ page, server, problems }) => {
@@ -107,17 +88,17 @@ export const checks = [
     await signIn(page, server);
     await page.goto(pageOf(server, "shop@2.0.0"));
     await shows(page, ["BAD 3 new issues in shop@2.0.0 that 3 or more users met"]);
-    await pictures(page, "bad");
+    await pictures(page, "releases-bad");
     await page.goto(pageOf(server, "shop@2.1.0"));
     await shows(page, ["GOOD", "99.0 % of 1192 sessions are crash-free", "Crash-free sessions", "99.0 %", "Adoption", "52 %"]);
-    await pictures(page, "good");
+    await pictures(page, "releases-good");
     await page.goto(pageOf(server, "shop@2.2.0"));
     await shows(page, ["WATCH 1 new issue in shop@2.2.0", "TOO EARLY", "Under way", "Bad", "Rolled back", "Good", "Done",
       "Carts of <i>Basel</i> are empty", "Charge by number", "Came back in it", "OldError", "FreshError", "Say <b>why</b>"]);
-    await pictures(page, "watch");
+    await pictures(page, "releases-watch");
     await page.goto(`${server.url}/releases?project=shop`);
     await shows(page, ["shop@2.2.0", "shop@2.1.0", "shop@2.0.0", "shop@1.0.0", "By version"]);
-    await pictures(page, "list");
+    await pictures(page, "releases-list");
     assert(problems.length === 0, problems.join("\n"));
   }],
 
@@ -159,14 +140,14 @@ export const checks = [
     await release(server, "shop@9.9.9");
     await signIn(page, server);
     await page.goto(`${server.url}/releases`);
-    await pictures(page, "hostile-list");
+    await pictures(page, "releases-hostile-list");
     await page.goto(pageOf(server, HOSTILE));
-    await pictures(page, "hostile");
+    await pictures(page, "releases-hostile");
     assert(!(await page.evaluate(() => window.hacked)), "it ran");
     assert((await page.locator("a[href^='javascript']").count()) === 0, "a link would run it");
     await page.goto(pageOf(server, "shop@9.9.9"));
     await shows(page, ["No issue began in this release", "Not deployed", "No commits were sent"]);
-    await pictures(page, "nothing");
+    await pictures(page, "releases-nothing");
     assert(problems.length === 0, problems.join("\n"));
   }],
 

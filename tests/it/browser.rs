@@ -114,6 +114,17 @@ async fn a_person_looks_at_releases() {
 }
 
 #[tokio::test]
+async fn every_page_is_fit_to_be_looked_at() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let dsn = server.db.project("shop").await.dsn(&server.url);
+    let token = server.db.token(&SCOPES.map(|(scope, _)| scope)).await;
+    let facts =
+        json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("gallery", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn a_person_looks_for_what_was_told() {
     let server = TestServer::start().await;
     server.db.user("ada@example.org", Role::Admin, PASSWORD).await;

@@ -1,0 +1,98 @@
+// Every page with something on it, in both themes and at both sizes: pictures to look at, and no page that is wider than its
+// screen, complains in the console, or is hard to use for somebody. A new page gets a line in `PAGES`.
+import { pictures } from "./look.js";
+import { post } from "./live.js";
+import { signIn } from "./pages.js";
+import { world } from "./releases.js";
+
+// What an event can carry, with text that is long, hostile, and written from right to left.
+const RICH = {
+  release: "shop@2.2.0",
+  environment: "production",
+  level: "fatal",
+  transaction: "/basket/{id}/checkout",
+  server_name: "web-3.eu.example.com",
+  user: { id: "4711", email: "ada@example.org", username: "<b>ada</b>" },
+  tags: { plan: "gold", browser: "Firefox 140", note: "<script>alert(1)</script>", city: "\u05d9\u05e8\u05d5\u05e9\u05dc\u05d9\u05dd" },
+  request: {
+    url: "https://shop.example.com/basket/17/checkout?coupon=%3Cimg%20src=x%3E&page=2", method: "POST",
+    headers: [["User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"], ["Accept", "*/*"]],
+    data: { basket: 17, items: [1, 2, 3] },
+  },
+  contexts: { runtime: { name: "CPython", version: "3.13.1" }, os: { name: "Linux", version: "6.1" } },
+  extra: { attempt: 3, payload: "x".repeat(400) },
+  breadcrumbs: { values: [
+    { timestamp: Date.now() / 1000 - 9, category: "http", type: "http", data: { url: "https://pay.example/charge", method: "POST", status_code: 502 } },
+    { timestamp: Date.now() / 1000 - 4, category: "ui.click", message: "button#pay <i>now</i>", level: "info" },
+    { timestamp: Date.now() / 1000 - 1, category: "log", message: "charging failed, trying again", level: "warning" },
+  ] },
+  exception: { values: [
+    { type: "ConnectionError", value: "pay.example: 502 after 30.2 s", stacktrace: { frames: [
+      { function: "send", filename: "requests/adapters.py", module: "requests.adapters", lineno: 501, in_app: false },
+    ] } },
+    { type: "CheckoutError", value: `basket 17 cannot be charged \u202egnp.exe ${"and why ".repeat(40)}`, mechanism: { type: "wsgi", handled: false },
+      stacktrace: { frames: [
+        { function: "dispatch", filename: "django/core/handlers/base.py", lineno: 197, in_app: false },
+        { function: "checkout", filename: "shop/till.py", lineno: 41, in_app: true,
+          pre_context: ["def checkout(basket):", "    total = basket.total()"], context_line: "    return charge(basket, total)", post_context: ["", "def refund(basket):"],
+          vars: { basket: "<Basket 17>", total: "12.50", token: "[Filtered]" } },
+        { function: "charge", filename: "shop/pay.py", lineno: 12, in_app: true,
+          pre_context: ["def charge(basket, total):"], context_line: "    raise CheckoutError(basket)", post_context: ["    return None"] },
+      ] } },
+  ] },
+};
+
+// Name of the picture, address, and the role that looks when it is not the administrator.
+const PAGES = [
+  ["issues", "/issues"],
+  ["issues-none", "/issues?query=is%3Aresolved+nothing"],
+  ["issues-misspelt", "/issues?query=level%3Aeror"],
+  ["issue", "/issues/ISSUE"],
+  ["issue-oldest", "/issues/ISSUE/events/oldest"],
+  ["live", "/live"],
+  ["wall", "/wall"],
+  ["releases-list", "/releases"],
+  ["release", "/projects/shop/releases/shop%402.2.0"],
+  ["alerts", "/alerts"],
+  ["deliveries", "/alerts/deliveries"],
+  ["me-notifications", "/me/notifications"],
+  ["projects", "/projects"],
+  ["project-new", "/projects/new"],
+  ["project-start", "/projects/shop"],
+  ["project-settings", "/projects/shop/settings"],
+  ["project-rules", "/projects/shop/rules"],
+  ["project-regroupings", "/projects/shop/regroupings"],
+  ["system", "/system"],
+  ["not-found", "/nothing/here"],
+];
+
+async function issue(server) {
+  const query = `${server.url}/api/0/projects/default/shop/issues/?query=CheckoutError`;
+  const response = await fetch(query, { headers: { authorization: `Bearer ${server.token}` } });
+  return (await response.json())[0].id;
+}
+
+export const checks = [
+  ["the door looks as it should", async ({ page, server }) => {
+    await page.goto(`${server.url}/sign-in`);
+    await pictures(page, "gallery-sign-in");
+  }],
+
+  ["every page looks as it should in both themes, at a desk and on a phone", async ({ page, server, problems }) => {
+    await world(server);
+    await post(server, "CheckoutError", RICH);
+    await post(server, "CheckoutError", { ...RICH, user: { id: "4712" } });
+    const id = await issue(server);
+    await signIn(page, server);
+    const faults = [];
+    for (const [name, path] of PAGES) {
+      await page.goto(`${server.url}${path.replace("ISSUE", id)}`);
+      await page.waitForSelector("main");
+      await pictures(page, `gallery-${name}`).catch((error) => faults.push(error.message));
+    }
+    // The page that does not exist says so to the browser, too.
+    const complaints = problems.filter((problem) => !problem.includes("404"));
+    if (complaints.length) faults.push(...complaints);
+    if (faults.length) throw new Error(faults.join("\n"));
+  }],
+];
