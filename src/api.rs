@@ -11,6 +11,7 @@
 //! - one instance is one organization, with the id `1`.
 
 mod access;
+mod alert_rules;
 mod artifacts;
 mod bulk;
 mod call;

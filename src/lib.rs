@@ -19,6 +19,7 @@ pub mod open_files;
 pub mod passwords;
 pub mod postgres;
 pub mod preview;
+pub mod rehearsal;
 pub mod secrets;
 pub mod serve;
 pub mod telemetry;

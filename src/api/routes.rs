@@ -17,8 +17,8 @@ use engine::access::Scope::{
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    artifacts, bulk, deploys, destinations, events, issue, issues, organizations, projects, regroupings, releases,
-    rules, stats, verdict,
+    alert_rules, artifacts, bulk, deploys, destinations, events, issue, issues, organizations, projects, regroupings,
+    releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -154,6 +154,7 @@ fn of_organization() -> Vec<Endpoint> {
         endpoint!(GET, "/organizations/{org}/issues/", &[EventRead], issues::list_all, "Issues of all projects, the last seen first", SEARCH_ALL, Page("Issue")),
         endpoint!(PUT, "/organizations/{org}/issues/", &[EventWrite], bulk::update_all, "Change many issues", SELECT_ALL, One("IssueUpdated")).taking("IssueUpdate"),
         endpoint!(DELETE, "/organizations/{org}/issues/", &[EventAdmin], bulk::delete_all, "Delete issues by id, with their events", &["id", "project"], Nothing).done(&[204]),
+        endpoint!(POST, "/organizations/{org}/alert-rules/preview/", &[OrgRead, ProjectRead], alert_rules::preview, "What an alert rule would have sent in the last week", &[], One("RulePreview")).taking("RuleAsked"),
         endpoint!(GET, "/organizations/{org}/shortids/{issue}/", &[EventRead], issue::by_short_id, "The issue behind a short id", &[], One("ShortIdMatch")),
         endpoint!(GET, "/organizations/{org}/stats_v2/", &[OrgRead], stats::outcomes, "Fates of all items that came in", STATS, One("Outcomes")),
     ]

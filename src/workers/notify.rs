@@ -86,6 +86,9 @@ const STATES: [&str; 3] = ["ok", "failing", "waiting"];
 /// Signals and their deliveries are kept for people to look at.
 const KEPT: time::Duration = time::Duration::days(90);
 
+/// A deleted rule can be had back for this long.
+const DELETED_KEPT: time::Duration = time::Duration::days(7);
+
 /// Signals forgotten at once.
 const PRUNE_MAX: i64 = 1000;
 
@@ -378,6 +381,7 @@ impl Notifier {
         }
         outbox::prune(&self.pool, now - KEPT, PRUNE_MAX).await?;
         outbox::prune_destinations(&self.pool, now).await?;
+        outbox::forget_deleted_rules(&self.pool, now - DELETED_KEPT).await?;
         outbox::links::prune_used(&self.pool, now, PRUNE_MAX).await?;
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod channel;
 pub mod confirm;
 pub mod exchange;
 pub mod frame;
+pub mod frequency;
 pub mod kind;
 pub mod link;
 pub mod mail;
@@ -19,6 +20,7 @@ pub mod message;
 pub mod plain;
 pub mod preset;
 pub mod quiet;
+pub mod rehearsal;
 pub mod rule;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;

@@ -2,10 +2,11 @@
 //! an activity row that says why, and, where on-call wants to know, a signal in the outbox, all in
 //! the caller's transaction.
 //!
-//! Here is what people and tools ask for. `rows` writes states and their history, `lookup` finds what `step` wants to
+//! Here is what people and tools ask for. `rows` writes states and their history, `announce` their signals, `lookup` finds what `step` wants to
 //! know, `waiting` settles what waited for a release or a commit, `undo` takes a transition back, and `removal` deletes.
 //! Events act on states in `ingest`.
 
+mod announce;
 pub(crate) mod lookup;
 mod removal;
 mod rows;
@@ -17,6 +18,7 @@ use engine::issue::{self, Context, Counts, Fix, Signal, State, Transition};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
+pub(crate) use announce::{Reached, Standing, announce_reached, announce_standing};
 pub use removal::{PURGED_PER_ROUND, purge};
 pub(crate) use rows::{
     Cause, Changed, insert_issue, record, record_changes, record_notes, reserve_numbers, set_state, state, user_hash,

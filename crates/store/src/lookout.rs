@@ -1,9 +1,11 @@
-//! What no single event tells: a project far above its usual rate, the verdict on a deploy, the new issues of a release.
+//! What no single event tells: a project far above its usual rate, the verdict on a deploy, the new issues of a release,
+//! an issue that is as frequent as a rule asks.
 //!
 //! A round looks at each, writes down what it found, and raises the signals in the same transactions, so that each
 //! change is told once whoever does the next round. One process does it at a time.
 
 mod deploys;
+mod frequencies;
 mod releases;
 mod spikes;
 
@@ -28,5 +30,7 @@ pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<usize>, 
 }
 
 async fn work(pool: &PgPool, now: OffsetDateTime) -> Result<usize, StoreError> {
-    Ok(spikes::look(pool, now).await? + deploys::look(pool, now).await? + releases::look(pool, now).await?)
+    let of_projects =
+        spikes::look(pool, now).await? + deploys::look(pool, now).await? + releases::look(pool, now).await?;
+    Ok(of_projects + frequencies::look(pool, now).await?)
 }

@@ -18,6 +18,7 @@ mod health;
 pub mod links;
 mod messages;
 pub mod mutes;
+pub mod preview;
 mod rules;
 mod signals;
 pub mod wishes;
@@ -39,7 +40,8 @@ pub use fan_out::{FannedOut, fan_out};
 pub use health::{Health, Heard, all as health, of as health_of, record};
 pub use messages::{Backlog, BurstPart, Claim, Claimed, Content, Outcome, backlog, claim, release, replay, settle};
 pub use rules::{
-    AlertRule, NewRule, create as create_rule, delete as delete_rule, list as list_rules,
+    AlertRule, NewRule, change as change_rule, create as create_rule, delete as delete_rule, find as find_rule,
+    forget_deleted as forget_deleted_rules, list as list_rules, restore as restore_rule,
     set_enabled as set_rule_enabled,
 };
 pub use signals::{Signal, raise, raise_alone};

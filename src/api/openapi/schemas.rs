@@ -11,6 +11,7 @@ pub(super) fn all() -> Value {
     for (name, schema) in basics()
         .into_iter()
         .chain(rules())
+        .chain(alert_rules())
         .chain(issues())
         .chain(events())
         .chain(numbers())
@@ -60,6 +61,54 @@ fn rules() -> Vec<(&'static str, Value)> {
                 ("eventsTouched", whole()),
             ]),
         ),
+    ]
+}
+
+/// Alert rules.
+fn alert_rules() -> Vec<(&'static str, Value)> {
+    let frequency = object(&[("of", text()), ("count", whole()), ("minutes", whole())]);
+    let mut conditions = object(&[
+        ("environments", list(text())),
+        ("levels", list(text())),
+        ("releases", list(text())),
+        ("latest", flag()),
+        ("tags", list(list(text()))),
+        ("new_issues", whole()),
+        ("frequency", frequency),
+    ]);
+    conditions["required"] = json!([]);
+    let mut asked = object(&[
+        ("id", text()),
+        ("project", text()),
+        ("signals", list(text())),
+        ("conditions", conditions),
+        ("destinations", list(text())),
+    ]);
+    asked["required"] = json!([]);
+    let message = object(&[
+        ("at", date()),
+        ("form", text()),
+        ("destinationId", whole()),
+        ("recipient", text()),
+        ("projectId", or_null("integer")),
+        ("deliveries", whole()),
+        ("carries", whole()),
+    ]);
+    let preview = object(&[
+        ("since", date()),
+        ("until", date()),
+        ("signalsRead", whole()),
+        ("signals", whole()),
+        ("deliveries", whole()),
+        ("byEarlierRules", whole()),
+        ("held", whole()),
+        ("suppressed", list(any())),
+        ("waiting", whole()),
+        ("messages", list(message)),
+    ]);
+    vec![
+        ("RuleAsked", asked),
+        ("RulePreview", object(&[("sentences", list(text())), ("messageCount", whole()), ("preview", preview)])),
     ]
 }
 

@@ -50,6 +50,8 @@ impl Wish {
             alert::Kind::Regressed => "Issues that came back",
             alert::Kind::Escalating => "Issues that escalate",
             alert::Kind::Resolved => "Resolved issues",
+            alert::Kind::Frequent => "Issues with 100 events in 10 minutes",
+            alert::Kind::Milestone => "Issues whose events reach 10, 100, 1,000 and so on",
             alert::Kind::SpikeStarted => "A project far above its usual rate",
             alert::Kind::SpikeEnded => "The end of that",
             alert::Kind::ReleaseIssues => "Releases with many new issues",

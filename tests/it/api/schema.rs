@@ -66,6 +66,7 @@ fn body_for(endpoint: &Endpoint) -> Value {
         Some("NewDestination") => json!({"kind": "webhook", "url": "http://127.0.0.1:18/hook", "signals": []}),
         Some("DestinationUpdate") => json!({"name": "On call", "disabled": false}),
         Some("NewDeploy") => json!({"environment": "production"}),
+        Some("RuleAsked") => json!({"signals": ["new"], "conditions": {"latest": false}, "destinations": ["1"]}),
         Some("DeployMark") => json!({"state": "good", "reason": "Nothing new."}),
         Some("BundleOffer") => json!({"checksum": checksum, "chunks": [], "projects": ["shop"]}),
         Some("DebugFileOffers") => json!({checksum: {"name": "a.out", "chunks": []}}),

@@ -466,7 +466,9 @@ async fn shown(pool: &PgPool) -> Everything {
     for (number, id, key, substatus, details, since, events, users, last_release) in rows {
         let activity =
             sqlx::query_as("select kind, reason, undone, before from issue_activity where issue_id = $1 order by id");
-        let signals = sqlx::query_scalar("select kind from signals where issue_id = $1 order by id");
+        // A power of ten that the counter reaches changes no state.
+        let changes = "select kind from signals where issue_id = $1 and kind <> 'milestone' order by id";
+        let signals = sqlx::query_scalar(changes);
         let shown = Shown {
             key: key.map(|key| u8::try_from(key).unwrap()),
             users,

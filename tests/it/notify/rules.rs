@@ -14,7 +14,7 @@ use super::{THEN, World};
 use crate::support::{Database, ServerProcess, data_dir};
 
 /// A destination that no rule sends to yet.
-async fn silent(world: &World, address: &str) -> DestinationId {
+pub(super) async fn silent(world: &World, address: &str) -> DestinationId {
     let target = Target::Mail(MailTarget { to: vec![address.to_owned()], ..MailTarget::default() });
     let new = NewDestination { project_id: None, name: address, target, signals: &[] };
     create_destination(world.pool(), &new, THEN).await.unwrap()
@@ -51,9 +51,9 @@ async fn a_rule_sends_what_its_conditions_hold_of_and_an_address_hears_of_it_onc
     assert_eq!(first, [("eu@shop.example".to_owned(), Some(issue)), ("ops@shop.example".to_owned(), Some(issue))]);
 
     assert!(set_rule_enabled(world.pool(), tagged, false, THEN).await.unwrap());
-    assert!(delete_rule(world.pool(), twice).await.unwrap());
+    assert!(delete_rule(world.pool(), twice, THEN).await.unwrap());
     assert!(
-        !delete_rule(world.pool(), twice).await.unwrap()
+        !delete_rule(world.pool(), twice, THEN).await.unwrap()
             && !set_rule_enabled(world.pool(), 99, true, THEN).await.unwrap()
     );
     let mut event = world.event(3, 3, THEN);
@@ -146,6 +146,11 @@ async fn commands_make_list_switch_and_delete_rules() {
     let id = made["id"].as_str().unwrap();
     let listed: Vec<Value> = serde_json::from_str(&server.run(&["rule", "list", "--json"]).await).unwrap();
     assert_eq!((listed.len(), &listed[0]["fallback"], &listed[1]), (2, &json!(true), &made));
+    let tried: Value = serde_json::from_str(&server.run(&["rule", "preview", id, "--json"]).await).unwrap();
+    assert_eq!((&tried["preview"]["signals"], &tried["preview"]["messages"]), (&json!(0), &json!([])));
+    let told = server.run(&["rule", "preview", "--latest", "--frequency", "20 users/60m", "--to", "1"]).await;
+    assert!(told.contains("In the last 7 days this would have been 0 messages about 0 of 0 signals."), "{told}");
+    assert!(told.contains("How frequent issues are is only looked at when a rule asks"), "{told}");
     server.run(&["rule", "disable", id]).await;
     let shown: Value = serde_json::from_str(&server.run(&["rule", "show", id, "--json"]).await).unwrap();
     assert_eq!(shown["disabled"], true);
@@ -155,6 +160,9 @@ async fn commands_make_list_switch_and_delete_rules() {
         (&["rule", "show", id][..], 1),
         (&["rule", "delete", "99"], 1),
         (&["rule", "create"], 2),
+        (&["rule", "preview"], 2),
+        (&["rule", "preview", "99"], 1),
+        (&["rule", "create", "--to", "1", "--frequency", "often"], 2),
         (&["rule", "create", "--to", "99"], 1),
         (&["rule", "create", "--to", "1", "--project", "nope"], 1),
         (&["rule", "create", "--to", "1", "--level", "loud"], 2),

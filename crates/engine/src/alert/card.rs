@@ -166,7 +166,7 @@ fn tone(kind: Kind) -> Tone {
         Kind::New | Kind::Regressed | Kind::Escalating | Kind::SpikeStarted | Kind::CheckinMissed | Kind::Trouble => {
             Tone::Bad
         }
-        Kind::ReleaseIssues | Kind::Deploy => Tone::Watch,
+        Kind::Frequent | Kind::Milestone | Kind::ReleaseIssues | Kind::Deploy => Tone::Watch,
         Kind::Resolved | Kind::SpikeEnded => Tone::Good,
     }
 }

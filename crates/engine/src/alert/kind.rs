@@ -13,6 +13,10 @@ pub enum Kind {
     Escalating,
     /// An issue was resolved: for receivers that close an incident.
     Resolved,
+    /// An issue has as many events, or users, in as many minutes as a rule asks for.
+    Frequent,
+    /// The events of an issue reached 10, 100, 1,000, …
+    Milestone,
     /// A project has far more events than usual.
     SpikeStarted,
     /// It is back to the usual.
@@ -29,11 +33,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, as a rule may ask for it.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::New,
         Self::Regressed,
         Self::Escalating,
         Self::Resolved,
+        Self::Frequent,
+        Self::Milestone,
         Self::SpikeStarted,
         Self::SpikeEnded,
         Self::ReleaseIssues,
@@ -53,6 +59,8 @@ impl Kind {
             Self::Regressed => "regressed",
             Self::Escalating => "escalating",
             Self::Resolved => "resolved",
+            Self::Frequent => "frequent",
+            Self::Milestone => "milestone",
             Self::SpikeStarted => "spike_started",
             Self::SpikeEnded => "spike_ended",
             Self::ReleaseIssues => "release_issues",
@@ -92,6 +100,8 @@ impl Kind {
             Self::Regressed => "Regressed",
             Self::Escalating => "Escalating",
             Self::Resolved => "Resolved",
+            Self::Frequent => "Frequent",
+            Self::Milestone => "Growing",
             Self::SpikeStarted => "Spike",
             Self::SpikeEnded => "Spike over",
             Self::ReleaseIssues => "Release",
@@ -107,7 +117,7 @@ impl Kind {
         match self {
             Self::New => '✱',
             Self::Regressed => '↩',
-            Self::Escalating | Self::SpikeStarted => '↗',
+            Self::Escalating | Self::SpikeStarted | Self::Frequent | Self::Milestone => '↗',
             Self::Resolved | Self::SpikeEnded => '✓',
             Self::ReleaseIssues | Self::Deploy => '▲',
             Self::CheckinMissed => '◷',
@@ -118,7 +128,10 @@ impl Kind {
     /// Whether it is told of one issue; else the signal carries its own words (`NoteFacts`).
     #[must_use]
     pub const fn is_of_issue(self) -> bool {
-        matches!(self, Self::New | Self::Regressed | Self::Escalating | Self::Resolved)
+        matches!(
+            self,
+            Self::New | Self::Regressed | Self::Escalating | Self::Resolved | Self::Frequent | Self::Milestone
+        )
     }
 
     /// Whether something that was open ends with it.
@@ -139,6 +152,8 @@ impl Kind {
             Self::Regressed => "regressed issue",
             Self::Escalating => "escalating issue",
             Self::Resolved => "resolved issue",
+            Self::Frequent => "frequent issue",
+            Self::Milestone => "growing issue",
             Self::SpikeStarted => "spike",
             Self::SpikeEnded => "end of a spike",
             Self::ReleaseIssues => "release over its bound",
@@ -156,6 +171,8 @@ impl Kind {
             Self::Regressed => "regressed issues",
             Self::Escalating => "escalating issues",
             Self::Resolved => "resolved issues",
+            Self::Frequent => "frequent issues",
+            Self::Milestone => "growing issues",
             Self::SpikeStarted => "spikes",
             Self::SpikeEnded => "ends of spikes",
             Self::ReleaseIssues => "releases over their bound",

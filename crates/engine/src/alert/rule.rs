@@ -7,6 +7,8 @@ use time::Duration;
 
 use super::Kind;
 use super::text::duration;
+
+pub use super::frequency::{Frequency, Of};
 use crate::ids::ProjectId;
 
 /// Events that were so late on arrival tell of the past: an SDK's offline cache, a queue that was replayed. They count, but
@@ -15,6 +17,12 @@ pub const LATE: Duration = Duration::HOUR;
 
 /// New issues that a release may bring before anybody hears of them, where a rule does not say how many.
 pub const NEW_ISSUES: i64 = 10;
+
+/// Environments, releases or tags that one rule names: each is looked at for each signal.
+pub const VALUES_MAX: usize = 50;
+
+/// Characters of one of them: what an event may carry.
+pub const VALUE_CHARS_MAX: usize = 200;
 
 /// Environments that mean production, and `` for none given: what a new instance tells of.
 pub const PRODUCTION: [&str; 5] = ["production", "prod", "live", "main", ""];
@@ -32,17 +40,42 @@ pub struct Conditions {
     /// One of these, where `*` stands for anything: `shop@2.*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<String>,
+    /// Only the newest release of the project, in the order of the project.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub latest: bool,
     /// All of these: key and value, in which `*` stands for anything.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
     /// Of the new issues of a release: more than so many, told once when there are; `NEW_ISSUES` where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_issues: Option<i64>,
+    /// Of frequent issues: from how often on; `Frequency::default` where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<Frequency>,
 }
 
 impl Conditions {
     fn new_issues(&self) -> i64 {
         self.new_issues.unwrap_or(NEW_ISSUES)
+    }
+
+    /// What of them is more than a rule may say; bad values of an earlier version stay as they are.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let pairs = self.tags.iter().flat_map(|(key, value)| [key, value]);
+        let all = [&self.environments, &self.levels, &self.releases];
+        if all.iter().any(|list| list.len() > VALUES_MAX) || self.tags.len() > VALUES_MAX {
+            return Some(format!("A rule names at most {VALUES_MAX} of each."));
+        }
+        let mut texts = all.into_iter().flatten().chain(pairs);
+        let long = texts.any(|text| text.chars().count() > VALUE_CHARS_MAX);
+        long.then(|| format!("A name in a rule has at most {VALUE_CHARS_MAX} characters."))
+    }
+
+    /// From how often on an issue is frequent.
+    #[must_use]
+    pub fn frequency(&self) -> Frequency {
+        self.frequency.unwrap_or_default()
     }
 }
 
@@ -59,12 +92,16 @@ pub struct Seen {
     pub level: String,
     /// Release; empty when unknown.
     pub release: String,
+    /// That was the newest one then.
+    pub latest: bool,
     /// Tags of the event.
     pub tags: Vec<(String, String)>,
     /// How old the event was on arrival.
     pub late: Duration,
     /// New issues of a release: how many were told of before, and how many there are.
     pub grew: Option<(i64, i64)>,
+    /// Frequent issues: what was asked for.
+    pub frequency: Option<Frequency>,
 }
 
 impl Seen {
@@ -79,9 +116,11 @@ impl Seen {
             environment: text("environment"),
             level: text("level"),
             release: text("release"),
+            latest: facts["latest"] == true,
             tags: facts["tags"].as_array().into_iter().flatten().filter_map(pair).collect(),
             late: Duration::seconds(facts["late_s"].as_i64().unwrap_or(0)),
             grew: facts["grew"][0].as_i64().zip(facts["grew"][1].as_i64()),
+            frequency: Frequency::deserialize(&facts["frequency"]).ok(),
         }
     }
 
@@ -113,13 +152,15 @@ impl Rule {
     /// Whether it wants a signal.
     #[must_use]
     pub fn wants(&self, seen: &Seen) -> bool {
-        let Conditions { environments, levels, releases, tags, .. } = &self.conditions;
+        let Conditions { environments, levels, releases, latest, tags, .. } = &self.conditions;
         let Some(kind) = seen.kind.filter(|kind| self.serves(seen) && self.kinds.contains(kind)) else { return false };
         // A spike has no level and no tags: what a signal of no event lacks is not asked of it, so that one rule can
         // want the errors of production and the spikes.
-        let lacks = |empty: bool| empty && !Kind::USUAL.contains(&kind);
+        let lacks = |empty: bool| empty && (kind == Kind::Resolved || !kind.is_of_issue());
         let limit = self.conditions.new_issues();
         (kind != Kind::ReleaseIssues || seen.grew.is_some_and(|(before, now)| before <= limit && limit < now))
+            && (kind != Kind::Frequent || seen.frequency == Some(self.conditions.frequency()))
+            && (!latest || seen.latest || lacks(seen.release.is_empty()))
             && (levels.is_empty() || lacks(seen.level.is_empty()) || levels.contains(&seen.level))
             && (environments.is_empty()
                 || lacks(seen.environment.is_empty())
@@ -136,6 +177,7 @@ impl Rule {
     /// The rule in a sentence: `When an issue is new or regressed in production of Shop, mail to On call.`
     #[must_use]
     pub fn sentence(&self, project: Option<&str>, destinations: &[String]) -> String {
+        let first = self.kinds.iter().find(|kind| kind.is_of_issue());
         let kinds: Vec<String> = self
             .kinds
             .iter()
@@ -143,11 +185,13 @@ impl Rule {
                 Kind::ReleaseIssues => {
                     format!("a release brings more than {} new issues", self.conditions.new_issues())
                 }
+                Kind::Frequent => format!("{} has {}", issue(Some(kind) == first), self.conditions.frequency()),
+                other if other.is_of_issue() => format!("{} {}", issue(Some(kind) == first), phrase(*other)),
                 other => phrase(*other).to_owned(),
             })
             .collect();
         let mut parts = vec![format!("When {}", either(&kinds))];
-        let Conditions { environments, levels, releases, tags, .. } = &self.conditions;
+        let Conditions { environments, levels, releases, latest, tags, .. } = &self.conditions;
         if !environments.is_empty() {
             let names: Vec<&str> =
                 environments.iter().map(|name| if name.is_empty() { "no environment" } else { name }).collect();
@@ -160,6 +204,9 @@ impl Rule {
         if !releases.is_empty() {
             parts.push(format!("in release {}", either(releases)));
         }
+        if *latest {
+            parts.push("in the newest release".to_owned());
+        }
         for (key, value) in tags {
             parts.push(format!("with {key} {value}"));
         }
@@ -168,13 +215,20 @@ impl Rule {
     }
 }
 
-/// What happened, after "when".
+/// The first of several issues in a sentence is one, the others are the same.
+const fn issue(is_first: bool) -> &'static str {
+    if is_first { "an issue" } else { "one" }
+}
+
+/// What happened, after "when", or after the issue.
 const fn phrase(kind: Kind) -> &'static str {
     match kind {
-        Kind::New => "an issue is new",
-        Kind::Regressed => "one comes back",
-        Kind::Escalating => "one escalates",
-        Kind::Resolved => "one is resolved",
+        Kind::New => "is new",
+        Kind::Regressed => "comes back",
+        Kind::Escalating => "escalates",
+        Kind::Resolved => "is resolved",
+        Kind::Frequent => "is frequent",
+        Kind::Milestone => "reaches the next power of ten in events",
         Kind::SpikeStarted => "a spike begins",
         Kind::SpikeEnded => "a spike ends",
         Kind::ReleaseIssues => "a release brings many new issues",
@@ -286,6 +340,34 @@ mod tests {
             rule(&[Kind::ReleaseIssues], json!({"new_issues": 3})).sentence(None, &[]),
             "When a release brings more than 3 new issues of any project, tell nobody."
         );
+    }
+
+    #[test]
+    fn frequent_issues_are_told_to_who_asked_for_that_frequency() {
+        let asked = json!({"of": "users", "count": 20, "minutes": 60});
+        let told = |frequency: Value, signal: Value| {
+            let seen = Seen::read("frequent", Some(ProjectId(2)), &json!({"frequency": signal}));
+            rule(&[Kind::Frequent], json!({"frequency": frequency})).wants(&seen)
+        };
+        assert!(told(asked.clone(), asked.clone()));
+        assert!(!told(json!(null), asked.clone()) && !told(asked.clone(), json!(null)));
+        assert!(!told(asked.clone(), json!({"of": "events", "count": 20, "minutes": 60})));
+        let usual = serde_json::to_value(Frequency::default()).unwrap();
+        assert!(told(json!(null), usual));
+        assert_eq!(
+            rule(&[Kind::Frequent, Kind::Milestone], json!({"frequency": asked})).sentence(Some("Shop"), &[]),
+            "When an issue has 20 users in 60 minutes or one reaches the next power of ten in events of Shop, tell nobody."
+        );
+    }
+
+    #[test]
+    fn only_the_newest_release_is_one_that_was_the_newest_then() {
+        let newest = rule(&Kind::USUAL, json!({"latest": true}));
+        let facts = |latest: Value| seen(&json!({"release": "shop@2.0.0", "latest": latest}));
+        assert!(newest.wants(&facts(json!(true))));
+        assert!(!newest.wants(&facts(json!(false))) && !newest.wants(&facts(json!(null))));
+        assert!(!newest.wants(&seen(&json!({}))), "an event without a release is of none");
+        assert!(newest.sentence(None, &[]).contains(" of any project in the newest release,"));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Tone {
     pub(super) const fn of(kind: Kind) -> Self {
         match kind {
             Kind::New | Kind::Regressed | Kind::SpikeStarted | Kind::ReleaseIssues => Self::Accent,
-            Kind::Escalating | Kind::CheckinMissed | Kind::Trouble => Self::Amber,
+            Kind::Escalating | Kind::Frequent | Kind::Milestone | Kind::CheckinMissed | Kind::Trouble => Self::Amber,
             Kind::Resolved | Kind::SpikeEnded => Self::Green,
             Kind::Deploy => Self::Ink,
         }

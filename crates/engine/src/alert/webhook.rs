@@ -193,6 +193,8 @@ fn issue_body(notice: &Notice) -> Result<String, serde_json::Error> {
             Kind::Regressed => "issue.regressed",
             Kind::Escalating => "issue.escalating",
             Kind::Resolved => "issue.resolved",
+            Kind::Frequent => "issue.frequent",
+            Kind::Milestone => "issue.milestone",
             _ => "issue.new",
         },
         at: notice.at,

@@ -38,6 +38,18 @@ pub enum Ruling {
     },
 }
 
+impl Ruling {
+    /// Whether it goes through a channel: what is paced, and what is held, which is told together afterwards.
+    #[must_use]
+    pub const fn has_channel(&self, paced: bool) -> bool {
+        match self {
+            Self::Tell => paced,
+            Self::Hold { .. } => true,
+            Self::Suppress { .. } => false,
+        }
+    }
+}
+
 impl Wishes {
     /// What becomes of a signal that is for this person. A kind of a newer version was never chosen, so it is only held.
     pub fn of(&self, kind: Option<Kind>, now: OffsetDateTime) -> Ruling {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::alert::frequency::milestone;
 use engine::ids::{IssueId, ProjectId};
 use engine::issue;
 use sqlx::PgConnection;
@@ -11,7 +12,7 @@ use super::memory::Memory;
 use super::plan::{Arrivals, Plan};
 use super::{NewEvent, Written, arrivals};
 use crate::StoreError;
-use crate::lifecycle::{self, Cause};
+use crate::lifecycle::{self, Cause, Reached};
 
 /// The events of each issue of a batch.
 pub(super) type Issues<'a> = BTreeMap<(ProjectId, IssueId), Arrivals<'a>>;
@@ -32,6 +33,7 @@ pub(super) async fn create_issues(
             made.entry(id.0).or_default().push((id.1, arrivals));
         }
     }
+    let mut reached = Vec::new();
     for (project_id, made) in made {
         let mut number = lifecycle::reserve_numbers(tx, project_id, made.len()).await?;
         for (issue_id, arrivals) in made {
@@ -44,9 +46,18 @@ pub(super) async fn create_issues(
             let transition = issue::create(first.release.as_deref(), first.environment.as_deref());
             let cause = Cause::event(first);
             written.signals += lifecycle::record(tx, (project_id, issue_id), &transition, &cause).await?;
+            reached.extend(reach(issue_id, arrivals, counts.0));
         }
     }
+    written.signals += lifecycle::announce_reached(tx, &reached).await?;
     Ok(())
+}
+
+/// The power of ten that an issue reached with the events of a batch, `total` being all that it has now. Arithmetic on what
+/// was counted anyway, so that nothing is done for an event that reaches none.
+fn reach<'a>(issue_id: IssueId, arrivals: &Arrivals<'a>, total: i64) -> Option<Reached<'a>> {
+    let before = total.saturating_sub(arrivals.events.len() as i64);
+    Some(Reached { issue_id, events: milestone(before, total)?, event: arrivals.newest()? })
 }
 
 /// Counts the events into their issues and lets each event act on its issue's state. Says what another transaction
@@ -65,12 +76,16 @@ pub(super) async fn update_issues(
     if rows.len() != issues.len() {
         return Ok(Some("deleted issue"));
     }
-    let mut closed = Vec::new();
+    let (mut closed, mut reached) = (Vec::new(), Vec::new());
     for row in rows {
         let id = (ProjectId(row.project_id), IssueId(row.id));
         match row.substatus.as_str() {
             // States in which no event changes anything: nearly every row of nearly every batch.
-            "new" | "ongoing" | "escalating" | "regressed" => continue,
+            "new" | "ongoing" | "escalating" | "regressed" => {
+                let at = issues.binary_search_by_key(&id, |(id, _)| **id).ok();
+                reached.extend(at.and_then(|at| reach(id.1, issues[at].1, row.events)));
+                continue;
+            }
             // Its keys are free since; the events make a new issue.
             "deleted" => return Ok(Some("deleted issue")),
             "discarded" => {
@@ -85,6 +100,7 @@ pub(super) async fn update_issues(
         }
     }
     arrivals::act(tx, &closed, memory, written).await?;
+    written.signals += lifecycle::announce_reached(tx, &reached).await?;
     Ok(None)
 }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::announce::{Standing, announce, announce_standing, facts};
 use crate::StoreError;
 use crate::ingest::NewEvent;
 
@@ -177,7 +178,10 @@ pub(crate) async fn record(
     let Some(told) = Kind::of(transition, cause.event.is_some()) else { return Ok(0) };
     match cause.event {
         Some(event) => announce(tx, issue.1, told, reason, event).await?,
-        None => announce_standing(tx, issue, told, reason, cause.at).await?,
+        None => {
+            let standing = Standing { issue, reason: reason.clone(), more: serde_json::json!({}) };
+            announce_standing(tx, told, &[standing], cause.at).await?;
+        }
     }
     Ok(1)
 }
@@ -185,35 +189,6 @@ pub(crate) async fn record(
 /// A state as it stands in the activity, for taking back what followed.
 fn columns(state: &State) -> Value {
     serde_json::json!({ "substatus": state.substatus(), "details": state.details() })
-}
-
-/// What no event caused names the newest one.
-async fn announce_standing(
-    tx: &mut PgConnection,
-    (project_id, issue_id): (ProjectId, IssueId),
-    kind: Kind,
-    reason: &str,
-    at: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
-         select i.project_id, i.id, i.last_event_id, $3,
-             jsonb_build_object('reason', $4::text, 'release', i.last_release, 'environment', e.environment,
-                 'level', i.level, 'title', i.title, 'culprit', i.culprit, 'tags', e.tags),
-             $5
-         from issues i
-         -- It may be pruned.
-         left join events e on e.project_id = $1 and e.event_id = i.last_event_id
-         where i.project_id = $1 and i.id = $2",
-        project_id.get(),
-        issue_id.get(),
-        kind.as_str(),
-        reason,
-        at,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
 }
 
 /// The sentence of a transition, with the way on which a person caused it.
@@ -257,43 +232,6 @@ pub(crate) async fn record_notes(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-async fn announce(
-    tx: &mut PgConnection,
-    issue_id: IssueId,
-    kind: Kind,
-    reason: &str,
-    event: &NewEvent,
-) -> Result<(), StoreError> {
-    let facts = facts(reason, event);
-    sqlx::query!(
-        "insert into signals (project_id, issue_id, event_id, kind, facts, created_at)
-         values ($1, $2, $3, $4, $5, $6)",
-        event.project_id.get(),
-        issue_id.get(),
-        event.event_id.0,
-        kind.as_str(),
-        facts,
-        event.received_at,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// What a message tells of a transition that an event caused.
-fn facts(reason: &str, event: &NewEvent) -> Value {
-    serde_json::json!({
-        "reason": reason,
-        "release": event.release,
-        "environment": event.environment,
-        "level": event.level,
-        "title": event.title,
-        "culprit": event.culprit,
-        "tags": event.tags,
-        "late_s": (event.received_at - event.occurred_at).whole_seconds().max(0),
-    })
 }
 
 /// An issue whose state an event changed.

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::Signal;
+use super::preview::Candidate;
 use super::rules::{self, AlertRule};
 use super::wishes::People;
 use crate::StoreError;
@@ -55,17 +56,6 @@ pub(super) struct Wanted {
     pub(super) ruling: Ruling,
 }
 
-impl Wanted {
-    /// Whether it goes through a channel: what is paced, and what is held, which is told together afterwards.
-    pub(super) const fn has_channel(&self) -> bool {
-        match self.ruling {
-            Ruling::Tell => self.paced,
-            Ruling::Hold { .. } => true,
-            Ruling::Suppress { .. } => false,
-        }
-    }
-}
-
 impl Listener {
     fn hears(&self, seen: &Seen) -> bool {
         !self.disabled && (self.project_id.is_none() || self.project_id == seen.project)
@@ -74,7 +64,7 @@ impl Listener {
 
 impl Audience {
     pub(super) async fn load(connection: &mut PgConnection, projects: &[ProjectId]) -> Result<Self, StoreError> {
-        let rules = rules::load(connection, None).await?;
+        let rules = rules::load(connection, Some(projects)).await?;
         let rows = sqlx::query!(
             r#"select id, project_id, kind, paced, disabled_at is not null as "disabled!",
                  array(select jsonb_array_elements_text(
@@ -123,9 +113,7 @@ impl Audience {
         for rule in self.rules.iter().filter(|rule| self.applies(rule, &seen, mail)) {
             for (id, listener) in self.listeners(rule).filter(|(_, listener)| listener.hears(&seen)) {
                 for recipient in self.recipients(listener) {
-                    let address = self.people.address(recipient).to_lowercase();
-                    let key = if listener.mail { address } else { id.to_string() };
-                    wanted.entry((listener.mail, key)).or_insert((rule.id, id, recipient));
+                    wanted.entry(self.identity(id, listener, recipient)).or_insert((rule.id, id, recipient));
                 }
             }
         }
@@ -163,6 +151,54 @@ impl Audience {
         let is_muted = |address: &str| self.mutes.contains(&(project, address.to_lowercase()));
         (is_muted(recipient) || is_muted(self.people.address(recipient)))
             .then(|| "this address stopped mails of this project".to_owned())
+    }
+
+    /// Has a rule among the others, at its place and switched on; returns its id.
+    pub(super) fn try_out(&mut self, candidate: &Candidate) -> i64 {
+        let known = candidate.id.and_then(|id| self.rules.iter().position(|rule| rule.id == id));
+        let destinations = candidate.destinations.iter().map(|id| (*id, String::new())).collect();
+        let rule = AlertRule {
+            // A new rule comes after all others.
+            id: candidate.id.unwrap_or(i64::MAX),
+            name: String::new(),
+            rule: candidate.rule.clone(),
+            project: None,
+            destinations,
+            fallback: known.is_some_and(|at| self.rules[at].fallback),
+            disabled_at: None,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let id = rule.id;
+        match known {
+            Some(at) => self.rules[at] = rule,
+            None => {
+                let at = self.rules.partition_point(|other| other.id < id);
+                self.rules.insert(at, rule);
+            }
+        }
+        id
+    }
+
+    /// Recipients that a rule alone has for a signal; `None` when it does not want it.
+    pub(super) fn reach(&self, id: i64, seen: &Seen) -> Option<usize> {
+        let rule = self.rules.iter().find(|rule| rule.id == id).filter(|rule| self.applies(rule, seen, true))?;
+        let mut recipients: HashSet<(bool, String)> = HashSet::new();
+        for (id, listener) in self.listeners(rule).filter(|(_, listener)| listener.hears(seen)) {
+            recipients.extend(self.recipients(listener).into_iter().map(|to| self.identity(id, listener, to)));
+        }
+        Some(recipients.len())
+    }
+
+    /// Whose hour a delivery counts against: as `compose` says it.
+    pub(super) fn person(&self, wanted: &Wanted) -> String {
+        let is_mail = self.destinations.get(&wanted.destination_id).is_some_and(|listener| listener.mail);
+        super::compose::person(is_mail, &wanted.recipient, wanted.destination_id)
+    }
+
+    /// What tells one recipient from another: the address that mails go to, or the destination.
+    fn identity(&self, id: DestinationId, listener: &Listener, recipient: &str) -> (bool, String) {
+        let name = if listener.mail { self.people.address(recipient).to_lowercase() } else { id.to_string() };
+        (listener.mail, name)
     }
 
     fn applies(&self, rule: &AlertRule, seen: &Seen, mail: bool) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use engine::alert::channel::{self, Burst, Form, Hour, Waiting};
+use engine::ids::DestinationId;
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 
@@ -17,7 +18,7 @@ struct Due {
     destination_id: i64,
     recipient: String,
     project_id: Option<i64>,
-    /// Whose hour it counts against: the address of a mail, else the destination.
+    /// Whose hour it counts against.
     person: String,
     burst: Option<Burst>,
     first_message_id: Option<i64>,
@@ -156,10 +157,7 @@ async fn due(tx: &mut PgConnection, now: OffsetDateTime) -> Result<Vec<Due>, Sto
         .map(|row| Due {
             id: row.id,
             destination_id: row.destination_id,
-            person: match row.kind.as_str() {
-                "mail" => row.recipient.to_lowercase(),
-                _ => format!("destination {}", row.destination_id),
-            },
+            person: person(row.kind == "mail", &row.recipient, DestinationId(row.destination_id)),
             recipient: row.recipient,
             project_id: row.project_id,
             burst: match (row.began_at, row.newest_at, row.sent_at, row.window_s) {
@@ -176,6 +174,11 @@ async fn due(tx: &mut PgConnection, now: OffsetDateTime) -> Result<Vec<Due>, Sto
             signal_thread: row.signal_thread,
         })
         .collect())
+}
+
+/// Whose hour a message counts against: the address of a mail, else the destination.
+pub(super) fn person(is_mail: bool, recipient: &str, destination: DestinationId) -> String {
+    if is_mail { recipient.to_lowercase() } else { format!("destination {destination}") }
 }
 
 /// The hours of everybody who is due, locked. In one order, so that two processes cannot wait for each other.

@@ -187,7 +187,7 @@ pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<De
     let rows = sqlx::query!(
         r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config,
              array(select distinct k from alert_rule_destinations l join alert_rules r on r.id = l.rule_id
-                   cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null order by k) as "signals!",
+                   cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null and r.deleted_at is null order by k) as "signals!",
              d.disabled_at, d.deleted_at, d.created_at
          from destinations d
          left join projects p on p.id = d.project_id
@@ -224,7 +224,7 @@ pub async fn find(pool: &PgPool, id: DestinationId) -> Result<Option<Destination
     let row = sqlx::query!(
         r#"select d.id, d.project_id, p.slug as "slug?", d.kind, d.name, d.config,
              array(select distinct k from alert_rule_destinations l join alert_rules r on r.id = l.rule_id
-                   cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null order by k) as "signals!",
+                   cross join unnest(r.kinds) k where l.destination_id = d.id and r.disabled_at is null and r.deleted_at is null order by k) as "signals!",
              d.disabled_at, d.deleted_at, d.created_at
          from destinations d
          left join projects p on p.id = d.project_id

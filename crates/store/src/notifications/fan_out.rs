@@ -4,16 +4,17 @@
 //! a message of its own at once. A channel's row is locked before its deliveries are written, so that `compose`, which
 //! holds that lock while it counts and takes what waits, never sees half of them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use engine::alert::wishes::Ruling;
-use engine::ids::{EventId, IssueId, ProjectId};
+use engine::ids::ProjectId;
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 
-use super::Signal;
 use super::audience::{Audience, Wanted};
-use crate::StoreError;
+use super::signals::{self, Signal};
+use crate::{StoreError, releases};
 
 /// What one call of `fan_out` did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -38,28 +39,61 @@ pub async fn fan_out(
     limit: i64,
 ) -> Result<FannedOut, StoreError> {
     let mut transaction = pool.begin().await?;
-    let signals = waiting(&mut transaction, limit).await?;
+    let mut signals = waiting(&mut transaction, limit).await?;
     if signals.is_empty() {
         return Ok(FannedOut::default());
     }
     let mut projects: Vec<ProjectId> = signals.iter().filter_map(|signal| signal.project_id).collect();
     projects.sort_unstable();
     projects.dedup();
+    settle_latest(&mut transaction, &mut signals).await?;
     let audience = Audience::load(&mut transaction, &projects).await?;
     let wanted: Vec<Wanted> = signals.iter().flat_map(|signal| audience.of(signal, mail, now)).collect();
     let channels = channels(&mut transaction, &wanted, now).await?;
     let deliveries = insert(&mut transaction, &wanted, &channels, now).await?;
     let ids: Vec<i64> = signals.iter().map(|signal| signal.id).collect();
     send_unpaced(&mut transaction, &ids, now, lifetime).await?;
-    sqlx::query!("update signals set fanned_out_at = $2 where id = any ($1)", &ids, now)
-        .execute(&mut *transaction)
-        .await?;
+    let latest: Vec<bool> = signals.iter().map(|signal| signal.facts["latest"] == true).collect();
+    sqlx::query!(
+        "update signals s
+         set fanned_out_at = $3, facts = case when f.latest then s.facts || '{\"latest\": true}' else s.facts end
+         from unnest($1::bigint[], $2::boolean[]) f (id, latest)
+         where s.id = f.id",
+        &ids,
+        &latest,
+        now,
+    )
+    .execute(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     Ok(FannedOut { signals: signals.len() as u64, deliveries })
 }
 
+/// Writes into the facts of the signals whether their release is the newest of the project, which it is only now: rules may ask,
+/// and a preview of another rule next week has to find the same. Asked once for each release of a batch.
+async fn settle_latest(tx: &mut PgConnection, signals: &mut [Signal]) -> Result<(), StoreError> {
+    let mut known: HashMap<(ProjectId, String), bool> = HashMap::new();
+    for signal in signals {
+        let Some((project, release)) = signal.project_id.zip(signal.fact("release")) else { continue };
+        let is_latest = match known.entry((project, release)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let release = &unknown.key().1;
+                let newest = releases::newest(tx, project, Some(release)).await?;
+                let is_latest = newest.as_deref() == Some(release.as_str());
+                *unknown.insert(is_latest)
+            }
+        };
+        if let (true, Some(facts)) = (is_latest, signal.facts.as_object_mut()) {
+            facts.insert("latest".to_owned(), true.into());
+        }
+    }
+    Ok(())
+}
+
 async fn waiting(tx: &mut PgConnection, limit: i64) -> Result<Vec<Signal>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        signals::Row,
         "select id, project_id, issue_id, event_id, kind, facts, created_at
          from signals
          where fanned_out_at is null
@@ -70,18 +104,7 @@ async fn waiting(tx: &mut PgConnection, limit: i64) -> Result<Vec<Signal>, Store
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Signal {
-            id: row.id,
-            project_id: row.project_id.map(ProjectId),
-            issue_id: row.issue_id.map(IssueId),
-            event_id: row.event_id.map(EventId),
-            kind: row.kind,
-            facts: row.facts,
-            created_at: row.created_at,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Signal::from).collect())
 }
 
 /// Destination, recipient and project: what a channel is of.
@@ -99,7 +122,7 @@ async fn channels(
 ) -> Result<HashMap<Key, i64>, StoreError> {
     // In one order, so that two processes cannot wait for each other.
     let mut keys: BTreeMap<Key, bool> = BTreeMap::new();
-    for wanted in wanted.iter().filter(|wanted| wanted.has_channel()) {
+    for wanted in wanted.iter().filter(|wanted| wanted.ruling.has_channel(wanted.paced)) {
         *keys.entry(key(wanted)).or_default() |= wanted.ruling == Ruling::Tell;
     }
     let (mut destinations, mut recipients, mut projects, mut due) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -149,8 +172,10 @@ async fn insert(
         reasons.push(reason);
         ready.push(at);
     }
-    let channels: Vec<Option<i64>> =
-        wanted.iter().map(|wanted| channels.get(&key(wanted)).copied().filter(|_| wanted.has_channel())).collect();
+    let channels: Vec<Option<i64>> = wanted
+        .iter()
+        .map(|wanted| channels.get(&key(wanted)).copied().filter(|_| wanted.ruling.has_channel(wanted.paced)))
+        .collect();
     let done = sqlx::query!(
         "insert into deliveries (signal_id, destination_id, recipient, channel_id, rule_id, state, reason, ready_at, created_at)
          select w.signal_id, w.destination_id, w.recipient, w.channel_id, w.rule_id, w.state, w.reason, w.ready_at, $5

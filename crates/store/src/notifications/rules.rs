@@ -1,6 +1,7 @@
 //! Rules as they are stored; `engine::alert::rule` says what they mean.
 
 use engine::alert::Kind;
+use engine::alert::frequency::QUESTIONS_MAX;
 use engine::alert::rule::{Conditions, Rule};
 use engine::ids::{DestinationId, ProjectId};
 use sqlx::types::Json;
@@ -56,12 +57,31 @@ pub struct NewRule<'a> {
 /// Makes a rule.
 ///
 /// # Errors
-/// `Conflict` when the project or a destination does not exist.
+/// `Conflict` when the project or a destination does not exist, or when all rules together ask for too many frequencies.
 pub async fn create(pool: &PgPool, new: &NewRule<'_>, now: OffsetDateTime) -> Result<i64, StoreError> {
+    check(new)?;
     let mut tx = pool.begin().await?;
     let id = insert(&mut tx, new, now).await?;
+    bound_questions(&mut tx).await?;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Refuses one more frequency than are looked at.
+async fn bound_questions(tx: &mut PgConnection) -> Result<(), StoreError> {
+    let questions = sqlx::query_scalar!(
+        r#"select count(distinct conditions -> 'frequency') as "questions!" from alert_rules
+             where $1 = any (kinds) and deleted_at is null"#,
+        Kind::Frequent.as_str(),
+    )
+    .fetch_one(tx)
+    .await?;
+    if questions <= QUESTIONS_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "all rules together may ask for {QUESTIONS_MAX} different frequencies: use one that there is, or delete a rule"
+    )))
 }
 
 pub(super) async fn insert(tx: &mut PgConnection, new: &NewRule<'_>, now: OffsetDateTime) -> Result<i64, StoreError> {
@@ -90,13 +110,7 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &NewRule<'_>, now: Offset
     )
     .fetch_one(tx)
     .await;
-    match made {
-        Ok(id) => Ok(id),
-        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-            Err(StoreError::Conflict("there is no such project or destination".to_owned()))
-        }
-        Err(error) => Err(error.into()),
-    }
+    made.map_err(dangling)
 }
 
 /// All rules, or those that serve one project (its own and the ones for all), oldest first.
@@ -105,12 +119,22 @@ pub(super) async fn insert(tx: &mut PgConnection, new: &NewRule<'_>, now: Offset
 /// When PostgreSQL fails or a row cannot be read.
 pub async fn list(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Vec<AlertRule>, StoreError> {
     let mut connection = pool.acquire().await?;
-    load(&mut connection, project_id).await
+    load(&mut connection, project_id.as_ref().map(std::slice::from_ref)).await
 }
 
+/// One rule.
+///
+/// # Errors
+/// When PostgreSQL fails or it cannot be read.
+pub async fn find(pool: &PgPool, id: i64) -> Result<Option<AlertRule>, StoreError> {
+    let all = list(pool, None).await?;
+    Ok(all.into_iter().find(|rule| rule.id == id))
+}
+
+/// All rules, or those that serve some of these projects.
 pub(super) async fn load(
     connection: &mut PgConnection,
-    project_id: Option<ProjectId>,
+    projects: Option<&[ProjectId]>,
 ) -> Result<Vec<AlertRule>, StoreError> {
     let rows = sqlx::query!(
         r#"select r.id, r.project_id, p.slug as "slug?", r.name, r.kinds, r.conditions, r.fallback, r.disabled_at, r.created_at,
@@ -120,10 +144,10 @@ pub(super) async fn load(
                    where l.rule_id = r.id and d.deleted_at is null order by d.id) as "names!"
          from alert_rules r
          left join projects p on p.id = r.project_id
-         where $1::bigint is null or r.project_id is null or r.project_id = $1
+         where r.deleted_at is null and ($1::bigint[] is null or r.project_id is null or r.project_id = any ($1))
          order by r.id
          limit $2"#,
-        project_id.map(ProjectId::get),
+        projects.map(|ids| ids.iter().map(|id| id.get()).collect::<Vec<_>>()) as Option<Vec<i64>>,
         RULES_MAX,
     )
     .fetch_all(connection)
@@ -158,7 +182,7 @@ pub async fn set_enabled(pool: &PgPool, id: i64, enabled: bool, now: OffsetDateT
     let done = sqlx::query!(
         "update alert_rules
          set disabled_at = case when $2 then null else coalesce(disabled_at, $3) end
-         where id = $1",
+         where id = $1 and deleted_at is null",
         id,
         enabled,
         now,
@@ -168,11 +192,96 @@ pub async fn set_enabled(pool: &PgPool, id: i64, enabled: bool, now: OffsetDateT
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a rule. What it asked for already is still told. False when there is no such rule.
+/// Changes what a rule says and where it sends, for what happens from now on.
+///
+/// # Errors
+/// `Conflict` when there is no such rule, project or destination, or when all rules together ask for too many frequencies.
+pub async fn change(pool: &PgPool, id: i64, new: &NewRule<'_>) -> Result<(), StoreError> {
+    check(new)?;
+    let mut tx = pool.begin().await?;
+    let kinds: Vec<&str> = new.rule.kinds.iter().map(|kind| kind.as_str()).collect();
+    let changed = sqlx::query!(
+        "update alert_rules
+         set project_id = $2, name = $3, kinds = $4, conditions = $5
+         where id = $1 and deleted_at is null",
+        id,
+        new.rule.project.map(ProjectId::get),
+        new.name,
+        &kinds as &[&str],
+        Json(&new.rule.conditions) as _,
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(dangling)?;
+    if changed.rows_affected() == 0 {
+        return Err(StoreError::Conflict("somebody deleted this rule meanwhile".to_owned()));
+    }
+    let destinations: Vec<i64> = new.destinations.iter().map(|id| id.get()).collect();
+    sqlx::query!(
+        "delete from alert_rule_destinations where rule_id = $1 and destination_id <> all ($2)",
+        id,
+        &destinations
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "insert into alert_rule_destinations (rule_id, destination_id)
+         select $1, d.id
+         from unnest($2::bigint[]) d (id)
+         on conflict do nothing",
+        id,
+        &destinations,
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(dangling)?;
+    bound_questions(&mut tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A rule of what there is not.
+fn dangling(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(error) if error.is_foreign_key_violation() => {
+            StoreError::Conflict("there is no such project or destination".to_owned())
+        }
+        other => other.into(),
+    }
+}
+
+fn check(new: &NewRule<'_>) -> Result<(), StoreError> {
+    new.rule.conditions.problem().map_or(Ok(()), |problem| Err(StoreError::Conflict(problem)))
+}
+
+/// Deletes a rule. What it asked for already is still told. `restore` has it back until `forget_deleted`. False when there
+/// is no such rule.
 ///
 /// # Errors
 /// When PostgreSQL fails.
-pub async fn delete(pool: &PgPool, id: i64) -> Result<bool, StoreError> {
-    let done = sqlx::query!("delete from alert_rules where id = $1", id).execute(pool).await?;
+pub async fn delete(pool: &PgPool, id: i64, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query!("update alert_rules set deleted_at = $2 where id = $1 and deleted_at is null", id, now)
+        .execute(pool)
+        .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Takes a deletion back. False when there is no such deleted rule (any more).
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn restore(pool: &PgPool, id: i64) -> Result<bool, StoreError> {
+    let done = sqlx::query!("update alert_rules set deleted_at = null where id = $1 and deleted_at is not null", id)
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets rules that were deleted before `before`.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn forget_deleted(pool: &PgPool, before: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query!("delete from alert_rules where deleted_at < $1", before).execute(pool).await?;
+    Ok(())
 }

@@ -8,6 +8,7 @@ use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::StoreError;
 
@@ -28,6 +29,31 @@ pub struct Signal {
     pub facts: serde_json::Value,
     /// When it happened.
     pub created_at: OffsetDateTime,
+}
+
+/// A row of the outbox, as it is read.
+pub(super) struct Row {
+    pub(super) id: i64,
+    pub(super) project_id: Option<i64>,
+    pub(super) issue_id: Option<i64>,
+    pub(super) event_id: Option<Uuid>,
+    pub(super) kind: String,
+    pub(super) facts: serde_json::Value,
+    pub(super) created_at: OffsetDateTime,
+}
+
+impl From<Row> for Signal {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            project_id: row.project_id.map(ProjectId),
+            issue_id: row.issue_id.map(IssueId),
+            event_id: row.event_id.map(EventId),
+            kind: row.kind,
+            facts: row.facts,
+            created_at: row.created_at,
+        }
+    }
 }
 
 impl Signal {
