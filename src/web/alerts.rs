@@ -1,4 +1,4 @@
-//! Alerts: who hears of new, regressed and escalating issues, and what became of each message.
+//! Alerts: the rules that say who hears of what, where that goes, and what became of each message.
 //!
 //! Sending belongs to the notification worker; these pages only change rows that it reads, but for test messages
 //! (`crate::destinations`).
@@ -6,6 +6,7 @@
 pub(super) mod deliveries;
 pub(super) mod destination;
 pub(super) mod edit;
+pub(super) mod rules;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -27,6 +28,7 @@ use destination::Entry;
 struct ListPage {
     shell: Shell,
     now: OffsetDateTime,
+    rules: Vec<rules::Line>,
     entries: Vec<Entry>,
     mutes: Vec<Mute>,
     lines: Vec<Line>,
@@ -44,10 +46,12 @@ pub(super) async fn list(web: web::Data<Web>, request: HttpRequest, viewer: View
     viewer.must(Action::Read)?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = "Alerts".to_owned();
-    let entries = destination::all(&web).await?;
+    let rules = rules::lines(&web).await?;
+    let entries = destination::all(&web, &rules).await?;
     let mutes = mutes::list(&web.pool, None).await?;
     let lines = deliveries::newest(&web, None).await?;
-    html(&ListPage { shell, now: OffsetDateTime::now_utc(), entries, mutes, lines })
+    let now = OffsetDateTime::now_utc();
+    html(&ListPage { shell, now, rules, entries, mutes, lines })
 }
 
 /// `POST /alerts`: sends the mails of a `project` again to an `address` that had stopped them.

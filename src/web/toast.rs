@@ -30,6 +30,8 @@ pub(super) struct Toast {
     pub regrouping: Option<RegroupingId>,
     /// The destination that the undo form is about.
     pub destination: Option<DestinationId>,
+    /// The alert rule that the undo form is about.
+    pub rule: Option<i64>,
 }
 
 /// What was done to a destination.
@@ -82,6 +84,9 @@ impl Toast {
         if let Some(rest) = text.strip_prefix("destination.") {
             return Self::read_destination(rest);
         }
+        if let Some(rest) = text.strip_prefix("rule.") {
+            return Self::read_rule(rest);
+        }
         let mut parts = text.split('.');
         let done = Done::named(parts.next()?)?;
         let changed: usize = parts.next()?.parse().ok()?;
@@ -94,7 +99,7 @@ impl Toast {
             (many, _) => format!("{many} issues {}", done.words()),
         };
         let undo = if done.is_undoable() && changed > 0 { ids } else { Vec::new() };
-        Some(Self { text, undo, wish: format!("undo-all:{micros}"), regrouping: None, destination: None })
+        Some(Self { text, undo, wish: format!("undo-all:{micros}"), regrouping: None, destination: None, rule: None })
     }
 
     fn read_regrouping(text: &str) -> Option<Self> {
@@ -113,7 +118,14 @@ impl Toast {
         };
         // A merge that undoes a split says so by having nothing to undo.
         let regrouping = (is_done && parts.next() == Some("undo")).then_some(id);
-        Some(Self { text: text.to_owned(), undo: Vec::new(), wish: String::new(), regrouping, destination: None })
+        Some(Self {
+            text: text.to_owned(),
+            undo: Vec::new(),
+            wish: String::new(),
+            regrouping,
+            destination: None,
+            rule: None,
+        })
     }
 
     fn read_destination(text: &str) -> Option<Self> {
@@ -121,12 +133,37 @@ impl Toast {
         let change = Change::ALL.into_iter().find(|change| change.code() == code)?;
         let destination = matches!(change, Change::Off | Change::Deleted).then(|| id.parse().ok()).flatten();
         let text = change.words().to_owned();
-        Some(Self { text, undo: Vec::new(), wish: String::new(), regrouping: None, destination })
+        Some(Self { text, undo: Vec::new(), wish: String::new(), regrouping: None, destination, rule: None })
     }
 
     /// The value of the cookie after a change of a destination.
     pub(super) fn alert_cookie(change: Change, id: DestinationId) -> String {
         format!("destination.{}.{id}", change.code())
+    }
+
+    fn read_rule(text: &str) -> Option<Self> {
+        let (done, id) = text.split_once('.')?;
+        let (text, wish) = match done {
+            "enable" => ("Rule switched on", "disable"),
+            "disable" => ("Rule switched off", "enable"),
+            "delete" => ("Rule deleted", "restore"),
+            "restore" => ("The rule is back", "delete"),
+            _ => return None,
+        };
+        let rule = Some(id.parse().ok()?);
+        Some(Self {
+            text: text.to_owned(),
+            undo: Vec::new(),
+            wish: wish.to_owned(),
+            regrouping: None,
+            destination: None,
+            rule,
+        })
+    }
+
+    /// The value of the cookie after a change of an alert rule.
+    pub(super) fn rule_cookie(done: &str, id: i64) -> String {
+        format!("rule.{done}.{id}")
     }
 
     /// The value of the cookie after a change of the grouping.
@@ -169,6 +206,9 @@ mod tests {
         let merged = Toast::read("regrouping.merge.done.7.undo").unwrap();
         assert_eq!((merged.text.as_str(), merged.regrouping), ("Issues merged", Some(RegroupingId(7))));
         assert_eq!(Toast::read("regrouping.undo.done.8").unwrap().regrouping, None);
+        let rule = Toast::read(&Toast::rule_cookie("delete", 7)).unwrap();
+        assert_eq!((rule.text.as_str(), rule.wish.as_str(), rule.rule), ("Rule deleted", "restore", Some(7)));
+        assert_eq!(Toast::read("rule.explode.7").or(Toast::read("rule.delete.x")), None);
         assert_eq!(Toast::read("regrouping.merge.running.8").unwrap().text, "Issues are being merged");
     }
 }

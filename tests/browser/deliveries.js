@@ -1,26 +1,11 @@
 // What was told to whom: the list with its filters by keyboard, the message behind a row, the block on the page of an
 // issue; in both themes, on a phone, and without script.
-import { mkdir } from "node:fs/promises";
 import { post } from "./live.js";
 import { signIn } from "./pages.js";
+import { pictures } from "./pictures.js";
 
 function assert(holds, what) {
   if (!holds) throw new Error(what);
-}
-
-async function pictures(page, name) {
-  await mkdir("target/browser", { recursive: true });
-  await page.emulateMedia({ reducedMotion: "reduce" });
-  for (const [width, height, form] of [[1280, 800, ""], [390, 844, "-phone"]]) {
-    await page.setViewportSize({ width, height });
-    for (const theme of ["light", "dark"]) {
-      await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
-      await page.screenshot({ path: `target/browser/deliveries-${name}${form}-${theme}.png`, fullPage: true });
-    }
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert(wide <= width, `${name} is ${wide} wide on a screen of ${width}`);
-  }
-  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 export const checks = [
@@ -32,7 +17,7 @@ export const checks = [
     await page.click("text=All deliveries");
     await page.waitForSelector(".told-list li");
     assert((await page.locator(".told-list li").count()) === 8, "not every delivery is there");
-    await pictures(page, "all");
+    await pictures(page, "deliveries-all");
     await page.focus("input[name=issue]");
     await page.keyboard.type("shop-1");
     await page.keyboard.press("Tab");
@@ -45,13 +30,13 @@ export const checks = [
     await page.click("text=Clear");
     await page.click("text=message 901");
     await page.waitForSelector("h1:has-text('Message 901')");
-    await pictures(page, "message");
+    await pictures(page, "deliveries-message");
     await page.goto(`${server.url}/alerts/deliveries?issue=SHOP-99`);
     await page.waitForSelector("text=There is no issue SHOP-99");
-    await pictures(page, "nothing");
+    await pictures(page, "deliveries-nothing");
     await page.goto(`${server.url}/issues/shop-1`);
     await page.waitForSelector("#told .told-list li");
-    await pictures(page, "issue");
+    await pictures(page, "deliveries-issue");
     assert(problems.length === 0, "the browser's console complains");
   }],
 

@@ -1,24 +1,9 @@
 // What a person chose about their own mails: by mouse, by keyboard and without script; in both themes and on a phone.
-import { mkdir } from "node:fs/promises";
 import { signIn } from "./pages.js";
+import { pictures } from "./pictures.js";
 
 function assert(holds, what) {
   if (!holds) throw new Error(what);
-}
-
-async function pictures(page, name) {
-  await mkdir("target/browser", { recursive: true });
-  await page.emulateMedia({ reducedMotion: "reduce" });
-  for (const [width, height, form] of [[1280, 800, ""], [390, 844, "-phone"]]) {
-    await page.setViewportSize({ width, height });
-    for (const theme of ["light", "dark"]) {
-      await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
-      await page.screenshot({ path: `target/browser/me-${name}${form}-${theme}.png`, fullPage: true });
-    }
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert(wide <= width, `${name} is ${wide} wide on a screen of ${width}`);
-  }
-  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 const SHOP = "#kinds details:has(summary b:text-is('shop'))";
@@ -30,7 +15,7 @@ export const checks = [
     await page.click("text=Your notifications");
     const own = await page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
     assert((await page.inputValue("select[name=zone]")) === own, "the zone is not that of the browser");
-    await pictures(page, "first");
+    await pictures(page, "me-first");
     await page.selectOption("select[name=zone]", "Europe/Berlin");
     await page.fill("input[name=from-0]", "22:00");
     await page.fill("input[name=to-0]", "07:00");
@@ -48,7 +33,7 @@ export const checks = [
       return (await page.innerText("#address")).includes("ada@home.example did not go: no mail server is configured");
     });
     await page.click(`${SHOP} summary`);
-    await pictures(page, "chosen");
+    await pictures(page, "me-chosen");
     assert(problems.length === 0, "the browser's console complains");
   }],
 

@@ -162,6 +162,17 @@ async fn a_person_makes_and_tries_destinations() {
 }
 
 #[tokio::test]
+async fn a_person_makes_a_rule() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let project = server.db.project("shop").await;
+    deliveries::fill(&server.db.pool, project.id, 1).await;
+    sqlx::query("update signals set created_at = now() - interval '1 day'").execute(&server.db.pool).await.unwrap();
+    let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("rules", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn a_person_merges_and_splits() {
     let server = TestServer::start().await;
     server.db.user("ada@example.org", Role::Admin, PASSWORD).await;

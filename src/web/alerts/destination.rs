@@ -5,12 +5,13 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::alert::{Kind, backoff};
+use engine::alert::backoff;
 use engine::ids::{DeliveryId, DestinationId};
 use store::notifications::{self as outbox, Destination, Health, Target};
 use time::{Duration, OffsetDateTime};
 
 use super::deliveries::{self, Line};
+use super::rules;
 use crate::destinations::{Answer, NotTested, words};
 use crate::web::access::Action;
 use crate::web::display::{Age, Ahead, cut};
@@ -25,12 +26,24 @@ pub(in crate::web) struct Entry {
     pub(in crate::web) destination: Destination,
     health: Health,
     pub(in crate::web) to: String,
-    pub(in crate::web) hears: String,
+    /// Rules that are on and send there.
+    rules: usize,
 }
 
 impl Entry {
-    fn of(destination: Destination, health: Health) -> Self {
-        Self { to: words(&destination.target), hears: hears_words(&destination), destination, health }
+    fn of(destination: Destination, health: Health, rules: &[rules::Line]) -> Self {
+        let own = rules.iter().filter(|line| line.sends_to(destination.id) && !line.is_off()).count();
+        Self { to: words(&destination.target), rules: own, destination, health }
+    }
+
+    /// How many rules send there.
+    pub(in crate::web) fn hears(&self) -> String {
+        let of = self.destination.project.as_ref().map(|project| format!(", of {project} alone")).unwrap_or_default();
+        match self.rules {
+            0 => "No rule sends there".to_owned(),
+            1 => format!("1 rule sends there{of}"),
+            many => format!("{many} rules send there{of}"),
+        }
     }
 
     pub(in crate::web) fn is_off(&self) -> bool {
@@ -90,12 +103,12 @@ impl Entry {
 }
 
 /// All destinations, with how they do.
-pub(super) async fn all(web: &Web) -> Result<Vec<Entry>, PageError> {
+pub(super) async fn all(web: &Web, rules: &[rules::Line]) -> Result<Vec<Entry>, PageError> {
     let mut health = outbox::health(&web.pool).await?;
     let destinations = outbox::list_destinations(&web.pool, None).await?;
     let entry = |one: Destination| {
         let health = health.remove(&one.id).unwrap_or_default();
-        Entry::of(one, health)
+        Entry::of(one, health, rules)
     };
     Ok(destinations.into_iter().map(entry).collect())
 }
@@ -106,6 +119,7 @@ struct DestinationPage {
     shell: Shell,
     now: OffsetDateTime,
     entry: Entry,
+    rules: Vec<rules::Line>,
     lines: Vec<Line>,
     /// What the other end said to a test that was just sent.
     answers: Vec<Answer>,
@@ -123,8 +137,10 @@ impl DestinationPage {
         shell.title = destination.name.clone();
         let lines = deliveries::newest(web, Some(destination.id)).await?;
         let health = outbox::health_of(&web.pool, destination.id).await?;
-        let entry = Entry::of(destination, health);
-        Ok(Self { shell, now: OffsetDateTime::now_utc(), entry, lines, answers: Vec::new(), problem: None })
+        let mut rules = rules::lines(web).await?;
+        rules.retain(|line| line.sends_to(destination.id));
+        let entry = Entry::of(destination, health, &rules);
+        Ok(Self { shell, now: OffsetDateTime::now_utc(), entry, rules, lines, answers: Vec::new(), problem: None })
     }
 }
 
@@ -218,65 +234,4 @@ pub(super) async fn find(web: &Web, id: &str) -> Result<Destination, PageError> 
     let missing = || PageError::NotFound("destination");
     let id: DestinationId = id.parse().map_err(|_| missing())?;
     outbox::find_destination(&web.pool, id).await?.ok_or_else(missing)
-}
-
-/// What it hears of, in one sentence.
-fn hears_words(destination: &Destination) -> String {
-    let asked = |is_of_issue: bool| {
-        let kinds = Kind::ALL.into_iter().filter(move |kind| kind.is_of_issue() == is_of_issue).map(Kind::as_str);
-        kinds.filter(|kind| destination.signals.iter().any(|asked| asked == kind)).map(|kind| kind.replace('_', " "))
-    };
-    let mut parts: Vec<String> = Vec::new();
-    let issues: Vec<String> = asked(true).collect();
-    if !issues.is_empty() {
-        parts.push(format!("{} issues", listed(&issues)));
-    }
-    parts.extend(asked(false));
-    if parts.is_empty() {
-        return "nothing: no rule sends there".to_owned();
-    }
-    let what = listed(&parts);
-    let fallback = matches!(&destination.target, Target::Mail(target) if target.fallback);
-    match &destination.project {
-        Some(project) => format!("{what} of {project}"),
-        None if fallback => format!("{what} of every project without a mail destination of its own"),
-        None => format!("{what} of every project"),
-    }
-}
-
-/// `a, b and c`.
-fn listed(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use store::notifications::MailTarget;
-
-    #[test]
-    fn what_it_hears_of_is_a_sentence() {
-        let hears = |signals: &[&str], fallback: bool| {
-            hears_words(&Destination {
-                id: DestinationId(1),
-                project_id: None,
-                project: None,
-                name: String::new(),
-                target: Target::Mail(MailTarget { fallback, ..MailTarget::default() }),
-                signals: signals.iter().map(ToString::to_string).collect(),
-                disabled_at: None,
-                deleted_at: None,
-                created_at: OffsetDateTime::UNIX_EPOCH,
-            })
-        };
-        let usual = hears(&["escalating", "new", "regressed"], false);
-        assert_eq!(usual, "new, regressed and escalating issues of every project");
-        assert_eq!(hears(&["new", "spike_started"], false), "new issues and spike started of every project");
-        assert_eq!(hears(&[], false), "nothing: no rule sends there");
-        assert!(hears(&["new"], true).ends_with("without a mail destination of its own"));
-    }
 }

@@ -1,14 +1,12 @@
 //! Where the links of a mail lead: a page that asks, and the page of the destination that sent it.
 
-use std::collections::HashMap;
-
 use engine::access::Role;
 use engine::ids::ProjectId;
 use firefinch::config::Redacted;
 use firefinch::secrets;
 use reqwest::Method;
 use serde_json::json;
-use store::notifications::mutes;
+use store::notifications::{self as outbox, DeliveryFilter, mutes};
 use store::people::{sessions, users};
 use time::{Duration, OffsetDateTime};
 
@@ -39,11 +37,11 @@ impl Person {
     pub(super) async fn press(&self, path: &str, action: &str, change: &str, more: &[(&str, &str)]) -> Reply {
         let page = self.get(path).await.body;
         let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let mut fields = HashMap::from([("csrf", csrf.as_str()), ("do", change)]);
-        fields.extend(more.iter().copied());
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.append_pair("csrf", &csrf).append_pair("do", change).extend_pairs(more);
         let request = self.http.request(Method::POST, action).header("cookie", &self.cookie);
-        self.http.send(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
+        let form = request.header("content-type", "application/x-www-form-urlencoded");
+        self.http.send(form.body(body.finish())).await
     }
 }
 
@@ -67,7 +65,13 @@ async fn links_of_a_mail_ask_first_and_lead_to_the_destination_that_sent_it() {
     let page =
         until("the refusal to show", async || Some(ann.get("/alerts").await).filter(|p| p.body.contains("looks odd")))
             .await;
-    assert!(page.body.contains("Given up") && page.body.contains("Mail to everybody who can sign in"), "{}", page.body);
+    assert!(
+        page.body.contains("Given up")
+            && page.body.contains("Mail to everybody who can sign in")
+            && page.body.contains("1 rule sends there"),
+        "{}",
+        page.body
+    );
     let delivery = page.body.split("name=\"delivery\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let action = page.body.split("action=\"/alerts/").nth(1).unwrap().split('"').next().unwrap();
     let action = format!("/alerts/{action}");
@@ -148,4 +152,134 @@ async fn whoever_stopped_mails_is_listed_and_hears_again() {
         member.press("/alerts", "/alerts", "hear", &[("project", "x"), ("address", "ann@shop.example")]).await.status,
         400
     );
+}
+
+/// Somebody who may change rules and somebody who may not, a destination, and a signal of an hour ago.
+struct Desk {
+    server: TestServer,
+    member: Person,
+    viewer: Person,
+    to: String,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let server = TestServer::start().await;
+        let (pool, project) = (&server.db.pool, server.db.project("shop").await);
+        let member = Person::sign_in(&server.db, &server.url, "ann@shop.example", Role::Member).await;
+        let viewer = Person::sign_in(&server.db, &server.url, "vic@shop.example", Role::Viewer).await;
+        let to = outbox::list_destinations(pool, None).await.unwrap()[0].id.to_string();
+        let signal = "insert into signals (project_id, issue_id, kind, facts, created_at)
+                      values ($1, 1, 'new', '{\"level\": \"fatal\"}', now() - interval '1 hour')";
+        sqlx::query(signal).bind(project.id).execute(pool).await.unwrap();
+        Self { server, member, viewer, to }
+    }
+
+    /// Presses a button of the form of a new rule.
+    async fn make(&self, fields: &[(&str, &str)], change: &str) -> Reply {
+        self.member.press("/alerts/rules/new", "/alerts/rules", change, fields).await
+    }
+
+    /// Where the rule is that such a form makes.
+    async fn made(&self, fields: &[(&str, &str)]) -> String {
+        let made = self.make(fields, "save").await;
+        assert_eq!(made.status, 303, "{}", made.body);
+        made.headers["location"].to_str().unwrap().trim_end_matches("?saved=1").to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_rule_is_made_and_tried_on_its_page_and_what_is_wrong_comes_back() {
+    let desk = Desk::open().await;
+    let Desk { server, member, viewer, to } = &desk;
+    let pool = &server.db.pool;
+    let mut typed = vec![
+        ("kind", "new"),
+        ("kind", "frequent"),
+        ("project", "shop"),
+        ("level", "fatal"),
+        ("environments", "production\r\nstaging"),
+        ("no_environment", "1"),
+        ("count", "50"),
+        ("of", "users"),
+        ("minutes", "15"),
+        ("tags", "region=eu-*"),
+        ("to", to.as_str()),
+        ("name", "Night <watch>"),
+    ];
+    let path = desk.made(&typed).await;
+    let sentence = "When an issue is new or one has 50 users in 15 minutes in production, staging or no environment of shop at level fatal \
+                    with region eu-*, tell ";
+    let listed = viewer.get("/alerts").await.body;
+    assert!(listed.contains(sentence) && listed.contains("Night &#60;watch&#62;"), "{listed}");
+    assert!(!listed.contains("New rule") && member.get("/alerts").await.body.contains("New rule"));
+
+    // Tried, with what is typed and not with what is stored.
+    typed.retain(|(name, _)| *name != "tags");
+    let tried = member.press(&path, &path, "preview", &typed).await;
+    assert!(tried.status == 200 && tried.body.contains("2 messages about 1 of 1 signal."), "{}", tried.body);
+    assert!(tried.body.contains("ann@shop.example"), "{}", tried.body);
+    assert!(
+        outbox::list_deliveries(pool, DeliveryFilter { limit: 9, ..DeliveryFilter::default() })
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    // What is wrong comes back as it was typed.
+    for (name, value, problem) in [
+        ("minutes", "7", "not 7."),
+        ("tags", "nonsense", "nonsense is no tag"),
+        ("level", "loud", "There is no such level."),
+    ] {
+        let mut wrong = typed.clone();
+        wrong.retain(|(own, _)| *own != name);
+        wrong.push((name, value));
+        let reply = desk.make(&wrong, "save").await;
+        assert!(reply.status == 422 && reply.body.contains(problem), "{problem}: {}", reply.body);
+        assert!(reply.body.contains("Night &#60;watch&#62;"), "what was typed is kept");
+    }
+    for (fields, change, status) in [
+        (&[("kind", "new")][..], "save", 422),
+        (&[("to", to.as_str())], "save", 422),
+        (&[("kind", "new"), ("to", "99")], "save", 422),
+        (&[("kind", "new"), ("to", to.as_str()), ("project", "nope")], "save", 404),
+        (&typed, "explode", 400),
+    ] {
+        assert_eq!(desk.make(fields, change).await.status, status, "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_is_changed_switched_deleted_and_had_back_by_those_who_may() {
+    let desk = Desk::open().await;
+    let Desk { member, viewer, to, .. } = &desk;
+    let typed = [("kind", "new"), ("to", to.as_str())];
+    let path = desk.made(&typed).await;
+    let press = async |who: &Person, change: &str| {
+        let reply = who.press(&path, &path, change, &[]).await;
+        (reply.status, who.get("/alerts").await.body.matches("<span class=\"second\">Off</span>").count())
+    };
+    let changed = member.press(&path, &path, "save", &[("kind", "deploy"), ("to", to.as_str())]).await;
+    assert_eq!(changed.status, 303);
+    assert!(member.get("/alerts").await.body.contains("When the verdict on a deploy changes of any project, tell"));
+    // It stands beside the rule and not beside where that sends.
+    assert_eq!(press(member, "disable").await, (303, 1));
+    assert_eq!(press(member, "enable").await, (303, 0));
+    assert_eq!(member.press(&path, &path, "delete", &[]).await.status, 303);
+    assert_eq!(member.get(&path).await.status, 404);
+    let undo = member.press("/alerts", &path, "restore", &[]).await;
+    assert!(undo.status == 303 && undo.headers["set-cookie"].to_str().unwrap().starts_with("toast=rule.restore."));
+    assert!(member.get(&path).await.body.contains("It is on."));
+
+    let shown = viewer.get(&path).await.body;
+    assert!(shown.contains("<fieldset class=\"rule-parts\" disabled>") && !shown.contains("value=\"save\""), "{shown}");
+    for change in ["save", "preview", "disable", "delete", "restore"] {
+        assert_eq!(viewer.press("/alerts", &path, change, &typed).await.status, 403, "{change}");
+    }
+    assert_eq!(viewer.press("/alerts", "/alerts/rules", "save", &typed).await.status, 403);
+    assert_eq!(viewer.get("/alerts/rules/new").await.status, 403);
+    for path in ["/alerts/rules/99", "/alerts/rules/x"] {
+        assert_eq!(member.get(path).await.status, 404, "{path}");
+    }
 }

@@ -62,7 +62,9 @@ async fn a_chat_is_made_changed_stopped_deleted_and_put_back() {
     let fields = [("token", "xoxb-hidden"), ("channel", "#errors"), ("project", "shop"), ("signal", "new")];
     let page = make(&mut person, "slack", &fields).await;
     let shown = person.page(&page).await;
-    for part in ["Slack #errors", "Hears of new issues of shop", "Not used yet", "Destination made: send it a test"] {
+    for part in
+        ["Slack #errors", "1 rule sends there, of shop alone", "Not used yet", "Destination made: send it a test"]
+    {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
     let form = person.page(&format!("{page}/edit")).await;
