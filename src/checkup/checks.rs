@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use engine::alert::channel::PER_HOUR_MAX;
 use engine::ids::DestinationId;
 use sqlx::PgPool;
 use store::StoreError;
@@ -140,6 +141,7 @@ pub(crate) async fn database(config: &Config, pool: &PgPool) -> Vec<Finding> {
     }
     findings.push(told("partitions", health::days_with_partition(pool, now).await, partitions));
     findings.push(told("notifications", notifications::backlog(pool).await, |backlog| deliveries(backlog, now)));
+    findings.push(told("message limit", notifications::limited(pool, now).await, limit));
     findings.push(told("destinations", notifications::health(pool).await, |all| destinations(&all)));
     findings
 }
@@ -251,6 +253,20 @@ fn deliveries(backlog: notifications::Backlog, now: OffsetDateTime) -> Finding {
     }
 }
 
+fn limit(recipients: i64) -> Finding {
+    const CHECK: &str = "message limit";
+    match recipients {
+        0 => Finding::ok(CHECK, format!("nobody has had {PER_HOUR_MAX} messages within this hour")),
+        some => Finding::warn(
+            CHECK,
+            format!(
+                "{some} of those who are told have had {PER_HOUR_MAX} messages within an hour, and the rest waits until it is over: \
+                 it is listed at /alerts/deliveries?state=waiting; rules that tell them less help"
+            ),
+        ),
+    }
+}
+
 /// Destinations that a failure names.
 const DESTINATIONS_NAMED_MAX: usize = 5;
 
@@ -335,6 +351,7 @@ mod tests {
         assert_eq!(deliveries(backlog(3, 0, Some(now)), now).verdict, Verdict::Ok);
         assert_eq!(deliveries(backlog(3, 0, Some(now - Duration::HOUR)), now).verdict, Verdict::Warn);
         assert_eq!(deliveries(backlog(0, 1, None), now).verdict, Verdict::Warn);
+        assert_eq!((limit(0).verdict, limit(2).verdict), (Verdict::Ok, Verdict::Warn));
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub(super) mod rules;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::alert::channel::PER_HOUR_MAX;
 use engine::ids::ProjectId;
+use store::notifications as outbox;
 use store::notifications::mutes::{self, Mute};
 use time::OffsetDateTime;
 
@@ -28,6 +30,8 @@ use destination::Entry;
 struct ListPage {
     shell: Shell,
     now: OffsetDateTime,
+    /// Recipients whose hour is full.
+    limited: i64,
     rules: Vec<rules::Line>,
     entries: Vec<Entry>,
     mutes: Vec<Mute>,
@@ -51,7 +55,8 @@ pub(super) async fn list(web: web::Data<Web>, request: HttpRequest, viewer: View
     let mutes = mutes::list(&web.pool, None).await?;
     let lines = deliveries::newest(&web, None).await?;
     let now = OffsetDateTime::now_utc();
-    html(&ListPage { shell, now, rules, entries, mutes, lines })
+    let limited = outbox::limited(&web.pool, now).await?;
+    html(&ListPage { shell, now, limited, rules, entries, mutes, lines })
 }
 
 /// `POST /alerts`: sends the mails of a `project` again to an `address` that had stopped them.

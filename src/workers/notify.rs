@@ -373,6 +373,7 @@ impl Notifier {
         let oldest_s = backlog.oldest.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0));
         metrics::gauge!("firefinch_deliveries_pending").set(backlog.pending as f64);
         metrics::gauge!("firefinch_deliveries_dead").set(backlog.dead as f64);
+        metrics::gauge!("firefinch_recipients_limited").set(outbox::limited(&self.pool, now).await? as f64);
         metrics::gauge!("firefinch_delivery_oldest_pending_seconds").set(oldest_s);
         let health = outbox::health(&self.pool).await?;
         for state in STATES {

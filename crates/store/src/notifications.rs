@@ -9,6 +9,7 @@
 pub mod addresses;
 mod audience;
 mod burst;
+mod candidates;
 mod compose;
 mod deliveries;
 mod destinations;
@@ -24,7 +25,7 @@ mod signals;
 pub mod wishes;
 
 pub use burst::{BurstFacts, burst_facts};
-pub use compose::{CHANNELS_MAX, compose};
+pub use compose::{CHANNELS_MAX, compose, limited};
 pub use deliveries::{
     Delivery, DeliveryFilter, DeliveryPage, DeliveryState, MessageHead, find_message, list as list_deliveries,
     page as deliveries_page, prune,

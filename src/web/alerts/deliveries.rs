@@ -165,18 +165,20 @@ pub(in crate::web) struct Address {
     message: String,
     /// The last delivery of the page before.
     before: String,
+    /// The first delivery of the page after, when one goes back.
+    after: String,
 }
 
 impl Address {
-    /// This list from another place on.
-    fn at(&self, before: &str) -> String {
+    /// This list from another place on, `before` or `after` a delivery.
+    fn at(&self, way: &str, delivery: &str) -> String {
         let pairs = [
             ("project", self.project.as_str()),
             ("issue", &self.issue),
             ("destination", &self.destination),
             ("state", &self.state),
             ("message", &self.message),
-            ("before", before),
+            (way, delivery),
         ];
         let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         let query = Serializer::new(String::new()).extend_pairs(given).finish();
@@ -229,6 +231,12 @@ impl Address {
                 Err(_) => return nothing("delivery", &self.before),
             }
         }
+        if !self.after.is_empty() {
+            match self.after.parse() {
+                Ok(id) => filter.after = Some(id),
+                Err(_) => return nothing("delivery", &self.after),
+            }
+        }
         Ok(Ok(filter))
     }
 }
@@ -261,6 +269,7 @@ struct DeliveriesPage {
     problem: Option<String>,
     lines: Vec<Line>,
     older: Option<String>,
+    newer: Option<String>,
 }
 
 impl DeliveriesPage {
@@ -314,7 +323,8 @@ pub(in crate::web) async fn list(
         }
         Err(nothing) => problem = Some(nothing),
     }
-    let older = found.as_ref().and_then(|page| page.older).map(|id| address.at(&id.to_string()));
+    let older = found.as_ref().and_then(|page| page.older).map(|id| address.at("before", &id.to_string()));
+    let newer = found.as_ref().and_then(|page| page.newer).map(|id| address.at("after", &id.to_string()));
     let lines = found.map_or_else(Vec::new, |page| page.rows.into_iter().map(Line::of).collect());
     let projects = choices(&address.project, shell.projects.iter().map(|one| (one.slug.clone(), one.slug.clone())));
     let destinations = outbox::list_destinations(&web.pool, None).await?;
@@ -323,7 +333,7 @@ pub(in crate::web) async fn list(
     let states = DeliveryState::ALL.iter().map(|state| (state.as_str().to_owned(), state_words(*state).to_owned()));
     let states = choices(&address.state, states);
     let now = OffsetDateTime::now_utc();
-    html(&DeliveriesPage { shell, now, projects, destinations, states, message, problem, lines, older, address })
+    html(&DeliveriesPage { shell, now, projects, destinations, states, message, problem, lines, older, newer, address })
 }
 
 /// The choices, with what the address says among them whatever it is: a form must not drop what it was opened with.
@@ -342,9 +352,9 @@ mod tests {
 
     #[test]
     fn an_address_says_only_what_is_chosen() {
-        assert_eq!(Address::default().at(""), "/alerts/deliveries");
+        assert_eq!(Address::default().at("before", ""), "/alerts/deliveries");
         let address = Address { issue: "SHOP-1".into(), state: "dead".into(), ..Address::default() };
-        assert_eq!(address.at("7"), "/alerts/deliveries?issue=SHOP-1&state=dead&before=7");
+        assert_eq!(address.at("before", "7"), "/alerts/deliveries?issue=SHOP-1&state=dead&before=7");
         assert!(address.is_filtered() && !Address { before: "7".into(), ..Address::default() }.is_filtered());
     }
 

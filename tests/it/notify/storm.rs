@@ -246,6 +246,9 @@ async fn a_recipient_of_too_many_projects_hears_of_the_limit_once_and_of_the_res
     let subjects = || server.mails().iter().map(|mail| mail.header("Subject").unwrap()).collect::<Vec<_>>();
     assert_eq!(subjects(), ["[Firefinch] Limit of 60 messages an hour reached, 3 more wait"]);
     assert!(world.deliveries().await.iter().all(|d| d.state == DeliveryState::Waiting));
+    // The self-check warns while it lasts.
+    assert_eq!(outbox::limited(world.pool(), THEN + Duration::minutes(59)).await.unwrap(), 1);
+    assert_eq!(outbox::limited(world.pool(), THEN + Duration::minutes(60)).await.unwrap(), 0);
     pass(&notifier, 60..=61).await;
     assert_eq!(subjects()[1..], ["[shop] 3 new issues"]);
 }

@@ -119,6 +119,11 @@ async fn mails_go_to_another_address_once_and_stay_stopped() {
     let pool = world.pool();
     assert!(addresses::want(pool, ann, "Ann@home.example", THEN).await.unwrap());
     assert!(!addresses::want(pool, ann, "eve@home.example", THEN + Duration::minutes(9)).await.unwrap(), "too soon");
+    addresses::forget(pool, ann).await.unwrap();
+    let soon = THEN + Duration::minutes(9);
+    assert!(!addresses::want(pool, ann, "eve@home.example", soon).await.unwrap(), "forgetting it changes nothing");
+    let later = THEN + Duration::minutes(10);
+    assert!(addresses::want(pool, ann, "Ann@home.example", later).await.unwrap());
     world.mail_to(&["ann@shop.example", "ann@home.example"]).await;
     let notifier = world.notifier(&world.settings());
     let heard = async |key: u8| {

@@ -152,20 +152,34 @@ async fn rare_deliveries_are_found_page_by_page() {
     .await
     .unwrap();
     let mut person = site.sign_in(Role::Viewer).await;
-    let older = |page: &str| {
-        let link = page.split("<a ").find(|link| link.contains("rel=\"next\""))?.split("href=\"").nth(1)?;
+    let link = |page: &str, rel: &str| {
+        let link = page.split("<a ").find(|link| link.contains(rel))?.split("href=\"").nth(1)?;
         Some(link.split('"').next()?.replace("&#38;", "&"))
     };
+    let older = |page: &str| link(page, "rel=\"next\"");
+    let newer = |page: &str| link(page, "rel=\"prev\"");
     let page = person.page("/alerts/deliveries").await;
     assert_eq!(rows(&page).len(), 50);
     let second = person.page(&older(&page).unwrap()).await;
     assert_eq!(rows(&second).len(), 50);
     assert!(!rows(&second).iter().any(|row| rows(&page).contains(row)), "a row is on both pages");
 
+    // And back: the same pages, and none before the first.
+    let third = person.page(&older(&second).unwrap()).await;
+    let back = person.page(&newer(&third).unwrap()).await;
+    assert_eq!(rows(&back), rows(&second));
+    let first = person.page(&newer(&back).unwrap()).await;
+    assert_eq!((rows(&first), newer(&first), newer(&page)), (rows(&page), None, None));
+    assert_eq!(older(&first), older(&page));
+
     let page = person.page("/alerts/deliveries?state=dead").await;
-    assert!(rows(&page).is_empty() && page.contains("None among the newest"), "{page}");
+    assert!(rows(&page).is_empty() && page.contains("None among these"), "{page}");
     let next = person.page(&older(&page).unwrap()).await;
     assert_eq!((rows(&next).len(), older(&next)), (1, None), "{next}");
+    let page = person.page(&newer(&next).unwrap()).await;
+    assert!(rows(&page).is_empty() && page.contains("None among these"), "{page}");
+    let page = person.page(&newer(&page).unwrap()).await;
+    assert!(rows(&page).is_empty() && newer(&page).is_none(), "{page}");
     let filter = DeliveryFilter { state: Some(DeliveryState::Dead), limit: 5, ..DeliveryFilter::default() };
     assert_eq!(list_deliveries(pool, filter).await.unwrap().len(), 1, "a list looks as far back as it has to");
     let filter = DeliveryFilter { project: Some(ProjectId(site.project.id)), limit: 6000, ..DeliveryFilter::default() };

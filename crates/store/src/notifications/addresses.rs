@@ -56,12 +56,13 @@ pub enum Asked<'a> {
 /// When PostgreSQL fails.
 pub async fn want(pool: &PgPool, user: UserId, address: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "insert into mail_settings (user_id, wanted, wanted_at, ask_at)
-         values ($1, $2, $3, $3)
+        "insert into mail_settings (user_id, wanted, wanted_at, asked_at, ask_at)
+         values ($1, $2, $3, $3, $3)
          on conflict (user_id) do update
-         set wanted = excluded.wanted, wanted_at = excluded.wanted_at, ask_at = excluded.ask_at, ask_attempts = 0,
-             ask_error = null
-         where mail_settings.wanted_at is null or mail_settings.wanted_at <= $4",
+         set wanted = excluded.wanted, wanted_at = excluded.wanted_at, asked_at = excluded.asked_at,
+             ask_at = excluded.ask_at, ask_attempts = 0, ask_error = null
+         -- Also of an address that was forgotten since: else wanting and forgetting in turns floods a mailbox.
+         where mail_settings.asked_at is null or mail_settings.asked_at <= $4",
         user.get(),
         address,
         now,

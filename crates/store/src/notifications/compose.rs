@@ -176,6 +176,19 @@ async fn due(tx: &mut PgConnection, now: OffsetDateTime) -> Result<Vec<Due>, Sto
         .collect())
 }
 
+/// Recipients who have had as many messages as an hour may bring, and of whom the rest waits until it is over.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn limited(pool: &PgPool, now: OffsetDateTime) -> Result<i64, StoreError> {
+    // One row for each recipient.
+    let limited = sqlx::query_scalar!(
+        r#"select count(*) as "limited!" from recipient_hours where announced and began_at > $1"#,
+        now - Duration::HOUR,
+    );
+    Ok(limited.fetch_one(pool).await?)
+}
+
 /// Whose hour a message counts against: the address of a mail, else the destination.
 pub(super) fn person(is_mail: bool, recipient: &str, destination: DestinationId) -> String {
     if is_mail { recipient.to_lowercase() } else { format!("destination {destination}") }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use super::candidates;
 use crate::StoreError;
 
 /// Deliveries that one query looks at for those that a filter wants: a rare state is then searched in steps, and no
@@ -114,6 +115,8 @@ pub struct DeliveryFilter {
     pub state: Option<DeliveryState>,
     /// Older than this one.
     pub before: Option<DeliveryId>,
+    /// Instead of the newest, those that follow this one.
+    pub after: Option<DeliveryId>,
     /// At most this many.
     pub limit: i64,
 }
@@ -125,6 +128,8 @@ pub struct DeliveryPage {
     pub rows: Vec<Delivery>,
     /// From where to read on, when there may be more. There may be although no row was found.
     pub older: Option<DeliveryId>,
+    /// From where to read back to what is newer, likewise.
+    pub newer: Option<DeliveryId>,
 }
 
 /// Deliveries, newest first, however far back the filter has to look for them.
@@ -152,75 +157,35 @@ pub async fn page(pool: &PgPool, filter: DeliveryFilter) -> Result<DeliveryPage,
     // Where each row that is looked at is one that is wanted, one more than the page holds says whether there are more.
     let sieved = filter.state.is_some() || filter.project.is_some();
     let at_most = if sieved { LOOKED_AT_MAX.max(filter.limit) } else { filter.limit };
-    let mut looked_at = candidates(pool, filter, at_most + 1).await?;
+    let mut looked_at = candidates::find(pool, filter, at_most + 1).await?;
     let more = i64::try_from(looked_at.len()).is_ok_and(|found| found > at_most);
     looked_at.truncate(usize::try_from(at_most).unwrap_or(0));
     let mut rows = read(pool, filter, &looked_at).await?;
     let full = i64::try_from(rows.len()).is_ok_and(|found| found > filter.limit);
     rows.truncate(usize::try_from(filter.limit).unwrap_or(0));
-    let older = match (full, more) {
+    let onward = match (full, more) {
         (true, _) => rows.last().map(|row| row.id),
         (false, true) => looked_at.last().copied().map(DeliveryId),
         (false, false) => None,
     };
-    Ok(DeliveryPage { rows, older })
+    let first = rows.first().map(|row| row.id);
+    Ok(match (filter.after, filter.before) {
+        (Some(after), _) => {
+            rows.reverse();
+            // The one that it follows is older.
+            let older = first.or_else(|| Some(DeliveryId(after.get().saturating_add(1))));
+            DeliveryPage { rows, older, newer: onward }
+        }
+        // The one that it is before is newer.
+        (None, Some(before)) => {
+            let newer = first.or_else(|| Some(DeliveryId(before.get().saturating_sub(1))));
+            DeliveryPage { rows, older: onward, newer }
+        }
+        (None, None) => DeliveryPage { rows, older: onward, newer: None },
+    })
 }
 
-/// The newest ids that the best index knows, before `filter.before`.
-async fn candidates(pool: &PgPool, filter: DeliveryFilter, limit: i64) -> Result<Vec<i64>, StoreError> {
-    let before = filter.before.map_or(i64::MAX, DeliveryId::get);
-    let ids = if let Some(message) = filter.message {
-        // Served by deliveries_by_message.
-        sqlx::query_scalar!(
-            "select id from deliveries where message_id = $1 and id < $2 order by id desc limit $3",
-            message.get(),
-            before,
-            limit,
-        )
-        .fetch_all(pool)
-        .await?
-    } else if let Some(issue) = filter.issue {
-        // Served by signals_by_issue and deliveries_once: an issue has few signals.
-        sqlx::query_scalar!(
-            "select d.id
-             from signals s
-             join deliveries d on d.signal_id = s.id
-             where s.issue_id in (
-                     select $1::bigint
-                     union all
-                     select m.id
-                     from issues i
-                     join issues m on m.project_id = i.project_id and m.merged_into = i.id
-                     where i.id = $1
-                 )
-                 and d.id < $2
-             order by d.id desc
-             limit $3",
-            issue.get(),
-            before,
-            limit,
-        )
-        .fetch_all(pool)
-        .await?
-    } else if let Some(destination) = filter.destination {
-        // Served by deliveries_by_destination.
-        sqlx::query_scalar!(
-            "select id from deliveries where destination_id = $1 and id < $2 order by id desc limit $3",
-            destination.get(),
-            before,
-            limit,
-        )
-        .fetch_all(pool)
-        .await?
-    } else {
-        sqlx::query_scalar!("select id from deliveries where id < $1 order by id desc limit $2", before, limit)
-            .fetch_all(pool)
-            .await?
-    };
-    Ok(ids)
-}
-
-/// Those of `ids` that the filter wants, newest first, one more than its limit.
+/// Those of `ids` that the filter wants, in the order in which it reads, one more than its limit.
 async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<Delivery>, StoreError> {
     let rows = sqlx::query!(
         r#"select d.id, d.destination_id, x.kind, x.name, d.recipient, s.kind as signal, s.issue_id,
@@ -245,13 +210,14 @@ async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<
                  when m.state = 'sent' and m.deliveries > 1 then 'folded'
                  else m.state end)
              and ($4::bigint is null or s.project_id = $4)
-         order by d.id desc
+         order by case when $6 then -d.id else d.id end desc
          limit $5"#,
         ids,
         filter.destination.map(DestinationId::get),
         filter.state.map(DeliveryState::as_str),
         filter.project.map(ProjectId::get),
         filter.limit.saturating_add(1),
+        filter.after.is_some(),
     )
     .fetch_all(pool)
     .await?;
