@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::access::Email;
+use engine::alert::header::{self, HEADERS_MAX};
 use engine::alert::preset::{Ask, Parts, Preset};
+use engine::alert::template::Template;
 use engine::alert::webhook;
 use engine::ids::DestinationId;
 use serde::Serialize;
@@ -91,6 +93,10 @@ pub struct Given {
     pub parts: Parts,
     /// Signing secret of a webhook; empty for a new one.
     pub secret: Option<String>,
+    /// Further headers of a webhook, in the place of those that are there.
+    pub headers: Option<Vec<(String, String)>>,
+    /// Body template of a webhook; empty for the usual body.
+    pub template: Option<String>,
     /// Addresses of mails.
     pub to: Option<Vec<String>>,
     /// Mail everybody who can sign in.
@@ -106,8 +112,8 @@ impl Given {
         if kind != "mail" && (self.to.is_some() || self.members.is_some()) {
             return Err(Wrong::new("addresses belong to mails"));
         }
-        if kind != "webhook" && self.secret.is_some() {
-            return Err(Wrong::new("a signing secret belongs to webhooks"));
+        if kind != "webhook" && (self.secret.is_some() || self.headers.is_some() || self.template.is_some()) {
+            return Err(Wrong::new("a signing secret, headers and a template belong to webhooks"));
         }
         match kind {
             "mail" => self.mail(known),
@@ -153,7 +159,17 @@ impl Given {
                 "the secret is not whsec_ and 24 to 64 bytes in base64; leave it out for a new one",
             ));
         }
-        Ok(Target::Webhook(WebhookTarget { url: url.into(), secret }))
+        let headers = self.headers.or_else(|| known.map(|known| known.headers.clone())).unwrap_or_default();
+        if headers.len() > HEADERS_MAX {
+            return Err(Wrong::new(format!("more than {HEADERS_MAX} headers")));
+        }
+        headers.iter().try_for_each(|(name, value)| header::check(name, value)).map_err(Wrong::new)?;
+        let template = self.template.or_else(|| known.and_then(|known| known.template.clone()));
+        let template = template.filter(|template| !template.trim().is_empty());
+        if let Some(template) = &template {
+            Template::parse(template).map_err(|problem| Wrong::new(format!("the template: {problem}")))?;
+        }
+        Ok(Target::Webhook(WebhookTarget { url: url.into(), secret, headers, template }))
     }
 
     fn preset(self, kind: &str, known: Option<&Target>, allow_private: bool) -> Result<Target, Wrong> {
@@ -181,6 +197,18 @@ impl Given {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// Reads `Name: value`.
+///
+/// # Errors
+/// When there is no colon.
+pub fn read_header(line: &str) -> Result<(String, String), Wrong> {
+    match line.split_once(':') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        // Whatever it is, it may be a secret.
+        None => Err(Wrong::new("a header is written as Name: value")),
     }
 }
 
@@ -420,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_webhook_shows_no_secret_and_long_lists_of_addresses_are_cut() {
-        let target = WebhookTarget { url: "https://hooks.example.org/T0/secret".into(), secret: "whsec_x".into() };
+        let target = WebhookTarget { url: "https://hooks.example.org/T0/secret".into(), ..WebhookTarget::default() };
         assert_eq!(super::words(&Target::Webhook(target)), "Webhook at hooks.example.org");
         let to = ["a@x", "b@x", "c@x", "d@x", "e@x"].map(str::to_owned).to_vec();
         let target = Target::Mail(MailTarget { to, members: true, fallback: false });

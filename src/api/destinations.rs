@@ -2,6 +2,8 @@
 //!
 //! Secrets go in and never come out, but for the signing secret of a webhook, once, when it is made.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use engine::alert::Kind;
 use engine::alert::preset::Parts;
@@ -30,6 +32,8 @@ struct Body {
     channel: Option<String>,
     server: Option<String>,
     secret: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+    template: Option<String>,
     addresses: Option<Vec<String>>,
     members: Option<bool>,
     /// Of a change.
@@ -46,6 +50,8 @@ impl Body {
                 server: self.server.take(),
             },
             secret: self.secret.take(),
+            headers: self.headers.take().map(|headers| headers.into_iter().collect()),
+            template: self.template.take(),
             to: self.addresses.take(),
             members: self.members,
         }
@@ -174,6 +180,13 @@ fn shape(destination: &Destination, health: &Health, secret: Option<&str>) -> Va
         Target::Mail(target) => (target.to.as_slice(), target.members),
         Target::Webhook(_) | Target::Preset(_) => (&[][..], false),
     };
+    // Of headers only the names: values are secrets.
+    let (headers, template): (Vec<&str>, Option<&str>) = match &destination.target {
+        Target::Webhook(target) => {
+            (target.headers.iter().map(|(name, _)| name.as_str()).collect(), target.template.as_deref())
+        }
+        Target::Mail(_) | Target::Preset(_) => (Vec::new(), None),
+    };
     let (failed_at, why) = health.last_failure.clone().unzip();
     json!({
         "id": destination.id.to_string(),
@@ -181,6 +194,8 @@ fn shape(destination: &Destination, health: &Health, secret: Option<&str>) -> Va
         "name": destination.name,
         "to": destinations::words(&destination.target),
         "addresses": addresses,
+        "headers": headers,
+        "template": template,
         "members": members,
         "project": destination.project,
         "signals": destination.signals,

@@ -87,6 +87,12 @@ pub struct Create {
     /// Signing secret, whsec_ and 24 to 64 bytes in base64 (webhook) [default: a new one]
     #[arg(long, env = "FIREFINCH_WEBHOOK_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    /// Further header, as 'Authorization: Bearer …' (webhook; repeatable)
+    #[arg(long = "header", env = "FIREFINCH_WEBHOOK_HEADER", hide_env_values = true)]
+    headers: Vec<String>,
+    /// Body template: JSON with {{ fields }} in it, see docs/webhooks.md (webhook)
+    #[arg(long)]
+    template: Option<String>,
     /// Address to mail to (mail; repeatable)
     #[arg(long)]
     to: Vec<Email>,
@@ -121,6 +127,12 @@ pub struct Edit {
     /// Another signing secret; empty for a new one
     #[arg(long, env = "FIREFINCH_WEBHOOK_SECRET", hide_env_values = true)]
     secret: Option<String>,
+    /// The headers instead, as 'Name: value' (repeatable); one that is empty takes all away
+    #[arg(long = "header", env = "FIREFINCH_WEBHOOK_HEADER", hide_env_values = true)]
+    headers: Vec<String>,
+    /// Another body template; empty for the usual body
+    #[arg(long)]
+    template: Option<String>,
     /// The addresses to mail to instead (repeatable)
     #[arg(long)]
     to: Vec<Email>,
@@ -239,6 +251,8 @@ async fn edit(config: &Config, edit: Edit, output: Output) -> Result<(), Failure
     let given = Given {
         parts: Parts { url: edit.url, token: edit.token, channel: edit.channel, server: edit.server },
         secret: edit.secret,
+        headers: headers(&edit.headers)?,
+        template: edit.template,
         to: (!edit.to.is_empty()).then(|| edit.to.iter().map(|address| address.as_str().to_owned()).collect()),
         members: edit.members,
     };
@@ -275,6 +289,13 @@ fn said(destination: &Destination, secret: Option<String>, what: &str, output: O
     output.answer(&document, &secret)
 }
 
+/// Nothing where none is given.
+fn headers(lines: &[String]) -> Result<Option<Vec<(String, String)>>, Failure> {
+    let read = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| destinations::read_header(line));
+    let read: Result<Vec<_>, Wrong> = read.collect();
+    Ok((!lines.is_empty()).then_some(read.map_err(|wrong| Failure::Usage(wrong.flags))?))
+}
+
 /// Kind and configuration from the flags.
 fn target(config: &Config, new: &Create) -> Result<Target, Failure> {
     let given = Given {
@@ -285,6 +306,8 @@ fn target(config: &Config, new: &Create) -> Result<Target, Failure> {
             server: new.server.clone(),
         },
         secret: new.secret.clone(),
+        headers: headers(&new.headers)?,
+        template: new.template.clone(),
         to: (!new.to.is_empty()).then(|| new.to.iter().map(|address| address.as_str().to_owned()).collect()),
         members: new.members.then_some(true),
     };
@@ -375,7 +398,11 @@ fn document(destination: &Destination) -> Value {
             document["fallback"] = target.fallback.into();
         }
         // The path of a webhook is often its secret.
-        Target::Webhook(target) => document["host"] = target.host().into(),
+        Target::Webhook(target) => {
+            document["host"] = target.host().into();
+            document["headers"] = target.headers.iter().map(|(name, _)| name.as_str()).collect();
+            document["template"] = json!(target.template);
+        }
         Target::Preset(preset) => document["to"] = preset.words().into(),
     }
     document

@@ -31,7 +31,9 @@ use firefinch::workers::notify::{Notifier, Settings};
 use sqlx::PgPool;
 use store::ingest::{Batch, NewEvent, NewKey, Writer};
 use store::lifecycle;
-use store::notifications::{self as store_outbox, Delivery, DeliveryFilter, MailTarget, NewDestination, Target};
+use store::notifications::{
+    self as store_outbox, Delivery, DeliveryFilter, MailTarget, NewDestination, Target, WebhookTarget,
+};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -135,8 +137,8 @@ impl World {
     }
 
     async fn webhook_to(&self, url: &str) -> DestinationId {
-        let target = store_outbox::WebhookTarget { url: url.to_owned(), secret: SECRET.to_owned() };
-        self.destination(Target::Webhook(target)).await
+        let (url, secret) = (url.to_owned(), SECRET.to_owned());
+        self.destination(Target::Webhook(WebhookTarget { url, secret, ..WebhookTarget::default() })).await
     }
 
     fn settings(&self) -> Settings {

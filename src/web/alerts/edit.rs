@@ -22,6 +22,9 @@ use crate::web::shell::{Nav, Shell, html, see_other};
 use crate::web::signs;
 use crate::web::toast::Change;
 
+/// Lines of headers that are read: more than may be, so that too many are refused.
+const LINES_MAX: usize = 100;
+
 /// Addresses in the field, and characters around them, that are read at all.
 const ADDRESSES_CHARS_MAX: usize = 20_000;
 
@@ -75,6 +78,8 @@ struct FormPage {
     /// Addresses, one in a line.
     to: String,
     members: bool,
+    /// Body template of a webhook.
+    template: String,
     project: String,
     wishes: Vec<Wish>,
 }
@@ -253,6 +258,12 @@ fn given(kind: Kind, fields: &Fields, known: Option<&Destination>) -> Given {
         "webhook" => {
             given.parts.url = Some(fields.get("url").to_owned()).filter(|url| !url.is_empty());
             given.secret = (!fields.get("new_secret").is_empty()).then(String::new);
+            given.template = Some(fields.get("template").to_owned());
+            let lines: Vec<&str> = fields.get("headers").lines().filter(|line| !line.trim().is_empty()).collect();
+            // A line that is no header is one with an empty name, which is refused with what to write.
+            let header = |line: &&str| destinations::read_header(line).unwrap_or_default();
+            let none = !fields.get("no_headers").is_empty();
+            given.headers = (none || !lines.is_empty()).then(|| lines.iter().take(LINES_MAX).map(header).collect());
         }
         _ => {}
     }
@@ -273,6 +284,7 @@ impl FormPage {
             fields: kind.asks().iter().map(|ask| Field { ask: *ask, value: String::new() }).collect(),
             to: String::new(),
             members: false,
+            template: String::new(),
             project: String::new(),
             wishes: alert::Kind::ALL.into_iter().map(|kind| Wish { kind, is_wanted: wanted(kind) }).collect(),
         }
@@ -290,7 +302,7 @@ impl FormPage {
                     field.value = value(&parts, field.ask.part);
                 }
             }
-            Target::Webhook(_) => {}
+            Target::Webhook(target) => form.template = target.template.clone().unwrap_or_default(),
         }
         form.known = Some(known);
         form
@@ -307,6 +319,7 @@ impl FormPage {
         }
         form.to = fields.get("to").to_owned();
         form.members = !fields.get("members").is_empty();
+        form.template = fields.get("template").to_owned();
         form.project = fields.get("project").to_owned();
         for wish in &mut form.wishes {
             wish.is_wanted = fields.all("signal").any(|signal| signal == wish.kind.as_str());
@@ -328,6 +341,16 @@ impl FormPage {
             Target::Webhook(target) => Some(target.host()),
             Target::Preset(target) => Some(preset::host(target.url())),
             Target::Mail(_) => None,
+        }
+    }
+
+    /// Names of the headers that are sent now.
+    fn headers(&self) -> String {
+        match self.known.as_ref().map(|known| &known.target) {
+            Some(Target::Webhook(target)) => {
+                target.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            _ => String::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sends webhooks: one signed POST per message (`docs/webhooks.md`).
 
 use engine::alert::exchange::Request;
+use engine::alert::template::Template;
 use engine::alert::{Message, webhook};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -22,10 +23,19 @@ pub(super) async fn send(
     message: &Message,
     now: OffsetDateTime,
 ) -> Attempt {
-    match webhook::body(message) {
+    match body(target, message) {
         Ok(body) => post(outgoing, target, &message.head().id, body, now).await,
         Err(error) => Attempt::dead(format!("cannot write the body: {error}")),
     }
+}
+
+/// The usual body, or what its template makes of that.
+fn body(target: &WebhookTarget, message: &Message) -> Result<String, String> {
+    let body = webhook::body(message).map_err(|error| error.to_string())?;
+    let Some(template) = &target.template else { return Ok(body) };
+    let template = Template::parse(template).map_err(|problem| format!("the template: {problem}"))?;
+    let fields = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+    template.render(&fields)
 }
 
 async fn post(outgoing: &Outgoing, target: &WebhookTarget, id: &str, body: String, now: OffsetDateTime) -> Attempt {
@@ -33,10 +43,13 @@ async fn post(outgoing: &Outgoing, target: &WebhookTarget, id: &str, body: Strin
     let Some(signature) = sign(&target.secret, id, timestamp, &body) else {
         return Attempt::dead("the secret of the webhook is not one: whsec_ and 24 to 64 bytes in base64");
     };
-    let request = Request::post(&target.url, body)
+    let mut request = Request::post(&target.url, body)
         .with("webhook-id", id)
         .with("webhook-timestamp", timestamp.to_string())
         .with("webhook-signature", signature);
+    for (name, value) in &target.headers {
+        request = request.with(name, value);
+    }
     match outgoing.exchange(request, now).await {
         Ok(answer) => Attempt::of(&answer, &answer.verdict()),
         Err(failed) => failed,

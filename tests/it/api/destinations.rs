@@ -46,6 +46,13 @@ async fn a_destination_is_made_tried_changed_stopped_and_deleted() {
         (&stopped["name"], &stopped["disabled"], &stopped["secret"]),
         (&json!("Pager"), &json!(true), &Value::Null)
     );
+    let shaped = json!({"headers": {"Authorization": "Bearer hidden"}, "template": "{\"text\": {{ text }}}"});
+    let shaped = served.http.put(&one, &shaped).await;
+    assert!(!shaped.body.contains("hidden"), "{}", shaped.body);
+    assert_eq!(shaped.json()["headers"], json!(["Authorization"]));
+    post(&served, &format!("{one}test/"), &json!({})).await;
+    let request = receiver.requests().pop().unwrap();
+    assert_eq!((request.header("authorization"), request.json()), ("Bearer hidden", json!({"text": null})));
     let rotated = served.http.put(&one, &json!({"secret": "", "disabled": false})).await.json();
     assert!(rotated["secret"].as_str().unwrap() != secret && rotated["disabled"] == false);
 
@@ -75,6 +82,16 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
             "url does not belong to ntfy",
         ),
         (json!({"kind": 7}), "JSON parse error"),
+        (
+            json!({"kind": "webhook", "url": "https://x.example/", "headers": {"Host": "x"}}),
+            "the header Host is set by Firefinch",
+        ),
+        (
+            json!({"kind": "webhook", "url": "https://x.example/", "headers": {"X-A": "a\nb"}}),
+            "the value of X-A is empty",
+        ),
+        (json!({"kind": "webhook", "url": "https://x.example/", "template": "{\n{{ }}"}), "the template: line 2: "),
+        (json!({"kind": "discord", "url": "https://x.example/", "template": "{}"}), "belong to webhooks"),
     ] {
         let reply = post(&served, ALL, &body).await;
         let detail = serde_json::from_str::<Value>(&reply.body).unwrap()["detail"].as_str().unwrap().to_owned();

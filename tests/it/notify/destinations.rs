@@ -89,7 +89,9 @@ async fn a_destination_that_goes_elsewhere_is_not_known_to_fail() {
     for _ in 0..5 {
         outbox::record(world.pool(), id, Heard::Failed("no", None), THEN).await.unwrap();
     }
-    let webhook = |url: &str| Target::Webhook(WebhookTarget { url: url.into(), secret: SECRET.into() });
+    let webhook = |url: &str| {
+        Target::Webhook(WebhookTarget { url: url.into(), secret: SECRET.into(), ..WebhookTarget::default() })
+    };
     let state = async || outbox::health_of(world.pool(), id).await.unwrap().state();
     assert!(update_destination(world.pool(), id, "Pager", &webhook("http://a.test/")).await.unwrap());
     assert_eq!(state().await, "waiting", "another name is no other place");

@@ -156,7 +156,11 @@ async fn furnish(world: &World) -> Vec<i64> {
     let mail = |to: &[&str], members| {
         Target::Mail(MailTarget { to: to.iter().map(ToString::to_string).collect(), members, fallback: false })
     };
-    let hook = Target::Webhook(WebhookTarget { url: "https://hooks.example/".to_owned(), secret: SECRET.to_owned() });
+    let hook = Target::Webhook(WebhookTarget {
+        url: "https://hooks.example/".to_owned(),
+        secret: SECRET.to_owned(),
+        ..WebhookTarget::default()
+    });
     let hook = destination(world, "hook", hook).await;
     let everybody = destination(world, "everybody", mail(&[], true)).await;
     let oncall = destination(world, "on call", mail(&["oncall@shop.example", "Ann@shop.example"], false)).await;

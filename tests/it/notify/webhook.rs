@@ -9,10 +9,10 @@ use firefinch::workers::notify::{Attempt, Delivered, Notifier};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
-use store::notifications::find_destination;
+use store::notifications::{Target, WebhookTarget, find_destination};
 use time::Duration;
 
-use super::{THEN, World, assert_snapshot};
+use super::{SECRET, THEN, World, assert_snapshot};
 use crate::support::receiver::{Receiver, Request};
 
 async fn fan_out_and_deliver(notifier: &Arc<Notifier>, after: Duration) -> Delivered {
@@ -200,4 +200,41 @@ fn close(schema: &mut Value, path: &str) {
     for (key, part) in schema.as_object_mut().into_iter().flatten().filter(|(_, part)| part.is_object()) {
         close(part, &format!("{path}/{key}"));
     }
+}
+
+#[tokio::test]
+async fn headers_are_sent_and_a_template_makes_the_body_which_is_signed() {
+    let world = World::new().await;
+    let receiver = Receiver::start(&[]).await;
+    let template =
+        r#"{"text": "[{{ project.slug }}] {{ issue.title }}", "events": {{ issue.events }}, "what": {{ type }}}"#;
+    let target = WebhookTarget {
+        url: receiver.url(),
+        secret: SECRET.to_owned(),
+        headers: vec![("Authorization".into(), "Bearer hidden".into()), ("X-Team".into(), "shop".into())],
+        template: Some(template.to_owned()),
+    };
+    assert!(!format!("{target:?}").contains("hidden"));
+    let id = world.destination(Target::Webhook(target)).await;
+    let notifier = world.notifier(&world.settings());
+    world.write(vec![world.event(1, 1, THEN)]).await;
+    notifier.fan_out(THEN).await.unwrap();
+    assert_eq!(notifier.deliver_due(THEN).await.unwrap().sent, 1);
+    let request = &receiver.requests()[0];
+    assert_eq!((request.header("authorization"), request.header("x-team")), ("Bearer hidden", "shop"));
+    assert_eq!(request.header("content-type"), "application/json");
+    let text = "[shop] TypeError: Cannot read properties of undefined (reading 'id')";
+    assert_eq!(request.json(), serde_json::json!({"text": text, "events": 1, "what": "issue.new"}));
+    assert_signed(request);
+
+    // A template that this version cannot read costs its messages, with the line, and nothing else.
+    sqlx::query("update destinations set config = jsonb_set(config, '{template}', '\"{\\n{{ }}\"') where id = $1")
+        .bind(id.get())
+        .execute(world.pool())
+        .await
+        .unwrap();
+    world.write(vec![world.event(2, 2, THEN)]).await;
+    notifier.fan_out(THEN).await.unwrap();
+    assert_eq!(notifier.deliver_due(THEN).await.unwrap().dead, 1);
+    assert!(world.states().await[1].contains("the template: line 2: "), "{:?}", world.states().await);
 }

@@ -128,6 +128,22 @@ async fn a_test_shows_the_real_answer_and_a_webhook_its_secret_once() {
         assert!(!shown.contains("whsec_") && !shown.contains("/hook"), "{shown}");
     }
     let edit = format!("{page}/edit");
+    let wrong = [("headers", "nonsense-hidden"), ("template", "{\n{{ }}"), ("name", "Bot")];
+    let refused = person.submit(&edit, &edit, &wrong).await;
+    assert!(refused.status == 400 && !refused.body.contains("nonsense-hidden"), "{}", refused.body);
+    let wrong = [("headers", "X-Key: k3y-value"), ("template", "{\n{{ }}"), ("name", "Bot")];
+    let refused = person.submit(&edit, &edit, &wrong).await.body;
+    assert!(refused.contains("The template: line 2: ") && !refused.contains("k3y-value"), "{refused}");
+    let right = [("headers", "X-Key: k3y-value"), ("template", "{\"a\": {{ type }}}"), ("name", "Bot")];
+    assert_eq!(person.submit(&edit, &edit, &right).await.status, 303);
+    let form = person.page(&edit).await;
+    assert!(
+        form.contains("Sent now: X-Key.") && form.contains("{{ type }}") && !form.contains("X-Key: k3y-value"),
+        "{form}"
+    );
+    person.submit(&page, &page, &[("do", "test")]).await;
+    let request = receiver.requests().pop().unwrap();
+    assert_eq!((request.header("x-key"), request.body.as_str()), ("k3y-value", "{\"a\": \"test\"}"));
     let rotated = person.submit(&edit, &edit, &[("url", ""), ("new_secret", "1"), ("name", "Bot")]).await.body;
     assert!(rotated.contains("whsec_"), "{rotated}");
     let bad = person.submit(&edit, &edit, &[("url", "http://[::"), ("name", "Bot")]).await;

@@ -61,12 +61,18 @@ pub struct MailTarget {
 }
 
 /// Where the POST goes and what signs it.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct WebhookTarget {
     /// Address, `http` or `https`.
     pub url: String,
     /// `whsec_` and base64. Never printed.
     pub secret: String,
+    /// Names and values of further headers. Values are never printed.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// What the body is made from, where it is not the usual one (`engine::alert::template`).
+    #[serde(default)]
+    pub template: Option<String>,
 }
 
 impl WebhookTarget {
@@ -122,7 +128,9 @@ impl Target {
             Self::Mail(target) => serde_json::json!({
                 "to": target.to, "members": target.members, "fallback": target.fallback
             }),
-            Self::Webhook(target) => serde_json::json!({ "url": target.url, "secret": target.secret }),
+            Self::Webhook(target) => serde_json::json!({
+                "url": target.url, "secret": target.secret, "headers": target.headers, "template": target.template,
+            }),
             // Strings under names: this cannot fail.
             Self::Preset(preset) => serde_json::to_value(preset).unwrap_or_default(),
         }

@@ -20,6 +20,8 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("channel", text()),
         ("server", text()),
         ("secret", text()),
+        ("headers", json!({ "type": "object", "additionalProperties": { "type": "string" } })),
+        ("template", text()),
         ("addresses", list(text())),
         ("members", flag()),
     ];
@@ -37,6 +39,8 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
                 ("name", text()),
                 ("to", text()),
                 ("addresses", list(text())),
+                ("headers", list(text())),
+                ("template", or_null("string")),
                 ("members", flag()),
                 ("project", or_null("string")),
                 ("signals", list(text())),
