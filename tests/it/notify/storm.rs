@@ -100,6 +100,27 @@ async fn five_hundred_new_issues_are_three_mails_for_each_of_forty_people() {
 }
 
 #[tokio::test]
+async fn what_joins_a_burst_has_nobody_look_before_its_window_ends() {
+    let world = World::new().await;
+    world.mail_to(&["oncall@shop.example"]).await;
+    let server = MailServer::start(Behaviour::default()).await;
+    let notifier = mailing(&world, &server.url());
+    let due = async || -> Option<OffsetDateTime> {
+        sqlx::query_scalar("select due_at from channels").fetch_one(world.pool()).await.unwrap()
+    };
+    break_everything(&world, 0..1).await;
+    fan_out_and_deliver(&notifier, Duration::ZERO).await;
+    for (number, after) in [(1, Duration::seconds(10)), (2, Duration::seconds(20))] {
+        break_everything(&world, number..number + 1).await;
+        outbox::fan_out(world.pool(), THEN + after, backoff::LIFETIME, true, 100).await.unwrap();
+        assert_eq!(due().await, Some(THEN + Duration::MINUTE), "after {after}");
+    }
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::seconds(59)).await, Delivered::default());
+    assert_eq!(fan_out_and_deliver(&notifier, Duration::MINUTE).await, SENT);
+    assert!(server.mails()[1].header("Subject").unwrap().starts_with("[shop] 2 new issues"));
+}
+
+#[tokio::test]
 async fn a_few_are_a_list_and_updates_of_a_storm_replace_each_other() {
     let world = World::new().await;
     world.mail_to(&["oncall@shop.example"]).await;

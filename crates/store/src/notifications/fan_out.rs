@@ -7,6 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
+use engine::alert::channel::QUIET;
 use engine::alert::wishes::Ruling;
 use engine::ids::ProjectId;
 use sqlx::{PgConnection, PgPool};
@@ -132,6 +133,8 @@ async fn channels(
         projects.push(project);
         due.push(is_due.then_some(now));
     }
+    // What joins a burst has nobody look before its window may end: else each signal of a storm would have all of its
+    // channels decided anew, for nothing.
     let rows = sqlx::query!(
         "insert into channels (destination_id, recipient, project_id, due_at)
          select k.destination_id, k.recipient, k.project_id, k.due_at
@@ -139,12 +142,18 @@ async fn channels(
              (destination_id, recipient, project_id, due_at)
          order by k.destination_id, k.recipient, k.project_id
          on conflict (destination_id, recipient, (coalesce(project_id, 0)))
-         do update set due_at = least(channels.due_at, excluded.due_at)
+         do update set due_at = case
+             when excluded.due_at is null then channels.due_at
+             when channels.sent_at is null then least(channels.due_at, excluded.due_at)
+             else least(channels.due_at, greatest(excluded.due_at,
+                 least(channels.sent_at + make_interval(secs => channels.window_s), $5)))
+         end
          returning id, destination_id, recipient, project_id",
         &destinations,
         &recipients,
         &projects as &[Option<i64>],
         &due as &[Option<OffsetDateTime>],
+        now + QUIET,
     )
     .fetch_all(tx)
     .await?;
