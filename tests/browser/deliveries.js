@@ -2,11 +2,7 @@
 // issue; in both themes, on a phone, and without script.
 import { post } from "./live.js";
 import { signIn } from "./pages.js";
-import { pictures } from "./pictures.js";
-
-function assert(holds, what) {
-  if (!holds) throw new Error(what);
-}
+import { assert, pictures } from "./look.js";
 
 export const checks = [
   ["the list is filtered by keyboard, and a row leads to its message and its issue", async ({ page, server, tell, problems }) => {

@@ -1,37 +1,18 @@
 // Destinations: made, tried, changed, stopped, deleted and put back, by mouse, by keyboard and without script; in both
 // themes and on a phone.
-import { mkdir } from "node:fs/promises";
+import { assert, pictures } from "./look.js";
 import { signIn } from "./pages.js";
-
-function assert(holds, what) {
-  if (!holds) throw new Error(what);
-}
-
-async function pictures(page, name) {
-  await mkdir("target/browser", { recursive: true });
-  await page.emulateMedia({ reducedMotion: "reduce" });
-  for (const [width, height, form] of [[1280, 800, ""], [390, 844, "-phone"]]) {
-    await page.setViewportSize({ width, height });
-    for (const theme of ["light", "dark"]) {
-      await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
-      await page.screenshot({ path: `target/browser/destinations-${name}${form}-${theme}.png`, fullPage: true });
-    }
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert(wide <= width, `${name} is ${wide} wide on a screen of ${width}`);
-  }
-  await page.setViewportSize({ width: 1280, height: 800 });
-}
 
 export const checks = [
   ["a webhook is made and tried by mouse, and shows what the other end says", async ({ page, server, problems }) => {
     await signIn(page, server);
     await page.goto(`${server.url}/alerts`);
     await page.click("text=New destination");
-    await pictures(page, "kinds");
+    await pictures(page, "destinations-kinds");
     await page.click(".alert-list a:has-text('Webhook')");
     await page.fill("input[name=url]", server.hook);
     await page.fill("input[name=name]", "Deploy bot");
-    await pictures(page, "webhook");
+    await pictures(page, "destinations-webhook");
     await page.click("text=Make it");
     await page.waitForSelector("#secret");
     assert((await page.innerText("#secret")).startsWith("whsec_"), "no secret is shown");
@@ -40,18 +21,18 @@ export const checks = [
     await page.waitForSelector("#answers");
     assert((await page.innerText("#answers")).includes("HTTP 503 Service Unavailable: out of order"), "no real answer");
     assert((await page.innerText(".page-head .state")) === "Fails", "it does not say that it fails");
-    await pictures(page, "answer");
+    await pictures(page, "destinations-answer");
     await page.click("button:has-text('Send a test')");
     await page.waitForSelector("#answers .state:text-is('Taken')");
     await page.goto(`${server.url}/alerts`);
-    await pictures(page, "list");
+    await pictures(page, "destinations-list");
     assert(problems.length === 0, "the browser's console complains");
   }],
 
   ["by keyboard a chat is made, stopped and started again, deleted and put back", async ({ page, server, until }) => {
     await signIn(page, server);
     await page.goto(`${server.url}/alerts/new?kind=slack`);
-    await pictures(page, "slack");
+    await pictures(page, "destinations-slack");
     await page.focus("input[name=token]");
     await page.keyboard.type("xoxb-1");
     await page.keyboard.press("Tab");
@@ -71,7 +52,7 @@ export const checks = [
     }
     await page.goto(`${one}/edit`);
     assert((await page.inputValue("input[name=token]")) === "", "the secret is in the form");
-    await pictures(page, "edit");
+    await pictures(page, "destinations-edit");
   }],
 
   ["without script all of it works, too", async ({ page, context, server }) => {

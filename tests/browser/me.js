@@ -1,10 +1,6 @@
 // What a person chose about their own mails: by mouse, by keyboard and without script; in both themes and on a phone.
 import { signIn } from "./pages.js";
-import { pictures } from "./pictures.js";
-
-function assert(holds, what) {
-  if (!holds) throw new Error(what);
-}
+import { assert, pictures } from "./look.js";
 
 const SHOP = "#kinds details:has(summary b:text-is('shop'))";
 

@@ -1,10 +1,6 @@
 // Alert rules: made, tried, changed and deleted by mouse, by keyboard and without script; in both themes and on a phone.
 import { signIn } from "./pages.js";
-import { pictures } from "./pictures.js";
-
-function assert(holds, what) {
-  if (!holds) throw new Error(what);
-}
+import { assert, pictures } from "./look.js";
 
 export const checks = [
   ["a rule is made, tried and deleted, and the deletion undone", async ({ page, server, problems }) => {
