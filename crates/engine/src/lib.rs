@@ -21,6 +21,7 @@ pub mod event;
 pub mod json;
 pub mod normalize;
 pub mod payload;
+pub mod secrets;
 pub mod session;
 
 pub mod grouping;
