@@ -35,6 +35,8 @@ pub mod verdict;
 pub mod commit;
 pub mod deploy;
 
+pub mod code_link;
+
 pub mod facets;
 pub mod histogram;
 
