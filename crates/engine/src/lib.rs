@@ -36,6 +36,7 @@ pub mod commit;
 pub mod deploy;
 
 pub mod code_link;
+pub mod highlight;
 
 pub mod facets;
 pub mod histogram;
