@@ -33,6 +33,22 @@ impl Query {
     }
 }
 
+/// The term that asks for a value of a key, to put into a search; none for what the language cannot say.
+#[must_use]
+pub fn term(key: &str, value: &str) -> Option<String> {
+    let text = format!(r#"{key}:"{}""#, value.replace('"', r#"\""#).replace('*', r"\*"));
+    let read = Query::parse(&text).ok()?;
+    let [Term { negated: false, filter, .. }] = read.terms.as_slice() else { return None };
+    let pattern = match filter {
+        Filter::Issue(_, pattern) | Filter::Event(_, pattern) => pattern,
+        _ => return None,
+    };
+    // What people see needs quotes only where words or signs would end it.
+    let is_word = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "@._-/+:".contains(c));
+    let says = !value.is_empty() && pattern.as_exact() == Some(value);
+    says.then(|| if is_word && !value.starts_with([':', '/']) { format!("{key}:{value}") } else { text })
+}
+
 /// One condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
@@ -76,6 +92,8 @@ pub enum Is {
     Ongoing,
     /// Open because it came back.
     Regressed,
+    /// Open and far more frequent than usual.
+    Escalating,
     /// Nothing caught the exception.
     Unhandled,
 }
@@ -263,6 +281,22 @@ mod tests {
             assert_eq!(found, place, "{text}: {message}");
             assert!(!message.is_empty());
         }
+    }
+
+    #[test]
+    fn terms_are_written_as_they_are_read() {
+        assert_eq!(term("release", "shop@2.1").as_deref(), Some("release:shop@2.1"));
+        assert_eq!(term("plan", "very gold*").as_deref(), Some(r#"plan:"very gold\*""#));
+        assert_eq!(term("user", "email:a@b.c").as_deref(), Some("user:email:a@b.c"));
+        for (key, value) in [("a b", "x"), ("plan", ""), ("is", "new"), ("user", "42"), ("", "x")] {
+            assert_eq!(term(key, value), None, "{key}");
+        }
+        proptest::proptest!(|(value in "\\PC{0,20}")| {
+            if let Some(text) = term("plan", &value) {
+                let wanted = Filter::Event(EventField::Tag("plan".into()), Pattern::exact(value));
+                proptest::prop_assert_eq!(filters(&text), [(false, wanted)]);
+            }
+        });
     }
 
     #[test]

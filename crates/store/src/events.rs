@@ -9,6 +9,7 @@
 //! the whole issue or walks the whole project.
 
 mod payloads;
+mod search;
 mod tail;
 
 use engine::ids::{EventId, IssueId, ProjectId};
@@ -19,6 +20,7 @@ use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 pub use payloads::{COUNT_MAX, StoredPayload, count, newest_payloads};
+pub use search::{Found, is_searchable, search};
 pub use tail::{TAIL_PROJECTS_MAX, TAIL_ROWS_MAX, TailEvent, tail};
 
 use crate::StoreError;
@@ -405,6 +407,7 @@ pub async fn list_of_project(
     Ok(Page::from_probe(rows.into_iter().map(Event::from).collect(), &paging, Event::key))
 }
 
+#[derive(sqlx::FromRow)]
 struct EventRow {
     project_id: i64,
     event_id: Uuid,

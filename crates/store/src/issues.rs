@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use changed::{BY_IDS_MAX, by_ids, newest_of_project};
+pub(crate) use search::terms;
 pub use search::{EVENTS_WINDOW, IssueKey, IssueSearch, PROJECTS_MAX, Scope, list};
 pub use tally::{TALLY_MAX, Tally, tally};
 
@@ -76,6 +77,12 @@ impl Issue {
     #[must_use]
     pub fn short_id(&self) -> ShortId {
         ShortId::new(self.project_slug.as_str(), self.number)
+    }
+
+    /// Class and message of its exception; a message alone where it is none.
+    #[must_use]
+    pub fn heading(&self) -> (&str, &str) {
+        if self.ty.is_empty() { ("", self.title.as_str()) } else { (&self.ty, &self.value) }
     }
 }
 

@@ -181,9 +181,11 @@ fn is(word: &Word) -> Result<Is, QueryError> {
         "new" => Is::New,
         "ongoing" => Is::Ongoing,
         "regressed" => Is::Regressed,
+        "escalating" => Is::Escalating,
         "unhandled" => Is::Unhandled,
         _ => {
-            let message = "is: takes unresolved, resolved, ignored, new, ongoing, regressed or unhandled".to_owned();
+            let message =
+                "is: takes unresolved, resolved, ignored, new, ongoing, regressed, escalating or unhandled".to_owned();
             return Err(error(word.value_span.clone(), message));
         }
     })

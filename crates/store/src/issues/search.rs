@@ -11,7 +11,7 @@
 //! A search that hits a bound before the page is full answers a short page with the key to read on from,
 //! so a rare match is found after a few pages and no request is unbounded.
 
-mod terms;
+pub(crate) mod terms;
 
 use engine::ids::ProjectId;
 use engine::query::Query;

@@ -27,8 +27,8 @@ pub(super) fn statuses(terms: &[Term]) -> Vec<&'static str> {
             Filter::Is(Is::Resolved) => "resolved",
             Filter::Is(Is::Ignored) => "ignored",
             Filter::Is(Is::Unresolved) => "unresolved",
-            // Only open issues are new, ongoing or regressed; the opposite says nothing of the status.
-            Filter::Is(Is::New | Is::Ongoing | Is::Regressed) if !term.negated => "unresolved",
+            // Only open issues are new, ongoing, regressed or escalating; the opposite says nothing of the status.
+            Filter::Is(Is::New | Is::Ongoing | Is::Regressed | Is::Escalating) if !term.negated => "unresolved",
             _ => return true,
         };
         (status == wanted) != term.negated
@@ -74,6 +74,21 @@ pub(super) fn push_event_terms(sql: &mut QueryBuilder<Postgres>, terms: &[Term])
         push_pattern(sql, "i.last_release", pattern);
     }
     sql.push(")");
+}
+
+/// One term about the event on the row `e`, for lists of events; see `events::is_searchable`.
+pub(crate) fn push_of_event(sql: &mut QueryBuilder<Postgres>, term: &Term) {
+    push_negatable(sql, term, |sql| match &term.filter {
+        Filter::Event(field, pattern) => push_event_term(sql, field, pattern),
+        Filter::Issue(IssueField::Level, pattern) => push_pattern(sql, "e.level", pattern),
+        Filter::Issue(IssueField::Platform, pattern) => push_pattern(sql, "e.platform", pattern),
+        Filter::Issue(IssueField::Culprit, pattern) => push_pattern(sql, "e.culprit", pattern),
+        Filter::Issue(_, pattern) | Filter::Text(pattern) => {
+            let like = format!("%{}%", like(pattern));
+            sql.push("e.title ilike ").push_bind(like.clone()).push(" or e.transaction ilike ").push_bind(like);
+        }
+        Filter::Is(_) | Filter::Count(..) | Filter::Time(..) => drop(sql.push("true")),
+    });
 }
 
 /// What is unknown does not fit, and so fits the opposite.
@@ -130,6 +145,7 @@ fn push_is(sql: &mut QueryBuilder<Postgres>, is: Is) {
         Is::New => "i.substatus = 'new'",
         Is::Ongoing => "i.substatus = 'ongoing'",
         Is::Regressed => "i.substatus = 'regressed'",
+        Is::Escalating => "i.substatus = 'escalating'",
         Is::Unhandled => "i.handled is false",
         Is::Unresolved | Is::Resolved | Is::Ignored => "true",
     });
