@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod artifacts;
+pub mod code_mappings;
 pub mod commits;
 pub mod counts;
 pub mod deploys;
@@ -31,6 +32,7 @@ pub mod regroup;
 pub mod release_health;
 pub mod releases;
 pub mod rules;
+pub mod shares;
 pub mod similar;
 pub mod spool;
 mod turn;
