@@ -19,6 +19,8 @@ pub enum Kind {
     Session,
     /// The link that makes the first administrator.
     SetupLink,
+    /// A link that shows one issue.
+    Share,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::ApiToken => "ffp_",
             Self::Session => "ffs_",
             Self::SetupLink => "ffl_",
+            Self::Share => "ffv_",
         }
     }
 }

@@ -11,7 +11,7 @@ use engine::histogram::{Bars, Window, scale_top};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::display::Count;
+use super::display::{Count, escape};
 
 /// Which bars of a chart are in the accent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,11 +233,6 @@ impl HtmlSafe for Chart {}
 
 fn count(n: u64) -> Count {
     Count(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-/// Names of releases come from outside.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

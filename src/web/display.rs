@@ -197,6 +197,24 @@ pub(super) fn step(milliseconds: i64) -> String {
     }
 }
 
+/// A piece of a page that was made here, with everything from outside in it escaped.
+#[derive(Debug)]
+pub(super) struct Markup(pub String);
+
+impl fmt::Display for Markup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl HtmlSafe for Markup {}
+
+/// A text from outside, safe between tags and in quoted attributes.
+#[must_use]
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// A text cut to at most `most` characters, with an ellipsis where it was cut.
 #[must_use]
 pub(super) fn cut(text: &str, most: usize) -> String {

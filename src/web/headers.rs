@@ -40,7 +40,10 @@ pub(super) async fn around(
     let mut response = gzip::pack_page(response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // A handler may be stricter than the rest.
+        if !headers.contains_key(name) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
     }
     // What a person sees is theirs: no shared cache, and nothing left after signing out.
     if !headers.contains_key(CACHE_CONTROL) {

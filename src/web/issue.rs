@@ -5,12 +5,15 @@
 
 mod ask;
 mod event;
+pub(super) mod events;
 mod markdown;
+pub(super) mod share;
 mod side;
+mod sources;
 mod stack;
 mod suspects;
+mod twin;
 
-use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::histogram::Window;
@@ -20,16 +23,20 @@ use engine::payload;
 use engine::title;
 use store::activity::{self, Activity};
 use store::counts::{self, Range};
-use store::events::{self, Neighbours, StoredEvent};
+use store::events::{Neighbours, StoredEvent};
 use store::issues::{self, Issue};
 use store::releases;
+use store::shares::{self, Share};
 use time::OffsetDateTime;
 
 use self::ask::Ask;
 use self::event::EventView;
 use self::side::{ChangeRow, Suggestion, Tag, WhyKeys};
+use self::sources::Sources;
+pub(super) use self::sources::{OurFrame, our_frames};
 use self::stack::Part;
 use self::suspects::SuspectLine;
+use self::twin::Form;
 use super::Web;
 use super::access::Action;
 use super::alerts::deliveries::{self, Line};
@@ -125,6 +132,8 @@ struct IssuePage {
     told: Vec<Line>,
     ask: Option<Ask>,
     releases: Releases,
+    shares: Vec<Share>,
+    share_days: [i64; 3],
 }
 
 /// The releases that a resolution can name.
@@ -161,7 +170,7 @@ impl IssuePage {
     }
 
     fn heading(&self) -> (&str, &str) {
-        if self.issue.ty.is_empty() { ("", self.issue.title.as_str()) } else { (&self.issue.ty, &self.issue.value) }
+        self.issue.heading()
     }
 
     fn place(&self) -> (&str, &str) {
@@ -199,7 +208,7 @@ impl IssuePage {
     }
 }
 
-/// `GET /issues/{id}`
+/// `GET /issues/{id}`, where the id may be short; with `.md` or `.json` behind it, its twins.
 pub(super) async fn show(
     web: web::Data<Web>,
     request: HttpRequest,
@@ -208,14 +217,18 @@ pub(super) async fn show(
     address: web::Query<IssueAddress>,
 ) -> Result<HttpResponse, PageError> {
     viewer.must(Action::Read)?;
-    let issue = find_issue(&web, &path).await?;
-    if is_elsewhere(&issue, &path) {
-        return Ok(see_other(&format!("/issues/{}", issue.id)));
+    let (id, form) = Form::split(&path);
+    let issue = find_issue(&web, id).await?;
+    if is_elsewhere(&issue, id) {
+        return Ok(see_other(&format!("/issues/{}{}", issue.id, form.ending())));
     }
-    page(&web, &request, viewer, issue, "latest", &address).await
+    match form {
+        Form::Page => page(&web, &request, viewer, issue, "latest", &address).await,
+        form => twin::of_issue(&web, &issue, form).await,
+    }
 }
 
-/// `GET /issues/{id}/events/{event}`, where the event may be `latest` or `oldest`.
+/// `GET /issues/{id}/events/{event}`, where the event may be `latest` or `oldest`, and its twins.
 pub(super) async fn show_event(
     web: web::Data<Web>,
     request: HttpRequest,
@@ -228,45 +241,16 @@ pub(super) async fn show_event(
     if is_elsewhere(&issue, &path.0) {
         return Ok(see_other(&format!("/issues/{}/events/{}", issue.id, path.1)));
     }
-    page(&web, &request, viewer, issue, &path.1, &address).await
+    let (event, form) = Form::split(&path.1);
+    match form {
+        Form::Page => page(&web, &request, viewer, issue, event, &address).await,
+        form => twin::of_event(&web, &issue, event, form).await,
+    }
 }
 
 /// Whether the issue of an address was merged into another one: its page has that one's address.
 fn is_elsewhere(issue: &Issue, id: &str) -> bool {
     id.parse::<IssueId>().is_ok_and(|id| id != issue.id)
-}
-
-/// `GET /issues/{id}/events/{event}/json`: the whole event as we show it to scripts.
-pub(super) async fn raw(
-    web: web::Data<Web>,
-    viewer: Viewer,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
-    let issue = find_issue(&web, &path.0).await?;
-    let stored = find_event(&web, &issue, &path.1).await?.ok_or(PageError::NotFound("event"))?;
-    let view = unpack(&stored)?;
-    let text = serde_json::to_string_pretty(&view).map_err(|error| PageError::Internal(error.to_string()))?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
-}
-
-/// `GET /issues/{id}/events/{event}/markdown`: for a ticket or a chat.
-pub(super) async fn as_markdown(
-    web: web::Data<Web>,
-    viewer: Viewer,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
-    let issue = find_issue(&web, &path.0).await?;
-    let stored = find_event(&web, &issue, &path.1).await?.ok_or(PageError::NotFound("event"))?;
-    let view = EventView::new(&unpack(&stored)?);
-    let link = format!("{}/issues/{}", web.base_url, issue.id);
-    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(markdown::write(
-        &issue,
-        &stored.event,
-        &view,
-        &link,
-    )))
 }
 
 async fn page(
@@ -328,6 +312,8 @@ async fn page(
         activity,
         now,
         releases: Releases::load(web, &issue).await?,
+        shares: shares::list(&web.pool, (issue.project_id, issue.id), now).await?,
+        share_days: share::DAYS,
         ask,
         issue,
         shell,
@@ -351,11 +337,11 @@ async fn find_issue(web: &Web, id: &str) -> Result<Issue, PageError> {
 async fn find_event(web: &Web, issue: &Issue, event: &str) -> Result<Option<StoredEvent>, PageError> {
     let (project_id, issue_id) = (issue.project_id, issue.id);
     Ok(match event {
-        "latest" => events::latest(&web.pool, project_id, issue_id).await?,
-        "oldest" => events::oldest(&web.pool, project_id, issue_id).await?,
+        "latest" => store::events::latest(&web.pool, project_id, issue_id).await?,
+        "oldest" => store::events::oldest(&web.pool, project_id, issue_id).await?,
         id => {
             let id = EventId::parse(id).ok_or(PageError::NotFound("event"))?;
-            let found = events::get(&web.pool, project_id, id).await?;
+            let found = store::events::get(&web.pool, project_id, id).await?;
             found.filter(|stored| stored.event.issue_id == issue_id)
         }
     })
@@ -368,8 +354,9 @@ fn unpack(stored: &StoredEvent) -> Result<serde_json::Value, PageError> {
 }
 
 async fn shown(web: &Web, stored: StoredEvent) -> Result<Shown, PageError> {
-    let view = EventView::new(&unpack(&stored)?);
-    let neighbours = events::neighbours(&web.pool, &stored.event).await?;
+    let sources = Sources::load(web, stored.event.project_id, stored.event.release.as_deref()).await?;
+    let view = EventView::new(&unpack(&stored)?, sources.code());
+    let neighbours = store::events::neighbours(&web.pool, &stored.event).await?;
     Ok(Shown { stored, view, neighbours })
 }
 

@@ -110,7 +110,7 @@ impl Row {
     }
 
     fn heading(&self) -> (&str, &str) {
-        if self.issue.ty.is_empty() { ("", self.issue.title.as_str()) } else { (&self.issue.ty, &self.issue.value) }
+        self.issue.heading()
     }
 
     fn function(&self) -> &str {

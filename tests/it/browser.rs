@@ -94,6 +94,15 @@ async fn a_person_triages() {
 }
 
 #[tokio::test]
+async fn a_person_goes_on_from_an_issue() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let dsn = server.db.project("shop").await.dsn(&server.url);
+    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("looks", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn a_person_resolves_ignores_removes_and_takes_back() {
     let server = TestServer::start().await;
     server.db.user("ada@example.org", Role::Admin, PASSWORD).await;

@@ -3,10 +3,12 @@
 
 mod access;
 mod changes;
+mod code;
 mod crowd;
 pub(crate) mod deliveries;
 mod destinations;
 mod door;
+mod events;
 mod hostile;
 mod large;
 mod pages;
@@ -17,6 +19,7 @@ mod rules;
 mod settings;
 mod stream;
 mod system;
+mod twins;
 
 use std::sync::LazyLock;
 

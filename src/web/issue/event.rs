@@ -3,11 +3,12 @@
 //! Pure: a JSON value in, texts out. Lists that may be long are cut here, and the page says so.
 //! To show one more part of an event, add a field to `EventView` and a section to `issue/event.html`.
 
+use engine::secrets;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::stack::{Part, parts};
+use super::stack::{Code, Frame, Part, parts};
 use crate::web::display::{self, cut};
 
 /// Breadcrumbs that stand open; older ones are folded.
@@ -45,6 +46,16 @@ pub(super) struct Exception {
     pub parts: Vec<Part>,
     /// `2 frames in app, 6 in libraries`.
     pub summary: String,
+}
+
+impl Exception {
+    /// Its frames, the most recent call in front.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.parts.iter().flat_map(|part| match part {
+            Part::One(frame) => std::slice::from_ref(frame),
+            Part::Run { frames, .. } => frames.as_slice(),
+        })
+    }
 }
 
 /// One breadcrumb.
@@ -104,8 +115,8 @@ impl Pair {
 impl EventView {
     /// From the view of the engine.
     #[must_use]
-    pub(super) fn new(event: &Value) -> Self {
-        let exceptions = exceptions(event);
+    pub(super) fn new(event: &Value, code: Code<'_>) -> Self {
+        let exceptions = exceptions(event, &Code { platform: text(event, "platform"), ..code });
         let mut crumbs = crumbs(event);
         let crumbs_open = crumbs.split_off(crumbs.len().saturating_sub(CRUMBS_OPEN));
         Self {
@@ -120,6 +131,14 @@ impl EventView {
             request: event.get("request").and_then(Value::as_object).map(request),
             groups: groups(event),
         }
+    }
+
+    /// Every frame, the most recent call of the first exception in front.
+    pub(super) fn into_frames(self) -> impl Iterator<Item = Frame> {
+        self.exceptions.into_iter().flat_map(|exception| exception.parts).flat_map(|part| match part {
+            Part::One(frame) => vec![frame],
+            Part::Run { frames, .. } => frames,
+        })
     }
 
     /// How many breadcrumbs there are.
@@ -154,18 +173,18 @@ fn message(event: &Value) -> String {
 }
 
 /// Events list the cause first and what was caught last; people read it the other way round.
-fn exceptions(event: &Value) -> Vec<Exception> {
+fn exceptions(event: &Value, code: &Code<'_>) -> Vec<Exception> {
     let list = values(event, "exception");
     let mut found: Vec<Exception> =
-        list.iter().rev().enumerate().map(|(index, value)| exception(value, index, list.len())).collect();
+        list.iter().rev().enumerate().map(|(index, value)| exception(value, code, index, list.len())).collect();
     if found.iter().all(|exception| exception.parts.is_empty()) {
-        found.extend(lone_stack(event));
+        found.extend(lone_stack(event, code));
     }
     found
 }
 
-fn exception(value: &Value, index: usize, of: usize) -> Exception {
-    let mut exception = with_stack(value.get("stacktrace"));
+fn exception(value: &Value, code: &Code<'_>, index: usize, of: usize) -> Exception {
+    let mut exception = with_stack(value.get("stacktrace"), code);
     let module = text(value, "module");
     exception.ty = match text(value, "type") {
         "" => "Error".to_owned(),
@@ -186,9 +205,9 @@ fn exception(value: &Value, index: usize, of: usize) -> Exception {
 
 /// The stack of a message or a crash without exception: the top-level one, or that of the thread
 /// that crashed or reported.
-fn lone_stack(event: &Value) -> Option<Exception> {
+fn lone_stack(event: &Value, code: &Code<'_>) -> Option<Exception> {
     if let Some(stack) = event.get("stacktrace") {
-        return Some(with_stack(Some(stack)));
+        return Some(with_stack(Some(stack), code));
     }
     let threads = values(event, "threads");
     let is = |thread: &&Value, key: &str| thread.get(key).and_then(Value::as_bool) == Some(true);
@@ -199,13 +218,13 @@ fn lone_stack(event: &Value) -> Option<Exception> {
         .find(|thread| is(thread, "crashed"))
         .or_else(|| threads.iter().filter(has_stack).find(|thread| is(thread, "current")))
         .or_else(|| threads.iter().find(has_stack))?;
-    let mut exception = with_stack(thread.get("stacktrace"));
+    let mut exception = with_stack(thread.get("stacktrace"), code);
     exception.value =
         format!("thread {}", thread.get("name").or_else(|| thread.get("id")).map(plain).unwrap_or_default());
     Some(exception)
 }
 
-fn with_stack(stack: Option<&Value>) -> Exception {
+fn with_stack(stack: Option<&Value>, code: &Code<'_>) -> Exception {
     let frames = stack.and_then(|stack| stack.get("frames")).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let in_app = frames.iter().filter(|frame| frame.get("in_app").and_then(Value::as_bool) == Some(true)).count();
     let summary = match (in_app, frames.len() - in_app) {
@@ -213,7 +232,7 @@ fn with_stack(stack: Option<&Value>) -> Exception {
         (ours, 0) => format!("{ours} in app"),
         (ours, libraries) => format!("{ours} in app, {libraries} in libraries"),
     };
-    Exception { parts: parts(frames), summary, ..Exception::default() }
+    Exception { parts: parts(frames, code), summary, ..Exception::default() }
 }
 
 fn crumbs(event: &Value) -> Vec<Crumb> {
@@ -268,24 +287,31 @@ fn moment(value: &Value) -> Option<OffsetDateTime> {
     }
 }
 
-fn request(request: &Map<String, Value>) -> Request {
+/// The entries of a pair list.
+fn pairs_of(request: &Map<String, Value>, key: &str) -> Vec<(String, Value)> {
+    let pairs = request.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    pairs.iter().filter_map(|pair| Some((plain(pair.get(0)?), pair.get(1)?.clone()))).collect()
+}
+
+/// Method and URL, with the query.
+fn target(request: &Map<String, Value>) -> (&str, String) {
     let field = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default();
     let method = if field("method").is_empty() { "GET" } else { field("method") };
-    let list = |key: &str| -> Vec<(String, Value)> {
-        let pairs = request.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        pairs.iter().filter_map(|pair| Some((plain(pair.get(0)?), pair.get(1)?.clone()))).collect()
-    };
-    let query = list("query_string");
-    let mut url = field("url").to_owned();
-    if !query.is_empty() {
-        let mut encoded = url::form_urlencoded::Serializer::new(String::new());
-        for (key, value) in &query {
-            encoded.append_pair(key, &plain(value));
-        }
-        url = format!("{url}?{}", encoded.finish());
+    let query = pairs_of(request, "query_string");
+    if query.is_empty() {
+        return (method, field("url").to_owned());
     }
-    let mut pairs: Vec<Pair> = list("headers").iter().map(|(key, value)| Pair::new(key, value)).collect();
-    pairs.extend(list("cookies").iter().map(|(key, value)| match value.as_str() {
+    let mut encoded = url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in &query {
+        encoded.append_pair(key, &plain(value));
+    }
+    (method, format!("{}?{}", field("url"), encoded.finish()))
+}
+
+fn request(request: &Map<String, Value>) -> Request {
+    let (method, url) = target(request);
+    let mut pairs: Vec<Pair> = pairs_of(request, "headers").iter().map(|(key, value)| Pair::new(key, value)).collect();
+    pairs.extend(pairs_of(request, "cookies").iter().map(|(key, value)| match value.as_str() {
         // A text that was scrubbed as a whole reads as a name without a value.
         Some("") => Pair::new("Cookie", &Value::String(key.clone())),
         _ => Pair::new(&format!("Cookie {key}"), value),
@@ -294,17 +320,22 @@ fn request(request: &Map<String, Value>) -> Request {
     if let Some(env) = request.get("env").and_then(Value::as_object) {
         pairs.extend(env.iter().map(|(key, value)| Pair::new(key, value)));
     }
-    let curl = curl(method, &url, &list("headers"), request.get("data"));
-    Request { line: format!("{method} {}", cut(&url, VALUE_CHARS_MAX)), pairs, curl }
+    Request { line: format!("{method} {}", cut(&url, VALUE_CHARS_MAX)), pairs, curl: curl(request) }
 }
 
-/// The request as a shell command. Every part is quoted: it comes from strangers and goes to a shell.
-fn curl(method: &str, url: &str, headers: &[(String, Value)], body: Option<&Value>) -> String {
-    let mut command = format!("curl -X {} {}", quote(method), quote(url));
+/// The request as a shell command. Every part is quoted: it comes from strangers and goes to a shell. Secrets stay
+/// behind: commands are pasted into chats and kept in histories.
+fn curl(request: &Map<String, Value>) -> String {
+    let mut hidden = Value::Object(request.clone());
+    secrets::hide(&mut hidden);
+    let request = hidden.as_object().unwrap_or(request);
+    let (method, url) = target(request);
+    let mut command = format!("curl -X {} {}", quote(method), quote(&url));
+    let headers = pairs_of(request, "headers");
     for (key, value) in headers.iter().filter(|(key, _)| !key.eq_ignore_ascii_case("content-length")) {
         command.push_str(&format!(" -H {}", quote(&format!("{key}: {}", plain(value)))));
     }
-    if let Some(body) = body.filter(|body| !body.is_null()) {
+    if let Some(body) = request.get("data").filter(|body| !body.is_null()) {
         command.push_str(&format!(" --data-raw {}", quote(&plain(body))));
     }
     command
@@ -353,23 +384,29 @@ mod tests {
 
     #[test]
     fn the_exception_that_was_caught_reads_first() {
-        let view = EventView::new(&json!({"exception": {"values": [
-            {"type": "KeyError", "value": "'a'", "module": "builtins"},
-            {"type": "Broken", "value": "b", "module": "shop.errors"},
-        ]}}));
+        let view = EventView::new(
+            &json!({"exception": {"values": [
+                {"type": "KeyError", "value": "'a'", "module": "builtins"},
+                {"type": "Broken", "value": "b", "module": "shop.errors"},
+            ]}}),
+            Code::default(),
+        );
         let read: Vec<(&str, &str)> = view.exceptions.iter().map(|x| (x.ty.as_str(), x.place.as_str())).collect();
         assert_eq!(read, [("shop.errors.Broken", "1 of 2, then its cause"), ("KeyError", "2 of 2, the first cause")]);
     }
 
     #[test]
     fn a_message_brings_the_stack_of_its_thread() {
-        let view = EventView::new(&json!({
-            "logentry": {"message": "a %s", "formatted": "a b"},
-            "threads": {"values": [
-                {"id": 1, "stacktrace": {"frames": [{"function": "idle"}]}},
-                {"id": 2, "name": "main", "crashed": true, "stacktrace": {"frames": [{"function": "f", "in_app": true}]}},
-            ]},
-        }));
+        let view = EventView::new(
+            &json!({
+                "logentry": {"message": "a %s", "formatted": "a b"},
+                "threads": {"values": [
+                    {"id": 1, "stacktrace": {"frames": [{"function": "idle"}]}},
+                    {"id": 2, "name": "main", "crashed": true, "stacktrace": {"frames": [{"function": "f", "in_app": true}]}},
+                ]},
+            }),
+            Code::default(),
+        );
         assert_eq!(view.message, "a b");
         assert_eq!(view.exceptions[0].value, "thread main");
         assert_eq!(view.exceptions[0].parts[0].failing().unwrap().function, "f");
@@ -377,11 +414,14 @@ mod tests {
 
     #[test]
     fn crumbs_say_what_they_can() {
-        let view = EventView::new(&json!({"breadcrumbs": {"values": [
-            {"timestamp": 1763820490.1, "category": "http", "data": {"method": "GET", "url": "/x", "status_code": 200}},
-            {"timestamp": "2025-11-22T14:08:10.349Z", "type": "navigation", "data": {"from": "/a", "to": "/b"}},
-            {"message": "hello", "level": "error", "timestamp": "nonsense"},
-        ]}}));
+        let view = EventView::new(
+            &json!({"breadcrumbs": {"values": [
+                {"timestamp": 1763820490.1, "category": "http", "data": {"method": "GET", "url": "/x", "status_code": 200}},
+                {"timestamp": "2025-11-22T14:08:10.349Z", "type": "navigation", "data": {"from": "/a", "to": "/b"}},
+                {"message": "hello", "level": "error", "timestamp": "nonsense"},
+            ]}}),
+            Code::default(),
+        );
         let read: Vec<(&str, &str)> = view.crumbs.iter().map(|c| (c.text.as_str(), c.step.as_str())).collect();
         assert_eq!(read, [("GET /x 200", ""), ("/a to /b", "+249 ms"), ("hello", "")]);
         assert!(view.crumbs[2].is_bad);
@@ -389,10 +429,13 @@ mod tests {
 
     #[test]
     fn a_request_becomes_a_command_that_is_safe_to_paste() {
-        let view = EventView::new(&json!({"request": {
-            "method": "POST", "url": "https://x.example/a'b", "query_string": [["q", "1 2"]],
-            "headers": [["X-Y", "it's; rm -rf /"], ["Content-Length", "3"]], "data": {"a": 1},
-        }}));
+        let view = EventView::new(
+            &json!({"request": {
+                "method": "POST", "url": "https://x.example/a'b", "query_string": [["q", "1 2"]],
+                "headers": [["X-Y", "it's; rm -rf /"], ["Content-Length", "3"]], "data": {"a": 1},
+            }}),
+            Code::default(),
+        );
         let request = view.request.unwrap();
         assert_eq!(request.line, "POST https://x.example/a'b?q=1+2");
         assert_eq!(
@@ -402,11 +445,28 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_gets_into_a_command() {
+        let view = EventView::new(
+            &json!({"request": {
+                "url": "https://ann:pw@x.example/", "query_string": [["api_key", "k1"], ["q", "1"]],
+                "headers": [["Authorization", "Bearer abcdefgh"], ["Cookie", "[Filtered]"], ["Accept", "*/*"]],
+                "data": {"password": "p1", "cart": 7},
+            }}),
+            Code::default(),
+        );
+        let curl = view.request.unwrap().curl;
+        for secret in ["pw", "k1", "abcdefgh", "p1"] {
+            assert!(!curl.contains(secret), "{curl}");
+        }
+        assert!(curl.contains("Cookie: [Filtered]") && curl.contains("q=1") && curl.contains(r#""cart":7"#), "{curl}");
+    }
+
+    #[test]
     fn nonsense_is_an_empty_view() {
         for event in
             [json!(null), json!([]), json!({"exception": 1, "breadcrumbs": [], "request": "x", "contexts": {"a": 3}})]
         {
-            let view = EventView::new(&event);
+            let view = EventView::new(&event, Code::default());
             assert!(view.exceptions.is_empty() && view.crumbs.is_empty() && view.groups.is_empty());
         }
     }

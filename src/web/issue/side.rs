@@ -15,6 +15,7 @@ use store::regroup::{self, Kind, Regrouping, State};
 use time::OffsetDateTime;
 
 use super::event::text;
+use super::events::{tag_path, value_path};
 use crate::web::Web;
 use crate::web::display::cut;
 use crate::web::error::PageError;
@@ -37,6 +38,8 @@ const PARTS_MAX: usize = 24;
 pub(super) struct Tag {
     /// Its key.
     pub key: String,
+    /// Where all of its values are told.
+    pub link: String,
     /// The most frequent values first.
     pub values: Vec<TagValue>,
 }
@@ -48,15 +51,17 @@ pub(super) struct TagValue {
     pub value: String,
     /// In percent of the events that were looked at.
     pub percent: usize,
+    /// The events that have it.
+    pub link: Option<String>,
 }
 
 /// The tags of the newest events, and of how many.
 pub(super) async fn tags(web: &Web, issue: &Issue) -> Result<(Vec<Tag>, usize), PageError> {
     let page = events::list_of_issue(&web.pool, issue.project_id, issue.id, Paging::first(PAGE_ROWS_MAX)).await?;
-    Ok((breakdown(&page.rows), page.rows.len()))
+    Ok((breakdown(issue, &page.rows), page.rows.len()))
 }
 
-fn breakdown(events: &[Event]) -> Vec<Tag> {
+fn breakdown(issue: &Issue, events: &[Event]) -> Vec<Tag> {
     let mut counts: BTreeMap<(u8, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     let mut count = |order, key, value| *counts.entry((order, key)).or_default().entry(value).or_default() += 1;
     for event in events {
@@ -78,11 +83,12 @@ fn breakdown(events: &[Event]) -> Vec<Tag> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let share = |count: usize| (count * 100).checked_div(events.len()).unwrap_or(0);
-        let values = values.into_iter().take(VALUES_MAX);
-        Tag {
-            key: cut(key, 60),
-            values: values.map(|(value, count)| TagValue { value: cut(value, 80), percent: share(count) }).collect(),
-        }
+        let values = values.into_iter().take(VALUES_MAX).map(|(value, count)| TagValue {
+            value: cut(value, 80),
+            percent: share(count),
+            link: value_path(issue, key, value),
+        });
+        Tag { key: cut(key, 60), link: tag_path(issue, key), values: values.collect() }
     };
     counts.into_iter().take(TAGS_MAX).map(tag).collect()
 }

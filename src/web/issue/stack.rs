@@ -1,10 +1,14 @@
 //! A stack as people read it: the most recent call first, our own frames open, runs of library frames
 //! folded into one line.
 
+use std::ops::Range;
+
+use engine::code_link::{self, Links, Mapping, Place, Version};
+use engine::highlight::{Lexer, Token};
 use serde_json::Value;
 
 use super::event::{plain, text};
-use crate::web::display::cut;
+use crate::web::display::{Markup, cut, escape};
 
 /// In-app frames that stand open; the rest is one click away.
 const OPEN_MAX: usize = 3;
@@ -16,6 +20,17 @@ const LOCAL_CHARS_MAX: usize = 400;
 const LINE_CHARS_MAX: usize = 300;
 /// Library names in the line of a folded run.
 const NAMES_MAX: usize = 2;
+
+/// What is known about the code that a stack runs through.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::web) struct Code<'a> {
+    /// Of the event, for files whose name does not say their language.
+    pub platform: &'a str,
+    /// Where its project has its sources.
+    pub mappings: &'a [Mapping],
+    /// What ran.
+    pub version: Version<'a>,
+}
 
 /// A piece of a stack.
 #[derive(Debug)]
@@ -38,6 +53,8 @@ pub(super) struct Frame {
     pub function: String,
     /// `file:line:column`
     pub place: String,
+    /// The whole path, where it says more.
+    pub abs_path: String,
     /// Belongs to the application.
     pub in_app: bool,
     /// The first in-app frame: where to look.
@@ -48,6 +65,8 @@ pub(super) struct Frame {
     pub lines: Vec<Line>,
     /// Local variables, suspicious ones first.
     pub locals: Vec<Local>,
+    /// Where the call is found in the sources of the project.
+    pub links: Links,
 }
 
 impl Frame {
@@ -71,6 +90,59 @@ pub(super) struct Line {
     pub at: String,
     /// After it.
     pub after: String,
+    /// The pieces of all three together, told apart.
+    tokens: Vec<(Token, Range<usize>)>,
+}
+
+impl Line {
+    /// The whole line.
+    #[must_use]
+    pub(super) fn text(&self) -> String {
+        format!("{}{}{}", self.before, self.at, self.after)
+    }
+
+    /// The line for the page: tokens in elements of their class, the expression at the column underlined.
+    #[must_use]
+    pub(super) fn code(&self) -> Markup {
+        let text = self.text();
+        let at = self.before.len()..self.before.len() + self.at.len();
+        let (mut html, mut from) = (String::with_capacity(text.len() * 2), 0);
+        let mut piece = |range: Range<usize>, class: &str| {
+            // An element ends where the underlined part begins or ends: the two may overlap in any way.
+            let mut ends: Vec<usize> =
+                [at.start, at.end].into_iter().filter(|cut| range.start < *cut && *cut < range.end).collect();
+            ends.push(range.end);
+            let mut start = range.start;
+            for end in ends {
+                if start == at.start && !at.is_empty() && start < end {
+                    html.push_str("<u>");
+                }
+                let part = escape(text.get(start..end).unwrap_or_default());
+                if class.is_empty() {
+                    html.push_str(&part);
+                } else {
+                    html.push_str(&format!("<i class=\"{class}\">{part}</i>"));
+                }
+                if end == at.end && !at.is_empty() && start < end {
+                    html.push_str("</u>");
+                }
+                start = end;
+            }
+        };
+        for (token, range) in &self.tokens {
+            let class = match token {
+                Token::Comment => "c",
+                Token::Text => "t",
+                Token::Number => "n",
+                Token::Keyword => "k",
+            };
+            piece(from..range.start, "");
+            piece(range.clone(), class);
+            from = range.end;
+        }
+        piece(from..text.len(), "");
+        Markup(html)
+    }
 }
 
 /// A local variable.
@@ -85,14 +157,19 @@ pub(super) struct Local {
 }
 
 /// The parts of a stack whose frames stand as sent, the oldest call first.
-pub(super) fn parts(frames: &[Value]) -> Vec<Part> {
-    let mut frames: Vec<Frame> = frames.iter().rev().map(frame).collect();
+pub(super) fn parts(values: &[Value], code: &Code<'_>) -> Vec<Part> {
+    let mut frames: Vec<Frame> = values.iter().rev().map(|value| frame(value, code)).collect();
     // Without any frame of ours (or word about it), the most recent call is what there is to see.
     let failing = frames.iter().position(|frame| frame.in_app).unwrap_or(0);
     if let Some(frame) = frames.get_mut(failing) {
         frame.is_failing = true;
         frame.in_app = true;
         suspect(frame);
+    }
+    for (frame, value) in frames.iter_mut().zip(values.iter().rev()).filter(|(frame, _)| frame.in_app) {
+        let (filename, abs_path, module) = (text(value, "filename"), text(value, "abs_path"), text(value, "module"));
+        let place = Place { filename, abs_path, module, line: value.get("lineno").and_then(Value::as_u64) };
+        frame.links = code_link::links(code.mappings, place, code.version).unwrap_or_default();
     }
     let mut open = 0;
     for frame in frames.iter_mut().filter(|frame| frame.in_app && !frame.is_bare()) {
@@ -142,14 +219,15 @@ fn library_names(frames: &[Frame]) -> String {
     }
 }
 
-fn frame(value: &Value) -> Frame {
+fn frame(value: &Value, code: &Code<'_>) -> Frame {
     let number = |key: &str| value.get(key).and_then(Value::as_u64);
     let (line, column) = (number("lineno"), number("colno"));
     Frame {
         function: cut(function(value), 200),
         place: place(value, line, column),
+        abs_path: cut(text(value, "abs_path"), 300),
         in_app: value.get("in_app").and_then(Value::as_bool).unwrap_or(false),
-        lines: lines(value, line, column),
+        lines: colour(lines(value, line, column), value, code),
         locals: locals(value),
         ..Frame::default()
     }
@@ -170,6 +248,15 @@ fn place(value: &Value, line: Option<u64>, column: Option<u64>) -> String {
         place.push_str(&format!(":{number}"));
     }
     place
+}
+
+fn colour(mut lines: Vec<Line>, value: &Value, code: &Code<'_>) -> Vec<Line> {
+    let file = ["filename", "abs_path"].iter().map(|key| text(value, key)).find(|name| !name.is_empty());
+    let platform = Some(text(value, "platform")).filter(|name| !name.is_empty()).unwrap_or(code.platform);
+    if let Some(mut lexer) = Lexer::of(file.unwrap_or_default(), platform) {
+        lines.iter_mut().for_each(|line| line.tokens = lexer.line(&line.text()));
+    }
+    lines
 }
 
 fn lines(value: &Value, line: Option<u64>, column: Option<u64>) -> Vec<Line> {
@@ -210,7 +297,7 @@ fn hit(line: &str, number: u64, column: Option<u64>) -> Line {
     if to < letters.len() {
         after.push('…');
     }
-    Line { number, is_hit: true, before, at: text(start..end), after }
+    Line { number, is_hit: true, before, at: text(start..end), after, ..Line::default() }
 }
 
 /// The name, with its dots, around a column. Some languages point at its start, some into it.
@@ -240,7 +327,7 @@ fn locals(value: &Value) -> Vec<Local> {
 /// Marks the locals that are empty-handed and named in the failing line, and puts them first.
 fn suspect(frame: &mut Frame) {
     let Some(line) = frame.lines.iter().find(|line| line.is_hit) else { return };
-    let line = format!("{}{}{}", line.before, line.at, line.after);
+    let line = line.text();
     let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').collect();
     for local in &mut frame.locals {
         let is_empty =
@@ -265,7 +352,7 @@ mod tests {
     }
 
     fn shape(frames: &Value) -> Vec<String> {
-        parts(frames.as_array().unwrap())
+        parts(frames.as_array().unwrap(), &Code::default())
             .iter()
             .map(|part| match part {
                 Part::One(frame) => format!("{}{}", frame.function, if frame.is_failing { "!" } else { "" }),
@@ -290,10 +377,13 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_and_the_expression_is_found() {
-        let frame = frame(&json!({
-            "lineno": 88, "colno": 20, "pre_context": ["a", "b"], "post_context": ["c"],
-            "context_line": "  post({ method: method.id });",
-        }));
+        let frame = frame(
+            &json!({
+                "lineno": 88, "colno": 20, "pre_context": ["a", "b"], "post_context": ["c"],
+                "context_line": "  post({ method: method.id });",
+            }),
+            &Code::default(),
+        );
         let read: Vec<(u64, &str, &str, &str)> =
             frame.lines.iter().map(|l| (l.number, l.before.as_str(), l.at.as_str(), l.after.as_str())).collect();
         assert_eq!(
@@ -315,12 +405,48 @@ mod tests {
 
     #[test]
     fn an_empty_local_of_the_failing_line_comes_first() {
-        let parts = parts(&[json!({
-            "in_app": true, "context_line": "use(method.id, cart)", "lineno": 0,
-            "vars": {"cart": {"a": 1}, "method": null, "other": null},
-        })]);
+        let parts = parts(
+            &[json!({
+                "in_app": true, "context_line": "use(method.id, cart)", "lineno": 0,
+                "vars": {"cart": {"a": 1}, "method": null, "other": null},
+            })],
+            &Code::default(),
+        );
         let locals = &parts[0].failing().unwrap().locals;
         assert_eq!((locals[0].name.as_str(), locals[0].is_suspect), ("method", true));
         assert!(!locals[1].is_suspect && !locals[2].is_suspect);
+    }
+
+    #[test]
+    fn source_is_told_apart_and_the_expression_underlined() {
+        let code = |line: &str, column: u64, file: &str| {
+            let value = json!({"filename": file, "lineno": 1, "colno": column, "context_line": line});
+            frame(&value, &Code::default()).lines[0].code().0
+        };
+        assert_eq!(
+            code("return f('<b>'); // 1", 8, "a.ts"),
+            "<i class=\"k\">return</i> <u>f</u>(<i class=\"t\">'&lt;b&gt;'</i>); <i class=\"c\">// 1</i>"
+        );
+        assert_eq!(code("x = this.id", 10, "a.js"), "x = <u><i class=\"k\">this</i>.id</u>");
+        assert_eq!(
+            code("x = 'a.b'", 7, "a.js"),
+            "x = <i class=\"t\">'</i><u><i class=\"t\">a.b</i></u><i class=\"t\">'</i>"
+        );
+        assert_eq!(code("if <x>", 0, "Makefile"), "if &lt;x&gt;");
+        assert_eq!(code("", 1, "a.js"), "");
+    }
+
+    #[test]
+    fn our_frames_lead_to_their_sources() {
+        let mapping =
+            Mapping { prefix: "/app/".into(), editor: "vscode://file/x/{path}:{line}".into(), ..Mapping::default() };
+        let frames = [
+            json!({"function": "theirs", "abs_path": "/app/lib/x.py", "in_app": false}),
+            json!({"function": "ours", "filename": "pay.py", "abs_path": "/app/pay.py", "lineno": 3, "in_app": true}),
+        ];
+        let code = Code { mappings: std::slice::from_ref(&mapping), ..Code::default() };
+        let parts = parts(&frames, &code);
+        assert_eq!(parts[0].failing().unwrap().links.editor.as_deref(), Some("vscode://file/x/pay.py:3"));
+        assert!(matches!(&parts[1], Part::Run { frames, .. } if frames[0].links == Links::default()));
     }
 }

@@ -7,23 +7,26 @@ use reqwest::Method;
 use super::{Browser, Site, exception};
 
 /// Pages of signed-in people; `ISSUE` and `EVENT` stand for ids.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 17] = [
     "/issues",
     "/issues?query=is%3Anew&range=7d&project=shop",
     "/issues/ISSUE",
     "/issues/SHOP-1",
     "/issues/ISSUE/events/latest",
     "/issues/ISSUE/events/oldest",
-    "/issues/ISSUE/events/latest/json",
-    "/issues/ISSUE/events/latest/markdown",
+    "/issues/ISSUE/events/latest.json",
+    "/issues/ISSUE/events/latest.md",
     "/live",
     "/alerts",
     "/alerts/deliveries",
     "/projects",
     "/projects/shop",
     "/projects/shop/rules",
+    "/projects/shop/code",
+    "/issues/ISSUE.md",
+    "/issues/SHOP-1.json",
 ];
-const FORMS: [&str; 4] = ["/issues", "/projects", "/theme", "/sign-out"];
+const FORMS: [&str; 6] = ["/issues", "/issues/1/shares", "/projects/shop/code", "/projects", "/theme", "/sign-out"];
 
 #[tokio::test]
 async fn strangers_are_sent_to_the_door_and_come_back() {

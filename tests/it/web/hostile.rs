@@ -51,6 +51,11 @@ async fn hostile_text_stays_text() {
         format!("/issues/{issue}?range={query}"),
         format!("/issues/{query}"),
         format!("/issues/{issue}/events/{query}"),
+        format!("/issues/{issue}/events"),
+        format!("/issues/{issue}/events?query={query}&after={query}"),
+        format!("/issues/{issue}/tags/tag"),
+        format!("/issues/{issue}/tags/{query}"),
+        "/projects/shop/code".to_owned(),
         "/live".to_owned(),
         "/projects".to_owned(),
         format!("/projects/shop?sdk={query}"),
@@ -67,8 +72,8 @@ async fn hostile_text_stays_text() {
         "it is shown as text"
     );
     // What is no page must not become one.
-    for (path, kind) in [("json", "application/json"), ("markdown", "text/plain; charset=utf-8")] {
-        let reply = person.get(&format!("/issues/{issue}/events/latest/{path}")).await;
+    for (path, kind) in [("json", "application/json"), ("md", "text/markdown; charset=utf-8")] {
+        let reply = person.get(&format!("/issues/{issue}/events/latest.{path}")).await;
         assert_eq!((reply.status, reply.headers["content-type"].to_str().unwrap()), (200, kind));
     }
 }

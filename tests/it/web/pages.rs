@@ -46,7 +46,7 @@ async fn the_issue_page_shows_the_failing_line_first() {
     }
     assert!(page.contains("Why is this one issue?") && page.contains("Rule v1:"), "{page}");
     assert!(page.contains("<summary>In full</summary><pre>Led by v1:"), "{page}");
-    let markdown = person.page(&format!("/issues/{issue}/events/latest/markdown")).await;
+    let markdown = person.page(&format!("/issues/{issue}/events/latest.md")).await;
     assert!(markdown.contains("TypeError: no id") && markdown.contains("charge (shop/pay.py:12"), "{markdown}");
     // A short id is an address, too.
     assert!(person.page("/issues/shop-1").await.contains("TypeError"));
