@@ -1,4 +1,5 @@
-//! What happened to an issue, newest first. Written with each change of state, never edited.
+//! What happened to an issue, newest first. Written with each change of state and never edited; what people say about it
+//! stands among it, and can be taken away by whoever said it.
 
 use engine::ids::{EventId, IssueId, ProjectId, UserId};
 use sqlx::PgPool;
@@ -13,9 +14,9 @@ pub struct Activity {
     pub id: i64,
     /// When.
     pub at: OffsetDateTime,
-    /// One of `engine::issue::ActivityKind`, or `merged`, `unmerged`, `split` or `regrouped`.
+    /// One of `engine::issue::ActivityKind`, or `merged`, `unmerged`, `split`, `regrouped` or `comment`.
     pub kind: String,
-    /// Why, in one sentence.
+    /// Why, in one sentence; of a comment, its text.
     pub reason: String,
     /// Who did it, where it was a person.
     pub user: Option<Actor>,
@@ -102,4 +103,59 @@ pub async fn list(
             undone: row.undone,
         })
         .collect())
+}
+
+/// Length of a comment: a page of text. Longer ones belong into a ticket.
+pub const COMMENT_CHARS_MAX: usize = 4_000;
+
+/// Adds what a person says about an issue.
+///
+/// # Errors
+/// `Conflict` for an empty text and one that is too long; else when the database fails.
+pub async fn comment(
+    pool: &PgPool,
+    (project_id, issue_id): (ProjectId, IssueId),
+    user: UserId,
+    text: &str,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let text = text.trim().replace('\0', "");
+    if text.is_empty() || text.chars().count() > COMMENT_CHARS_MAX {
+        return Err(StoreError::Conflict(format!("A comment has 1 to {COMMENT_CHARS_MAX} characters.")));
+    }
+    sqlx::query!(
+        "insert into issue_activity (project_id, issue_id, at, kind, reason, user_id)
+        values ($1, $2, $3, 'comment', $4, $5)",
+        project_id.get(),
+        issue_id.get(),
+        now,
+        text,
+        user.get()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Takes a comment of a person away; false when the issue has none of theirs of that id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove_comment(
+    pool: &PgPool,
+    (project_id, issue_id): (ProjectId, IssueId),
+    user: UserId,
+    id: i64,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "delete from issue_activity
+        where project_id = $1 and issue_id = $2 and id = $3 and user_id = $4 and kind = 'comment'",
+        project_id.get(),
+        issue_id.get(),
+        id,
+        user.get()
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

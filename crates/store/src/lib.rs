@@ -37,6 +37,7 @@ pub mod similar;
 pub mod spool;
 mod turn;
 pub mod verdict;
+pub mod views;
 pub mod wall;
 
 pub use error::StoreError;

@@ -11,6 +11,7 @@
 //! A search that hits a bound before the page is full answers a short page with the key to read on from,
 //! so a rare match is found after a few pages and no request is unbounded.
 
+mod ordered;
 pub(crate) mod terms;
 
 use engine::ids::ProjectId;
@@ -18,6 +19,8 @@ use engine::query::Query;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
 use time::OffsetDateTime;
+
+pub use ordered::{Order, OrderKey, Ordered, list_by};
 
 use super::{Issue, IssueRow};
 use crate::StoreError;
