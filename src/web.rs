@@ -19,6 +19,7 @@ mod issues;
 mod link;
 mod live;
 mod me;
+mod problem;
 mod projects;
 mod regroupings;
 mod releases;
@@ -109,10 +110,13 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/", get().to(home))
         .route("/issues", get().to(issues::list))
         .route("/issues", post().to(issues::actions::post))
+        .route("/issues/completions", get().to(issues::completions::get))
+        .route("/issues/views", post().to(issues::views::post))
         .route("/issues/{id}", get().to(issue::show))
         .route("/issues/{id}/events", get().to(issue::events::list))
         .route("/issues/{id}/tags/{key}", get().to(issue::events::tag))
         .route("/issues/{id}/events/{event}", get().to(issue::show_event))
+        .route("/issues/{id}/comments", post().to(issue::comments::post))
         .route("/issues/{id}/shares", post().to(issue::share::post))
         .route("/s/{secret}", get().to(issue::share::show))
         .route("/issues/{id}/split", post().to(regroupings::split))

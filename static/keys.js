@@ -22,7 +22,7 @@
     next.scrollIntoView({ block: 'nearest' });
   };
   page.cursor = () => cursor;
-  page.onSwap(() => { paint(); page.showChosen(); });
+  page.onSwap(() => { paint(); page.restoreChosen(); });
   // The cursor follows the focus, so that Tab and j lead to the same row.
   document.addEventListener('focusin', (event) => {
     const row = event.target.closest && event.target.closest('[data-issue]');
@@ -38,7 +38,7 @@
   const act = (onPage, onList) => {
     const button = document.getElementById(onList);
     if (!button) return onPage.some((id) => press(`#${id}`));
-    if (!document.querySelector('#rows .choose:checked')) {
+    if (!document.querySelector('#rows .choose:checked, #list.has-chosen')) {
       const box = current() && current().querySelector('.choose');
       if (!box) return false;
       box.checked = true;

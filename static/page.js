@@ -21,6 +21,7 @@
       if (!old || !young || (only && !only(id))) continue;
       // What a person is typing is theirs.
       if (id === 'issues-top' && old.contains(document.activeElement)) continue;
+      if (id === 'activity' && old.querySelector('textarea') && old.querySelector('textarea').value) continue;
       old.replaceWith(document.adoptNode(young));
       localise(young);
     }
@@ -61,17 +62,21 @@
   // ---- Forms that change issues stay on the page.
   document.addEventListener('submit', async (event) => {
     const form = event.target;
-    if (form.method !== 'post' || new URL(form.action).pathname !== '/issues') return;
+    const path = new URL(form.action).pathname;
+    if (form.method !== 'post' || !(path === '/issues' || /^\/issues\/\d+\/comments$/.test(path))) return;
     event.preventDefault();
     const data = new URLSearchParams(new FormData(form, event.submitter || undefined));
     isLeaving = (data.get('back') || location.pathname).split('?')[0] !== location.pathname;
+    // What was typed is said once it was taken.
+    const typed = form.querySelector('textarea');
     try {
-      const response = await fetch('/issues', { method: 'POST', body: data });
+      const response = await fetch(path, { method: 'POST', body: data });
       if (!response.ok) throw new Error(String(response.status));
       // An answer about another page is that page; its message is still to be said there.
       const there = new URL(response.url);
       if (there.pathname !== location.pathname) { location.assign(there); return; }
       if (there.search !== location.search) history.replaceState(null, '', there);
+      if (typed) typed.value = '';
       swap(await response.text());
     } catch {
       isLeaving = false;
@@ -156,25 +161,75 @@
     document.cookie = `theme=${button.value}; path=/; max-age=31536000; samesite=lax${secure}`;
   });
 
-  // ---- Choosing rows.
+  // ---- Choosing rows. What is chosen stays so on the other pages of the same list, as long as the tab is open.
+  const BULK_MAX = 500; // as many as the server changes at once
+  const place = () => {
+    const address = new URLSearchParams(location.search);
+    ['after', 'before', 'range', 'sort'].forEach((name) => address.delete(name));
+    return `chosen ${location.pathname}?${address}`;
+  };
+  const read = () => {
+    try { return new Set(JSON.parse(sessionStorage.getItem(place()) || '[]')); } catch { return new Set(); }
+  };
+  const keep = (ids) => {
+    try {
+      if (ids.size) sessionStorage.setItem(place(), JSON.stringify([...ids].slice(0, BULK_MAX)));
+      else sessionStorage.removeItem(place());
+    } catch { /* A browser that keeps nothing chooses on one page. */ }
+  };
+  const boxes = () => [...document.querySelectorAll('#rows .choose')];
   const showChosen = () => {
-    const chosen = document.querySelectorAll('#rows .choose:checked').length;
-    const all = document.querySelectorAll('#rows .choose').length;
+    const ids = read();
+    const all = boxes();
+    for (const box of all) {
+      if (box.checked) ids.add(box.value);
+      else ids.delete(box.value);
+    }
+    if (document.getElementById('bulk')) keep(ids);
+    const here = all.filter((box) => box.checked).length;
     const head = document.getElementById('choose-all');
     const label = document.getElementById('chosen');
-    if (label) label.textContent = `${chosen} chosen`;
+    const elsewhere = ids.size - here;
+    if (label) label.textContent = `${ids.size} chosen${elsewhere > 0 ? `, ${elsewhere} on other pages` : ''}`;
+    const list = document.getElementById('list');
+    if (list) list.classList.toggle('has-chosen', ids.size > 0);
     if (head) {
-      head.checked = chosen > 0 && chosen === all;
-      head.indeterminate = chosen > 0 && chosen < all;
+      head.checked = here > 0 && here === all.length;
+      head.indeterminate = here > 0 && here < all.length;
     }
   };
+  const restoreChosen = () => {
+    const ids = read();
+    boxes().forEach((box) => { if (ids.has(box.value)) box.checked = true; });
+    showChosen();
+  };
   document.addEventListener('change', (event) => {
-    if (event.target.id === 'choose-all') {
-      document.querySelectorAll('#rows .choose').forEach((box) => { box.checked = event.target.checked; });
-    }
+    if (event.target.id === 'choose-all') boxes().forEach((box) => { box.checked = event.target.checked; });
     if (event.target.matches('.choose')) showChosen();
   });
+  document.addEventListener('click', (event) => {
+    if (event.target.id !== 'unchoose') return;
+    boxes().forEach((box) => { box.checked = false; });
+    keep(new Set());
+    showChosen();
+  });
+  // Before the form is read: those of other pages go with it, and are chosen no more.
+  document.addEventListener('submit', (event) => {
+    // Not `.id`: the boxes of the form are called so.
+    if (event.target.getAttribute('id') !== 'bulk') return;
+    const here = new Set(boxes().map((box) => box.value));
+    event.target.querySelectorAll('[data-elsewhere]').forEach((field) => field.remove());
+    for (const id of read()) {
+      if (here.has(id)) continue;
+      const field = Object.assign(document.createElement('input'), { type: 'hidden', name: 'id', value: id });
+      field.dataset.elsewhere = '';
+      event.target.append(field);
+    }
+    keep(new Set());
+  }, true);
   page.showChosen = showChosen;
+  page.restoreChosen = restoreChosen;
+  restoreChosen();
 
   enhance(document);
 })();

@@ -4,6 +4,7 @@
 //! are made in `event`, its stack in `stack`, the column at the side in `side`.
 
 mod ask;
+pub(super) mod comments;
 mod event;
 pub(super) mod events;
 mod markdown;
@@ -162,6 +163,11 @@ impl IssuePage {
     fn is_undoable(&self, change: &Activity) -> bool {
         let newest = self.activity.iter().find(|change| change.is_transition);
         !change.undone && newest.is_some_and(|newest| newest.id == change.id)
+    }
+
+    /// Whether whoever looks may take a comment away.
+    fn is_own_comment(&self, change: &Activity) -> bool {
+        change.kind == "comment" && change.user.as_ref().is_some_and(|user| user.id == self.shell.viewer.user_id)
     }
 
     /// What a resolved issue waits for, or what fixed it.

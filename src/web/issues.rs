@@ -4,6 +4,8 @@
 //! rendered by `issues/row.html`.
 
 pub(super) mod actions;
+pub(super) mod completions;
+pub(super) mod views;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -11,14 +13,15 @@ use engine::histogram::{Bars, Window};
 use engine::ids::{IssueId, ProjectId, ShortId};
 use engine::issue::State;
 use engine::query::Query;
-use store::issues::{self, Issue, IssueKey, IssueSearch, Scope, TALLY_MAX, Tally};
+use store::issues::{self, Issue, IssueKey, IssueSearch, Order, OrderKey, Scope, TALLY_MAX, Tally};
 use store::page::{Direction, Paging};
-use store::{counts, projects};
+use store::{counts, projects, views as kept};
 use time::OffsetDateTime;
 
 use super::chart::{Accent, Spark};
 use super::display::{Age, Count, split_location};
 use super::error::PageError;
+use super::problem::QueryProblem;
 use super::session::Viewer;
 use super::shell::{Nav, Shell, Stream, html, see_other};
 use super::signs::{self, Flag, Sign};
@@ -37,6 +40,7 @@ pub(super) struct ListAddress {
     query: Option<String>,
     project: Option<String>,
     range: Option<String>,
+    sort: Option<String>,
     /// Place to read on from, towards older rows.
     after: Option<String>,
     /// Place to read back from, towards newer rows.
@@ -73,12 +77,49 @@ impl Span {
     }
 }
 
+/// In which order the list stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// The last seen first: the order of the index, and of the live list.
+    Seen,
+    By(Order),
+}
+
+impl Sort {
+    /// Each with its name in addresses and its words.
+    const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Seen, "seen", "Last seen first"),
+        (Self::By(Order::FirstSeen), "new", "First seen last"),
+        (Self::By(Order::Events), "events", "Most events"),
+        (Self::By(Order::Users), "users", "Most users"),
+        (Self::By(Order::Trend), "trend", "Rising most"),
+    ];
+
+    fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|(_, known, _)| *known == name).map_or(Self::Seen, |(sort, ..)| sort)
+    }
+
+    fn told(self) -> (&'static str, &'static str) {
+        Self::ALL.into_iter().find(|(sort, ..)| *sort == self).map_or(("seen", ""), |(_, name, words)| (name, words))
+    }
+
+    fn name(self) -> &'static str {
+        self.told().0
+    }
+
+    fn words(self) -> &'static str {
+        self.told().1
+    }
+}
+
 /// A tab above the list.
 struct View {
-    name: &'static str,
+    name: String,
     link: String,
     count: Option<String>,
     is_current: bool,
+    /// Kept by whoever looks: the row, to forget it.
+    own: Option<i64>,
 }
 
 /// One row.
@@ -130,9 +171,13 @@ struct ListPage {
     shell: Shell,
     views: Vec<View>,
     query: String,
-    problem: Option<String>,
+    problem: Option<QueryProblem>,
     span: Span,
     ranges: Vec<(Span, String)>,
+    sort: Sort,
+    sorts: Vec<(&'static str, String, bool)>,
+    /// The way back to the beginning, in orders that are read in one direction.
+    first: Option<String>,
     rows: Vec<Row>,
     older: Option<String>,
     newer: Option<String>,
@@ -163,23 +208,36 @@ pub(super) async fn list(
     let text = address.query.clone().unwrap_or_else(|| DEFAULT_QUERY.to_owned());
     let tally = issues::tally(&web.pool, project_id).await?;
     let span = Span::named(address.range.as_deref().unwrap_or_default());
+    let sort = Sort::named(address.sort.as_deref().unwrap_or_default());
     let now = OffsetDateTime::now_utc();
     let (found, problem) = match Query::parse(&text) {
-        Ok(query) => (search(&web, project_id, &query, &address, now).await?, None),
-        Err(error) => (Found::default(), Some(error.to_string())),
+        Ok(query) => (search(&web, project_id, &query, &address, sort, now).await?, None),
+        Err(error) => (Found::default(), Some(QueryProblem::new(&text, &error))),
     };
+    let kept = kept::list(&web.pool, shell.viewer.user_id).await?;
     shell.project = project.map(|project| project.slug);
     shell.title = format!("{} · Issues", shell.project_name());
-    shell.stream = Some(Stream { url: stream_url(project_id), seen });
+    // Rows that arrive belong on top only where the last seen stand there.
+    if sort == Sort::Seen {
+        shell.stream = Some(Stream { url: stream_url(project_id), seen });
+    }
     let link = |query: &str, range: &str, place: Option<(&str, &str)>| {
-        list_link(shell.project.as_deref(), query, range, place)
+        list_link(shell.project.as_deref(), query, range, sort, place)
     };
+    let mut views = views(&text, tally, |query| link(query, span.name, None));
+    views.extend(kept.into_iter().map(|view| kept_view(view, (shell.project.as_deref(), &text, sort))));
     let page = ListPage {
-        views: views(&text, tally, |query| link(query, span.name, None)),
+        views,
         ranges: SPANS.into_iter().map(|range| (range, link(&text, range.name, None))).collect(),
-        older: found.older.map(|key| link(&text, span.name, Some(("after", &write_key(key))))),
-        newer: found.newer.map(|key| link(&text, span.name, Some(("before", &write_key(key))))),
+        sorts: Sort::ALL
+            .into_iter()
+            .map(|(to, _, words)| (words, list_link(shell.project.as_deref(), &text, span.name, to, None), to == sort))
+            .collect(),
+        first: (sort != Sort::Seen && address.after.is_some()).then(|| link(&text, span.name, None)),
+        older: found.older.map(|key| link(&text, span.name, Some(("after", &key)))),
+        newer: found.newer.map(|key| link(&text, span.name, Some(("before", &key)))),
         clear: link(DEFAULT_QUERY, span.name, None),
+        sort,
         total: total(&text, tally),
         is_everything_empty: tally == Tally::default(),
         rows: rows(&web, found.issues, span, now).await?,
@@ -207,8 +265,8 @@ pub(super) fn stream_url(project_id: Option<ProjectId>) -> String {
 #[derive(Default)]
 struct Found {
     issues: Vec<Issue>,
-    older: Option<IssueKey>,
-    newer: Option<IssueKey>,
+    older: Option<String>,
+    newer: Option<String>,
 }
 
 async fn search(
@@ -216,17 +274,25 @@ async fn search(
     project_id: Option<ProjectId>,
     query: &Query,
     address: &ListAddress,
+    sort: Sort,
     now: OffsetDateTime,
 ) -> Result<Found, PageError> {
     let ids: Vec<ProjectId> = project_id.into_iter().collect();
     let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
+    if let Sort::By(order) = sort {
+        let from = address.after.as_deref().and_then(read_key);
+        let from = from.map(|key| OrderKey { rank: key.seen_slot, id: key.id });
+        let found = issues::list_by(&web.pool, &IssueSearch { scope, query, now }, order, from, ROWS).await?;
+        let older = found.next.map(|key| format!("{}.{}", key.rank, key.id));
+        return Ok(Found { issues: found.rows, older, newer: None });
+    }
     let key = |text: &Option<String>| text.as_deref().and_then(read_key);
     let paging = match (key(&address.before), key(&address.after)) {
         (Some(key), _) => Paging { from: Some(key), direction: Direction::Newer, rows: ROWS },
         (None, from) => Paging { from, direction: Direction::Older, rows: ROWS },
     };
     let page = issues::list(&web.pool, &IssueSearch { scope, query, now }, paging).await?;
-    Ok(Found { issues: page.rows, older: page.older, newer: page.newer })
+    Ok(Found { issues: page.rows, older: page.older.map(write_key), newer: page.newer.map(write_key) })
 }
 
 async fn rows(web: &Web, issues: Vec<Issue>, span: Span, now: OffsetDateTime) -> Result<Vec<Row>, PageError> {
@@ -257,12 +323,26 @@ fn views(text: &str, tally: Tally, link: impl Fn(&str) -> String) -> Vec<View> {
     ]
     .into_iter()
     .map(|(name, query, count)| View {
-        name,
+        name: name.to_owned(),
         link: link(query),
         count: count.map(bounded),
         is_current: text.trim() == query,
+        own: None,
     })
     .collect()
+}
+
+/// A kept view as a tab; `shown` is what the page shows.
+fn kept_view(view: kept::View, shown: (Option<&str>, &str, Sort)) -> View {
+    let sort = Sort::named(&view.sort);
+    let (project, text, shown_sort) = shown;
+    View {
+        link: list_link(view.project.as_deref(), &view.query, &view.range, sort, None),
+        is_current: view.project.as_deref() == project && view.query == text.trim() && sort == shown_sort,
+        own: view.is_own.then_some(view.id),
+        name: view.name,
+        count: None,
+    }
 }
 
 /// A count that stops at its bound.
@@ -276,8 +356,13 @@ fn total(text: &str, tally: Tally) -> Option<String> {
     view.count
 }
 
+/// The address of a list as it stands by itself: the last seen first, over a day.
+pub(super) fn plain_link(project: Option<&str>, query: &str) -> String {
+    list_link(project, query, SPANS[1].name, Sort::Seen, None)
+}
+
 /// The address of a list.
-pub(super) fn list_link(project: Option<&str>, query: &str, range: &str, place: Option<(&str, &str)>) -> String {
+fn list_link(project: Option<&str>, query: &str, range: &str, sort: Sort, place: Option<(&str, &str)>) -> String {
     let mut encoded = url::form_urlencoded::Serializer::new(String::new());
     if let Some(project) = project {
         encoded.append_pair("project", project);
@@ -287,6 +372,9 @@ pub(super) fn list_link(project: Option<&str>, query: &str, range: &str, place: 
     }
     if range != SPANS[1].name {
         encoded.append_pair("range", range);
+    }
+    if sort != Sort::Seen {
+        encoded.append_pair("sort", sort.name());
     }
     if let Some((name, key)) = place {
         encoded.append_pair(name, key);
@@ -310,12 +398,16 @@ mod tests {
 
     #[test]
     fn addresses_say_only_what_differs() {
-        assert_eq!(list_link(None, DEFAULT_QUERY, "24h", None), "/issues");
+        assert_eq!(list_link(None, DEFAULT_QUERY, "24h", Sort::Seen, None), "/issues");
         let key = IssueKey { seen_slot: 176_400_050, id: 9 };
         assert_eq!(
-            list_link(Some("shop"), "is:new level:error", "7d", Some(("after", &write_key(key)))),
+            list_link(Some("shop"), "is:new level:error", "7d", Sort::Seen, Some(("after", &write_key(key)))),
             "/issues?project=shop&query=is%3Anew+level%3Aerror&range=7d&after=176400050.9"
         );
+        for (sort, name, _) in Sort::ALL {
+            assert_eq!(Sort::named(name), sort);
+        }
+        assert_eq!(list_link(None, "", "24h", Sort::By(Order::Trend), None), "/issues?query=&sort=trend");
         assert_eq!(read_key("176400050.9"), Some(key));
         assert_eq!(read_key("x.9"), None);
     }

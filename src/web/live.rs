@@ -206,6 +206,6 @@ impl Lanes<'_> {
             let counts = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
             LiveRow::new(issue, window, counts, self.now)
         });
-        Ok(Lane { id, rows: rows.collect(), all: super::issues::list_link(self.project, query, "24h", None) })
+        Ok(Lane { id, rows: rows.collect(), all: super::issues::plain_link(self.project, query) })
     }
 }

@@ -60,6 +60,7 @@ icon!(
 icon!(MENU, 20, r#"<path d="M3 5h14M3 10h14M3 15h14"/>"#);
 icon!(STAR, 12, r#"<path d="M6 1.4v9.2M2 3.7l8 4.6M10 3.7 2 8.3"/>"#);
 icon!(RETURN, 12, r#"<path d="M4.4 1.9 2 4.3l2.4 2.4M2 4.3h5a2.9 2.9 0 0 1 0 5.8H4.4"/>"#);
+icon!(COMMENT, 12, r#"<path d="M2 2.5h8v5.6H5.6L3.4 10V8.1H2z"/>"#);
 icon!(STRUCK, 12, r#"<circle cx="6" cy="6" r="4.2"/><path d="m3.1 8.9 5.8-5.8"/>"#);
 
 const FATAL: Sign = Sign(
@@ -175,6 +176,7 @@ pub(super) fn activity(kind: &str) -> Sign {
         "regressed" => RETURN,
         "resolved" => CHECK,
         "ignored" => STRUCK,
+        "comment" => COMMENT,
         _ => UP,
     }
 }

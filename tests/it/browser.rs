@@ -103,6 +103,15 @@ async fn a_person_goes_on_from_an_issue() {
 }
 
 #[tokio::test]
+async fn a_person_finds_and_chooses() {
+    let server = TestServer::start().await;
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let dsn = server.db.project("shop").await.dsn(&server.url);
+    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
+    run_checks("search", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn a_person_resolves_ignores_removes_and_takes_back() {
     let server = TestServer::start().await;
     server.db.user("ada@example.org", Role::Admin, PASSWORD).await;

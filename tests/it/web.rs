@@ -11,6 +11,7 @@ mod door;
 mod events;
 mod hostile;
 mod large;
+mod lists;
 mod pages;
 mod reads;
 mod regroupings;

@@ -15,6 +15,7 @@ use crate::web::Web;
 use crate::web::access::Action;
 use crate::web::display::{Age, Clock};
 use crate::web::error::PageError;
+use crate::web::problem::QueryProblem;
 use crate::web::session::Viewer;
 use crate::web::shell::{Nav, Shell, html, see_other};
 use crate::web::signs;
@@ -40,7 +41,7 @@ struct EventsPage {
     short_id: String,
     now: OffsetDateTime,
     query: String,
-    problem: Option<String>,
+    problem: Option<QueryProblem>,
     rows: Vec<Event>,
     older: Option<String>,
     is_first: bool,
@@ -76,7 +77,7 @@ pub(in crate::web) async fn list(
             let found = events::search(&web.pool, (issue.project_id, issue.id), &query, from, ROWS).await?;
             (Some(found), None)
         }
-        Err(error) => (None, Some(error.to_string())),
+        Err(error) => (None, Some(QueryProblem::new(&text, &error))),
     };
     let (rows, older) = found.map_or_else(Default::default, |found| (found.rows, found.older));
     let shell = shell(&web, &request, viewer, &issue, "Events").await?;
