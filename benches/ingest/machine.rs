@@ -36,13 +36,14 @@ impl Sub for Usage {
 /// Clock ticks per second: 100 on every Linux that we know of.
 const TICKS_PER_S: f64 = 100.0;
 
-/// A process that is gone counts nothing; PostgreSQL's short-lived workers are charged to no one.
+/// With what its ended children took: a pool that replaces a connection ends a PostgreSQL process in the middle of a round. A
+/// process that is gone counts nothing itself; its parent has it.
 fn cpu_s(pid: u32) -> f64 {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return 0.0 };
-    // The name in parentheses may hold spaces; fields 14 and 15 count from the state after it.
+    // The name in parentheses may hold spaces; fields 14 to 17 count from the state after it.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / TICKS_PER_S
+    (11..=14).map(ticks).sum::<f64>() / TICKS_PER_S
 }
 
 /// A memory figure of `/proc/PID/status`, in megabytes.
