@@ -133,7 +133,7 @@ export const checks = [
     await page.keyboard.press("Enter");
     await page.keyboard.press("1");
     await stands(page, "ignored", /Ignored until \d{4}-/);
-    await walkTo(page, page.locator("#activity button").first(), "Tab");
+    await walkTo(page, page.locator("#activity li button").first(), "Tab");
     await page.keyboard.press("Enter");
     await stands(page, null, "Marked as wrong");
     assert(problems.length === 0, problems.join("\n"));
@@ -207,7 +207,7 @@ export const checks = [
         if (prepare) await prepare(ways);
         await ways.locator(button(value)).click();
         await stands(bare, flag, sentence, `1 issue ${toast}`);
-        await bare.click(at % 2 ? "#undo" : "#activity button");
+        await bare.click(at % 2 ? "#undo" : "#activity li button");
         await stands(bare, null, "Marked as wrong", "1 issue put back");
       }
       await issue(bare, server, "BareDeleteError");

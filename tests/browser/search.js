@@ -86,7 +86,7 @@ export const checks = [
     await page.click("button[value=comment]");
     await page.waitForSelector(".comment:has-text('Rolled back')");
     await pictures(page, "search-comment");
-    await page.click("#activity button[value=remove]");
+    await page.click("#activity li button[value=remove]");
     await page.waitForFunction(() => !document.querySelector(".comment"));
     assert(await page.evaluate(() => window.same), "the page was loaded again");
     assert(problems.length === 0, `the console complains: ${problems}`);

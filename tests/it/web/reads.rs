@@ -32,6 +32,7 @@ fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
         ("{file}", "app.css"),
         ("{checksum}", "00"),
         ("{fix}", "1"),
+        ("{key}", "release"),
         // What the pages call whatever they are about.
         ("{id}", if path.starts_with("/issues") { &issue } else { "1" }),
     ];
