@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::clients::{Shop, assert_exception};
 use crate::regroup::filled;
 use crate::support::receiver::Receiver;
-use crate::support::{Database, ServerProcess, TestServer, data_dir, until};
+use crate::support::{Database, Project, ServerProcess, TestServer, data_dir, until};
 use crate::web::deliveries;
 
 /// Runs the checks of `tests/browser/{file}.js` with `server` as their `t.server`. Each `t.tell(command)`
@@ -76,80 +76,63 @@ async fn the_browser_sdk_reports_from_both_origins() {
 
 const PASSWORD: &str = "correct horse battery";
 
+/// Makes a project and its administrator; what the checks are told of them.
+async fn prepare(server: &TestServer) -> (Project, Value) {
+    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
+    let project = server.db.project("shop").await;
+    let facts = json!({
+        "url": server.url, "dsn": project.dsn(&server.url), "token": server.db.token(&SCOPES.map(|(scope, _)| scope)).await,
+        "email": "ada@example.org", "password": PASSWORD,
+    });
+    (project, facts)
+}
+
+/// Runs checks that need nothing else.
+async fn check(file: &str) {
+    let server = TestServer::start().await;
+    let (_, facts) = prepare(&server).await;
+    run_checks(file, &facts, async |_| String::new()).await;
+}
+
 #[tokio::test]
 async fn a_person_signs_in() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("pages", &facts, async |_| String::new()).await;
+    check("pages").await;
 }
 
 #[tokio::test]
 async fn a_person_triages() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("triage", &facts, async |_| String::new()).await;
+    check("triage").await;
 }
 
 #[tokio::test]
 async fn a_person_goes_on_from_an_issue() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("looks", &facts, async |_| String::new()).await;
+    check("looks").await;
 }
 
 #[tokio::test]
 async fn a_person_finds_and_chooses() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("search", &facts, async |_| String::new()).await;
+    check("search").await;
 }
 
 #[tokio::test]
 async fn a_person_resolves_ignores_removes_and_takes_back() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("lifecycle", &facts, async |_| String::new()).await;
+    check("lifecycle").await;
 }
 
 #[tokio::test]
 async fn a_person_looks_at_releases() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let token = server.db.token(&SCOPES.map(|(scope, _)| scope)).await;
-    let facts =
-        json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("releases", &facts, async |_| String::new()).await;
+    check("releases").await;
 }
 
 #[tokio::test]
 async fn every_page_is_fit_to_be_looked_at() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let token = server.db.token(&SCOPES.map(|(scope, _)| scope)).await;
-    let facts =
-        json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("gallery", &facts, async |_| String::new()).await;
+    check("gallery").await;
 }
 
 #[tokio::test]
 async fn a_person_looks_for_what_was_told() {
     let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let project = server.db.project("shop").await;
-    let facts = json!({
-        "url": server.url, "dsn": project.dsn(&server.url), "email": "ada@example.org", "password": PASSWORD,
-    });
+    let (project, facts) = prepare(&server).await;
     run_checks("deliveries", &facts, async |_| {
         let issue = until("the issue", async || {
             sqlx::query_scalar("select id from issues limit 1").fetch_optional(&server.db.pool).await.unwrap()
@@ -162,54 +145,40 @@ async fn a_person_looks_for_what_was_told() {
 
 #[tokio::test]
 async fn a_person_chooses_what_to_hear_of_and_when() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    server.db.project("shop").await;
-    let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("me", &facts, async |_| String::new()).await;
+    check("me").await;
 }
 
 #[tokio::test]
 async fn a_person_makes_and_tries_destinations() {
     let server = TestServer::start_with(|config| config.allow_private_webhooks = true).await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    server.db.project("shop").await;
+    let (_, mut facts) = prepare(&server).await;
     let hook = Receiver::start(&["503 Busy\r\nContent-Length: 12\r\n\r\nout of order"]).await;
-    let facts = json!({"url": server.url, "hook": hook.url(), "email": "ada@example.org", "password": PASSWORD});
+    facts["hook"] = hook.url().into();
     run_checks("destinations", &facts, async |_| String::new()).await;
 }
 
 #[tokio::test]
 async fn a_person_makes_a_rule() {
     let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let project = server.db.project("shop").await;
+    let (project, facts) = prepare(&server).await;
     deliveries::fill(&server.db.pool, project.id, 1).await;
     sqlx::query("update signals set created_at = now() - interval '1 day'").execute(&server.db.pool).await.unwrap();
-    let facts = json!({"url": server.url, "email": "ada@example.org", "password": PASSWORD});
     run_checks("rules", &facts, async |_| String::new()).await;
 }
 
 #[tokio::test]
 async fn a_person_merges_and_splits() {
-    let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let dsn = server.db.project("shop").await.dsn(&server.url);
-    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
-    run_checks("regroup", &facts, async |_| String::new()).await;
+    check("regroup").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_project_is_regrouped_merged_and_split() {
     let server = TestServer::start().await;
-    server.db.user("ada@example.org", Role::Admin, PASSWORD).await;
-    let (project, events) = (server.db.project("shop").await, filled::events_wanted(10_000));
+    let ((project, mut facts), events) = (prepare(&server).await, filled::events_wanted(10_000));
     let pool = &server.db.pool;
     filled::fill(pool, ProjectId(project.id), filled::lately(), events).await;
     let before = filled::figures(pool).await;
-    let facts = json!({
-        "url": server.url, "email": "ada@example.org", "password": PASSWORD, "events": events, "rules": filled::rules(),
-    });
+    (facts["events"], facts["rules"]) = (events.into(), filled::rules().into());
     run_checks("large", &facts, async |now| {
         filled::assert_exact(pool).await;
         filled::assert_ends_agree(pool).await;
