@@ -13,6 +13,7 @@
 mod access;
 mod alert_rules;
 mod artifacts;
+mod assigned;
 mod bulk;
 mod call;
 mod change;

@@ -1,4 +1,4 @@
-// The keyboard: j k o e i x / ? . u [ ] y, g followed by i, l, r, p or w, and digits in an open menu.
+// The keyboard: j k o e i a x / ? . u [ ] y, g followed by i, l, r, p or w, and digits in an open menu.
 (() => {
   'use strict';
   const page = window.firefinch;
@@ -57,6 +57,11 @@
     o: () => current() && current().querySelector('.row-title').click(),
     e: () => act(['resolve', 'reopen'], 'bulk-resolve'),
     i: () => act(['ignore'], 'bulk-ignore'),
+    a: () => {
+      if (!act(['assign'], 'bulk-assign')) return;
+      const first = document.querySelector('details.menu[open] .menu-list button');
+      if (first) first.focus();
+    },
     x: choose,
     u: () => press('#undo'),
     y: () => page.copyMarkdown(),

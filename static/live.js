@@ -149,6 +149,7 @@
     const users = `${page.short(message.users)}${isLive ? (message.users === 1 ? ' user' : ' users') : ''}`;
     set(root, 'events', page.short(message.events), `${message.events.toLocaleString('en')} events`);
     set(root, 'users', users);
+    for (const who of root.querySelectorAll('[data-live="who"]')) if (who.innerHTML !== message.who) who.innerHTML = message.who;
     for (const last of root.querySelectorAll('[data-live="last"] time')) {
       last.dateTime = new Date(message.last).toISOString();
       last.textContent = page.words((Date.now() - message.last) / 1000, last.dataset.age);
@@ -189,7 +190,9 @@
     }
     const status = issuePage.dataset.status || message.status;
     issuePage.dataset.status = message.status;
-    if (status !== message.status) {
+    const assignee = issuePage.dataset.assignee;
+    issuePage.dataset.assignee = message.assignee || '';
+    if (status !== message.status || assignee !== issuePage.dataset.assignee) {
       page.refetch((id) => ['issue-head', 'histogram-place', 'dock', 'activity', 'why-regressed'].includes(id)).catch(() => {});
     }
   }

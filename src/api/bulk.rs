@@ -14,10 +14,11 @@ use store::lifecycle;
 use store::page::{PAGE_ROWS_MAX, Paging};
 
 use super::call::{Answer, Call, json as answer};
+use super::change::{self, Update};
 use super::error::ApiError;
 use super::issues::{projects_wanted, search};
+use super::regroupings;
 use super::status::Change;
-use super::{change, regroupings};
 
 /// Issues that one call looks at. Keeps a call to a few seconds and its locks to a hundred rows at a time.
 const ISSUES_MAX: usize = 10_000;
@@ -66,16 +67,16 @@ async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
     if regroupings::is_merge(&body)? {
         return regroupings::merge(call, projects, &selected_ids(call).await?).await;
     }
-    let change = Change::read(&body, call.now)?;
-    let (selected, more) = if change == Change::Nothing {
+    let update = Update::read(call).await?;
+    let (selected, more) = if update.is_nothing() {
         (1, false)
     } else if call.queries("id").next().is_some() {
         let found = find_ids(call, projects).await?;
         let one = found.first().map(|(project_id, _)| *project_id);
         let one = one.filter(|one| found.iter().all(|(project_id, _)| project_id == one));
         if !found.is_empty() {
-            change::check(call, &change, one).await?;
-            change::apply(call, &change, &found).await?;
+            update.check(call, one).await?;
+            update.apply(call, &found).await?;
         }
         (found.len(), false)
     } else {
@@ -83,13 +84,13 @@ async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
             [project] => Some(*project),
             _ => None,
         };
-        change::check(call, &change, one).await?;
-        update_search(call, projects, &change).await?
+        update.check(call, one).await?;
+        update_search(call, projects, &update).await?
     };
-    if selected == 0 || change == Change::Discard {
+    if selected == 0 || update.change == Change::Discard {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let mut applied = change.applied();
+    let mut applied = update.applied();
     if more {
         applied["more"] = Value::Bool(true);
     }
@@ -120,10 +121,10 @@ async fn find_ids(call: &Call, projects: &[ProjectId]) -> Result<Vec<(ProjectId,
 }
 
 /// Changes what a search finds, page by page, each page in its own transaction.
-async fn update_search(call: &Call, projects: &[ProjectId], change: &Change) -> Result<(usize, bool), ApiError> {
+async fn update_search(call: &Call, projects: &[ProjectId], update: &Update) -> Result<(usize, bool), ApiError> {
     let query = selection(call)?;
     let scope = if projects.is_empty() { Scope::All } else { Scope::Projects(projects) };
-    let search = IssueSearch { scope, query: &query, now: call.now };
+    let search = IssueSearch { scope, query: &query, now: call.now, me: None };
     let mut selected = 0;
     let mut paging = Paging::first(PAGE_ROWS_MAX);
     // Empty pages of a search that finds little count as much as full ones.
@@ -131,7 +132,7 @@ async fn update_search(call: &Call, projects: &[ProjectId], change: &Change) -> 
         let page = issues::list(&call.api().pool, &search, paging).await?;
         let found: Vec<(ProjectId, IssueId)> = page.rows.iter().map(|issue| (issue.project_id, issue.id)).collect();
         selected += found.len();
-        change::apply(call, change, &found).await?;
+        update.apply(call, &found).await?;
         match page.older {
             Some(key) => paging.from = Some(key),
             None => return Ok((selected, false)),

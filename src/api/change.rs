@@ -3,18 +3,71 @@
 use engine::access::Scope;
 use engine::ids::{IssueId, ProjectId};
 use engine::issue::{Fix, Signal};
+use serde_json::Value;
+use store::activity::Actor;
 use store::lifecycle::{self, By, Relative};
+use store::people::users::User;
 use store::{commits, live, releases};
 
+use super::assigned::{self, AssignedTo};
 use super::call::Call;
 use super::error::ApiError;
 use super::status::{Change, Next, ResolvedIn};
 
 type Issues = [(ProjectId, IssueId)];
 
+/// An update as a body asks for it: what becomes of the state, and who gets the issues.
+pub(super) struct Update {
+    pub(super) change: Change,
+    /// The person, or nobody; none when it says nothing of that.
+    assign: Option<Option<User>>,
+}
+
+impl Update {
+    /// Reads the body, and finds whom it names.
+    pub(super) async fn read(call: &Call) -> Result<Self, ApiError> {
+        let body = call.body()?;
+        let change = Change::read(&body, call.now)?;
+        let assign = match AssignedTo::read(&body)? {
+            Some(to) => Some(to.find(call).await?),
+            None => None,
+        };
+        Ok(Self { change, assign })
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.change == Change::Nothing && self.assign.is_none()
+    }
+
+    /// Refuses what cannot be done. `project` is the one project whose issues are changed, if it is one.
+    pub(super) async fn check(&self, call: &Call, project: Option<ProjectId>) -> Result<(), ApiError> {
+        check(call, &self.change, project).await
+    }
+
+    /// Applies what was checked.
+    pub(super) async fn apply(&self, call: &Call, issues: &Issues) -> Result<(), ApiError> {
+        apply(call, &self.change, issues).await?;
+        match &self.assign {
+            Some(to) => assigned::assign(call, to.as_ref(), issues).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What a bulk update answers: the attributes that were applied.
+    pub(super) fn applied(&self) -> Value {
+        let mut applied = self.change.applied();
+        if let Some(to) = &self.assign {
+            applied["assignedTo"] = to.as_ref().map_or(Value::Null, |user| {
+                assigned::shape(&Actor { id: user.id, name: user.name.clone(), email: user.email.clone() })
+            });
+        }
+        applied
+    }
+}
+
 /// Refuses what the call may not do, and releases that the project does not have. `project` is the one project whose
 /// issues are changed, if it is one.
-pub(super) async fn check(call: &Call, change: &Change, project: Option<ProjectId>) -> Result<(), ApiError> {
+async fn check(call: &Call, change: &Change, project: Option<ProjectId>) -> Result<(), ApiError> {
     if *change == Change::Discard && !call.token.allows(Scope::EventAdmin) {
         return Err(ApiError::Forbidden);
     }
@@ -40,7 +93,7 @@ pub(super) async fn check(call: &Call, change: &Change, project: Option<ProjectI
 }
 
 /// Applies a change that was checked.
-pub(super) async fn apply(call: &Call, change: &Change, issues: &Issues) -> Result<(), ApiError> {
+async fn apply(call: &Call, change: &Change, issues: &Issues) -> Result<(), ApiError> {
     let pool = &call.api().pool;
     let resolve = |fix| Signal::Resolve { fix, commit: None };
     let signal = match change {

@@ -9,7 +9,7 @@ use store::lifecycle::{self, By};
 use store::{activity, hashes, live, similar};
 
 use super::call::{Answer, Call, json as answer};
-use super::change;
+use super::change::{self, Update};
 use super::error::ApiError;
 use super::issues::{StatsPeriod, series};
 use super::shape::{date, issue as shape};
@@ -38,10 +38,10 @@ pub(super) async fn get(call: Call) -> Answer {
 /// `PUT /issues/{issue}/`
 pub(super) async fn update(call: Call) -> Answer {
     let issue = call.issue().await?;
-    let change = Change::read(&call.body()?, call.now)?;
-    change::check(&call, &change, Some(issue.project_id)).await?;
-    change::apply(&call, &change, &[(issue.project_id, issue.id)]).await?;
-    if change == Change::Discard {
+    let update = Update::read(&call).await?;
+    update.check(&call, Some(issue.project_id)).await?;
+    update.apply(&call, &[(issue.project_id, issue.id)]).await?;
+    if update.change == Change::Discard {
         return Ok(HttpResponse::NoContent().finish());
     }
     let issue = call.issue().await?;

@@ -50,7 +50,7 @@ async fn list(call: &Call, scope: Scope<'_>, query: &Query, stats: StatsPeriod) 
         return Err(ApiError::bad_request("sort is date: the last seen first"));
     }
     let paging = cursor::paging(call, ROWS_DEFAULT)?;
-    let search = IssueSearch { scope, query, now: call.now };
+    let search = IssueSearch { scope, query, now: call.now, me: None };
     let page = issues::list(&call.api().pool, &search, paging).await?;
     let link = cursor::link(call, &page, key);
     let mut series = series(call, &page.rows, stats).await?;
@@ -71,6 +71,9 @@ const fn key(issue: &Issue) -> IssueKey {
 pub(super) fn search(call: &Call, absent: Option<&str>) -> Result<Query, ApiError> {
     let text = call.search_text()?.or(absent).unwrap_or_default();
     let mut query = Query::parse(text)?;
+    if query.names_me() {
+        return Err(ApiError::bad_request("assigned:me: a token is nobody. Name the person by their e-mail address"));
+    }
     let mut environments = call.queries("environment").filter(|name| !name.is_empty());
     if let Some(environment) = environments.next() {
         if environments.next().is_some() {

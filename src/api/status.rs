@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::shape::date;
 
 /// Attributes that change nothing that we show: bookkeeping of a person, which a token is not.
-const IGNORED: [&str; 4] = ["hasSeen", "isBookmarked", "isSubscribed", "isPublic"];
+const IGNORED: [&str; 5] = ["hasSeen", "isBookmarked", "isSubscribed", "isPublic", "assignedBy"];
 
 /// Attributes that say how long an issue is ignored; they may stand in the body or in `statusDetails`.
 const TERMS: [&str; 8] = [
@@ -91,7 +91,10 @@ impl Change {
             Some(_) => return Err(ApiError::bad_request("statusDetails is an object")),
         };
         let is_known = |name: &str| {
-            IGNORED.contains(&name) || TERMS.contains(&name) || matches!(name, "statusDetails" | "substatus" | "status")
+            IGNORED.contains(&name)
+                || TERMS.contains(&name)
+                // Who gets the issues is read by `assigned`.
+                || matches!(name, "statusDetails" | "substatus" | "status" | "assignedTo")
         };
         for (name, value) in body.iter().filter(|(name, _)| !is_known(name)) {
             let says_nothing = value.is_null() || (name == "discard" && *value == Value::Bool(false));
@@ -314,7 +317,7 @@ mod tests {
             json!({"status": "fixed"}),
             json!({"status": 1}),
             json!({"statusDetails": []}),
-            json!({"assignedTo": "me"}),
+            json!({"priority": "high"}),
             json!({"merge": 1}),
             json!({"status": "resolved", "statusDetails": {"inCommit": {"commit": "a"}}}),
             json!({"status": "resolved", "statusDetails": {"inCommit": "1a2b3c4"}}),

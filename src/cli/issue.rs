@@ -55,6 +55,18 @@ enum Command {
         #[command(flatten)]
         terms: Terms,
     },
+    /// Say who has issues
+    Assign {
+        /// Short ids or numbers
+        #[arg(required = true)]
+        issues: Vec<String>,
+        /// Who gets them: an e-mail address, a name, or user:7
+        #[arg(long, value_name = "PERSON", required_unless_present = "nobody")]
+        to: Option<String>,
+        /// Take them from whoever has them
+        #[arg(long, conflicts_with = "to")]
+        nobody: bool,
+    },
     /// Put issues back into the list
     Unresolve {
         /// Short ids or numbers
@@ -148,6 +160,10 @@ pub(super) async fn run(config: &Config, issue: Issue, output: Output) -> Result
         Command::Ignore { issues, terms } => {
             (issues, json!({ "status": "ignored", "statusDetails": terms.details()? }), "ignored")
         }
+        Command::Assign { issues, to, .. } => {
+            let told = if to.is_some() { "assigned" } else { "assigned to nobody" };
+            (issues, json!({ "assignedTo": to }), told)
+        }
         Command::Unresolve { issues } => (issues, json!({ "status": "unresolved" }), "back in the list"),
     };
     let (mut answers, mut lines) = (Vec::new(), Vec::new());
@@ -174,6 +190,9 @@ fn shown(issue: &Value) -> String {
             text(issue, "lastSeen")
         ),
     ];
+    if let Some(name) = issue["assignedTo"]["name"].as_str() {
+        lines.push(format!("assigned to {name} <{}>", text(&issue["assignedTo"], "email")));
+    }
     for activity in list(&issue["activity"]) {
         let reason = activity["data"]["reason"].as_str().unwrap_or_default();
         lines.push(format!("{} {} {reason}", text(activity, "dateCreated"), text(activity, "type")));

@@ -5,6 +5,7 @@ use std::io::Read;
 use anyhow::{Context, anyhow};
 use engine::access::{Email, Role};
 use serde_json::{Value, json};
+use store::live;
 use store::people::users::{self, NewUser, User};
 use time::OffsetDateTime;
 
@@ -34,6 +35,12 @@ pub enum Command {
     },
     /// Give somebody a new password, read from standard input
     Password {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
+    /// Remove somebody for good; the issues that they have are with nobody then
+    Remove {
         /// Their e-mail address
         #[arg(long)]
         email: Email,
@@ -72,6 +79,16 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             with_database(config, async |database| set_password(database, &email, &hash).await).await?;
             output.done(&json!({"email": email.as_str()}), "the password is changed")
         }
+        Command::Remove { email } => {
+            let given_back = with_database(config, async |database| remove(database, &email).await).await?;
+            let told = match given_back {
+                0 => String::new(),
+                1 => "; 1 issue is with nobody now".to_owned(),
+                many => format!("; {many} issues are with nobody now"),
+            };
+            let answer = json!({"email": email.as_str(), "issues_given_back": given_back});
+            output.done(&answer, &format!("removed {}{told}", email.as_str()))
+        }
         Command::List => {
             let users =
                 with_database(config, async |database| Ok(users::list(&database.pool, None, LIST_MAX).await?)).await?;
@@ -88,6 +105,15 @@ async fn set_password(database: &crate::database::Database, email: &Email, hash:
     // Whoever knew the old password is signed out.
     store::people::sessions::delete_of_user(&database.pool, user.id).await?;
     Ok(())
+}
+
+/// Removes a person; how many issues they had.
+async fn remove(database: &crate::database::Database, email: &Email) -> Result<usize, Failure> {
+    let missing = || Failure::Failed(anyhow!("nobody has the address {}", email.as_str()));
+    let user = users::by_email(&database.pool, email.as_str()).await?.ok_or_else(missing)?;
+    let issues = users::remove(&database.pool, user.id, OffsetDateTime::now_utc()).await?.ok_or_else(missing)?;
+    live::notify(&database.pool, &issues).await?;
+    Ok(issues.len())
 }
 
 fn document(user: &User) -> Value {

@@ -231,6 +231,13 @@ pub(super) fn split_location(location: &str) -> (&str, &str) {
     location.rsplit_once(' ').unwrap_or(("", location))
 }
 
+/// One or two letters for a name, or for an address.
+pub(super) fn initials(name: &str) -> String {
+    let mut words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let letter = |word: Option<&str>| word.and_then(|word| word.chars().next());
+    [letter(words.next()), letter(words.next())].into_iter().flatten().flat_map(char::to_uppercase).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

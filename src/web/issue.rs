@@ -44,6 +44,7 @@ use super::alerts::deliveries::{self, Line};
 use super::chart::{Accent, Chart, Mark};
 use super::display::{self, Age, Clock, Count, split_location};
 use super::error::PageError;
+use super::issues::people::People;
 use super::session::Viewer;
 use super::shell::{Nav, Shell, Stream, html, see_other};
 use super::signs::{self, Flag, Sign};
@@ -135,6 +136,7 @@ struct IssuePage {
     releases: Releases,
     shares: Vec<Share>,
     share_days: [i64; 3],
+    people: People,
 }
 
 /// The releases that a resolution can name.
@@ -159,10 +161,9 @@ impl Releases {
 }
 
 impl IssuePage {
-    /// The newest change of the state can be undone.
+    /// The newest change of the state can be undone, and the newest of who has it.
     fn is_undoable(&self, change: &Activity) -> bool {
-        let newest = self.activity.iter().find(|change| change.is_transition);
-        !change.undone && newest.is_some_and(|newest| newest.id == change.id)
+        change.is_undoable_in(&self.activity)
     }
 
     /// Whether whoever looks may take a comment away.
@@ -320,6 +321,7 @@ async fn page(
         releases: Releases::load(web, &issue).await?,
         shares: shares::list(&web.pool, (issue.project_id, issue.id), now).await?,
         share_days: share::DAYS,
+        people: People::load(web, &shell.viewer).await?,
         ask,
         issue,
         shell,

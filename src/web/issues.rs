@@ -5,12 +5,13 @@
 
 pub(super) mod actions;
 pub(super) mod completions;
+pub(super) mod people;
 pub(super) mod views;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::histogram::{Bars, Window};
-use engine::ids::{IssueId, ProjectId, ShortId};
+use engine::ids::{IssueId, ProjectId, ShortId, UserId};
 use engine::issue::State;
 use engine::query::Query;
 use store::issues::{self, Issue, IssueKey, IssueSearch, Order, OrderKey, Scope, TALLY_MAX, Tally};
@@ -18,6 +19,7 @@ use store::page::{Direction, Paging};
 use store::{counts, projects, views as kept};
 use time::OffsetDateTime;
 
+use self::people::People;
 use super::chart::{Accent, Spark};
 use super::display::{Age, Count, split_location};
 use super::error::PageError;
@@ -176,6 +178,7 @@ struct ListPage {
     ranges: Vec<(Span, String)>,
     sort: Sort,
     sorts: Vec<(&'static str, String, bool)>,
+    people: People,
     /// The way back to the beginning, in orders that are read in one direction.
     first: Option<String>,
     rows: Vec<Row>,
@@ -211,7 +214,7 @@ pub(super) async fn list(
     let sort = Sort::named(address.sort.as_deref().unwrap_or_default());
     let now = OffsetDateTime::now_utc();
     let (found, problem) = match Query::parse(&text) {
-        Ok(query) => (search(&web, project_id, &query, &address, sort, now).await?, None),
+        Ok(query) => (search(&web, (project_id, shell.viewer.user_id), &query, &address, sort, now).await?, None),
         Err(error) => (Found::default(), Some(QueryProblem::new(&text, &error))),
     };
     let kept = kept::list(&web.pool, shell.viewer.user_id).await?;
@@ -236,6 +239,7 @@ pub(super) async fn list(
         first: (sort != Sort::Seen && address.after.is_some()).then(|| link(&text, span.name, None)),
         older: found.older.map(|key| link(&text, span.name, Some(("after", &key)))),
         newer: found.newer.map(|key| link(&text, span.name, Some(("before", &key)))),
+        people: People::load(&web, &shell.viewer).await?,
         clear: link(DEFAULT_QUERY, span.name, None),
         sort,
         total: total(&text, tally),
@@ -271,7 +275,7 @@ struct Found {
 
 async fn search(
     web: &Web,
-    project_id: Option<ProjectId>,
+    (project_id, me): (Option<ProjectId>, UserId),
     query: &Query,
     address: &ListAddress,
     sort: Sort,
@@ -279,10 +283,11 @@ async fn search(
 ) -> Result<Found, PageError> {
     let ids: Vec<ProjectId> = project_id.into_iter().collect();
     let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
+    let search = IssueSearch { scope, query, now, me: Some(me) };
     if let Sort::By(order) = sort {
         let from = address.after.as_deref().and_then(read_key);
         let from = from.map(|key| OrderKey { rank: key.seen_slot, id: key.id });
-        let found = issues::list_by(&web.pool, &IssueSearch { scope, query, now }, order, from, ROWS).await?;
+        let found = issues::list_by(&web.pool, &search, order, from, ROWS).await?;
         let older = found.next.map(|key| format!("{}.{}", key.rank, key.id));
         return Ok(Found { issues: found.rows, older, newer: None });
     }
@@ -291,7 +296,7 @@ async fn search(
         (Some(key), _) => Paging { from: Some(key), direction: Direction::Newer, rows: ROWS },
         (None, from) => Paging { from, direction: Direction::Older, rows: ROWS },
     };
-    let page = issues::list(&web.pool, &IssueSearch { scope, query, now }, paging).await?;
+    let page = issues::list(&web.pool, &search, paging).await?;
     Ok(Found { issues: page.rows, older: page.older.map(write_key), newer: page.newer.map(write_key) })
 }
 

@@ -194,7 +194,7 @@ impl Lanes<'_> {
         let parsed = Query::parse(query).map_err(|error| PageError::Internal(error.to_string()))?;
         let ids: Vec<ProjectId> = self.project_id.into_iter().collect();
         let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
-        let search = IssueSearch { scope, query: &parsed, now: self.now };
+        let search = IssueSearch { scope, query: &parsed, now: self.now, me: None };
         let mut issues = issues::list(&self.web.pool, &search, Paging::first(rows)).await?.rows;
         // The newest on top; an order that an arriving event does not change.
         issues.sort_by_key(|issue| std::cmp::Reverse(issue.first_seen));

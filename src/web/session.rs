@@ -21,6 +21,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Web;
 use super::access::{Action, can};
+use super::display;
 use super::error::PageError;
 use crate::secrets;
 
@@ -90,9 +91,7 @@ impl Viewer {
     /// One or two letters for the corner of the page.
     #[must_use]
     pub(super) fn initials(&self) -> String {
-        let mut words = self.name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let letter = |word: Option<&str>| word.and_then(|word| word.chars().next());
-        [letter(words.next()), letter(words.next())].into_iter().flatten().flat_map(char::to_uppercase).collect()
+        display::initials(&self.name)
     }
 
     /// Hash of the session, to end it.

@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use askama::Template;
 use askama::filters::HtmlSafe;
 use engine::issue::State;
 use engine::verdict::Grade;
+use store::activity::Actor;
+
+use super::display::{escape, initials};
+use super::signs;
 
 /// A drawing that templates print as it is.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +66,7 @@ icon!(MENU, 20, r#"<path d="M3 5h14M3 10h14M3 15h14"/>"#);
 icon!(STAR, 12, r#"<path d="M6 1.4v9.2M2 3.7l8 4.6M10 3.7 2 8.3"/>"#);
 icon!(RETURN, 12, r#"<path d="M4.4 1.9 2 4.3l2.4 2.4M2 4.3h5a2.9 2.9 0 0 1 0 5.8H4.4"/>"#);
 icon!(COMMENT, 12, r#"<path d="M2 2.5h8v5.6H5.6L3.4 10V8.1H2z"/>"#);
+icon!(PERSON, 12, r#"<circle cx="6" cy="3.8" r="2.2"/><path d="M1.8 10.6a4.2 4.2 0 0 1 8.4 0"/>"#);
 icon!(STRUCK, 12, r#"<circle cx="6" cy="6" r="4.2"/><path d="m3.1 8.9 5.8-5.8"/>"#);
 
 const FATAL: Sign = Sign(
@@ -168,6 +174,26 @@ impl fmt::Display for Flag {
 
 impl HtmlSafe for Flag {}
 
+/// Who has an issue: initials to be seen, the name to be heard and to be hovered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a>(pub(super) &'a Actor);
+
+/// The cell of a row that says who has the issue, as the page and the stream show it.
+#[derive(Template)]
+#[template(path = "issues/who.html")]
+pub(super) struct WhoCell<'a> {
+    pub(super) who: Option<&'a Actor>,
+}
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, initials) = (escape(self.0.shown()), initials(self.0.shown()));
+        write!(f, r#"<span class="who" role="img" aria-label="{name} has it" title="{name}">{initials}</span>"#)
+    }
+}
+
+impl HtmlSafe for Who<'_> {}
+
 /// The sign in front of a change in the activity of an issue.
 #[must_use]
 pub(super) fn activity(kind: &str) -> Sign {
@@ -177,6 +203,7 @@ pub(super) fn activity(kind: &str) -> Sign {
         "resolved" => CHECK,
         "ignored" => STRUCK,
         "comment" => COMMENT,
+        "assigned" | "unassigned" => PERSON,
         _ => UP,
     }
 }

@@ -79,6 +79,13 @@ async function issue(server) {
   return (await response.json())[0].id;
 }
 
+async function assign(server, id) {
+  const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ assignedTo: server.email });
+  const response = await fetch(`${server.url}/api/0/issues/${id}/`, { method: "PUT", headers, body });
+  if (!response.ok) throw new Error(await response.text());
+}
+
 export const checks = [
   ["the door looks as it should", async ({ page, server }) => {
     await page.goto(`${server.url}/sign-in`);
@@ -90,6 +97,7 @@ export const checks = [
     await post(server, "CheckoutError", RICH);
     await post(server, "CheckoutError", { ...RICH, user: { id: "4712" } });
     const id = await issue(server);
+    await assign(server, id);
     await signIn(page, server);
     const faults = [];
     for (const [name, path] of PAGES) {

@@ -47,6 +47,45 @@ export const checks = [
     assert(problems.length === 0, "the browser's console complains");
   }],
 
+  ["issues are assigned by keyboard, without script, and other pages hear of it", async ({ page, context, server, problems }) => {
+    await post(server, "OwnedError");
+    await signIn(page, server);
+    const other = await context.newPage();
+    await other.goto(`${server.url}/issues?query=OwnedError`);
+    await other.waitForSelector("#stream[data-state=open]");
+    await page.goto(`${server.url}/issues?query=OwnedError`);
+    await page.keyboard.press("j");
+    await page.keyboard.press("a");
+    await page.waitForSelector("#bulk-assign-ways[open] button:focus");
+    await page.keyboard.press("1");
+    await page.waitForSelector("#toast:has-text('1 issue assigned to you')");
+    await page.waitForSelector(".row > .row-who [aria-label$='has it']");
+    await other.waitForSelector(".row > .row-who [aria-label$='has it']");
+    await other.click("#rows .row-title");
+    await other.waitForSelector("#assign .who");
+    await other.waitForSelector("#stream[data-state=open]");
+    await page.keyboard.press("u");
+    await page.waitForSelector("#toast:has-text('1 issue put back')");
+    await other.waitForSelector("#assign:has-text('Assign')");
+    await other.keyboard.press("a");
+    await other.keyboard.press("Enter");
+    await other.waitForSelector("#activity:has-text('Took it.')");
+    const plain = await context.browser().newContext({ javaScriptEnabled: false });
+    await plain.addCookies(await context.cookies());
+    try {
+      const bare = await plain.newPage();
+      await bare.goto(`${server.url}/issues?query=assigned:me`);
+      await bare.click("#rows .choose");
+      await bare.click("#bulk-assign");
+      await bare.click("#bulk-assign-ways button[value='assign:none']");
+      await bare.waitForSelector("#toast:has-text('1 issue assigned to nobody')");
+    } finally {
+      await plain.close();
+    }
+    await other.close();
+    assert(problems.length === 0, "the browser's console complains");
+  }],
+
   ["rows wait while the keyboard is in the list, and come when asked", async ({ page, server }) => {
     await post(server, "StandingError");
     await inList(page, server);

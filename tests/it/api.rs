@@ -1,6 +1,7 @@
 //! The web API over a real socket and a real database: shapes, searches, paging, updates, scopes.
 
 mod access;
+mod assigned;
 mod destinations;
 mod events;
 mod fixes;

@@ -2,6 +2,7 @@
 //! text, and that open pages hear of what happens.
 
 mod access;
+mod assign;
 mod changes;
 mod code;
 mod crowd;

@@ -144,6 +144,17 @@ pub struct Issue {
     pub users: i64,
     /// Events of the last hour: (minutes ago, events).
     pub minutes: Vec<(i64, i64)>,
+    /// Who has it.
+    pub assignee: Option<Person>,
+}
+
+/// A person in a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their name; the address where they gave none.
+    pub name: String,
+    /// Their address.
+    pub email: String,
 }
 
 /// Event of a notice.

@@ -46,6 +46,7 @@
 //! `step`, and its column in the test.
 
 mod event;
+pub mod handover;
 mod signal;
 mod state;
 

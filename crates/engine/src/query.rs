@@ -14,6 +14,8 @@ mod value;
 use std::fmt;
 use std::ops::Range;
 
+use crate::access::Email;
+
 pub use value::{Comparison, Moment, Operator, Pattern};
 
 /// A parsed search. Empty means everything.
@@ -49,6 +51,14 @@ pub fn term(key: &str, value: &str) -> Option<String> {
     says.then(|| if is_word && !value.starts_with([':', '/']) { format!("{key}:{value}") } else { text })
 }
 
+impl Query {
+    /// Whether a term is about whoever searches, which only a person can ask.
+    #[must_use]
+    pub fn names_me(&self) -> bool {
+        self.terms.iter().any(|term| term.filter == Filter::Assigned(Assigned::Me))
+    }
+}
+
 /// One condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
@@ -73,6 +83,8 @@ pub enum Filter {
     Count(CountField, Comparison<i64>),
     /// `firstSeen:` and `lastSeen:`.
     Time(TimeField, Comparison<Moment>),
+    /// `assigned:…`
+    Assigned(Assigned),
     /// A bare word or phrase.
     Text(Pattern),
 }
@@ -96,6 +108,19 @@ pub enum Is {
     Escalating,
     /// Nothing caught the exception.
     Unhandled,
+    /// Somebody has it.
+    Assigned,
+}
+
+/// Who has an issue, for `assigned:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assigned {
+    /// Whoever searches.
+    Me,
+    /// Nobody.
+    Nobody,
+    /// The person with this address.
+    Person(Email),
 }
 
 /// A text column of the issue.
@@ -208,6 +233,16 @@ mod tests {
         );
         assert_eq!(filters("has:tier"), [(true, Filter::Event(EventField::Tag("tier".into()), Pattern::exact("")))]);
         assert_eq!(filters("!has:user"), [(false, Filter::Event(EventField::User, Pattern::exact("")))]);
+        assert_eq!(one("assigned:me"), Filter::Assigned(Assigned::Me));
+        assert_eq!(filters("!assigned:none"), [(true, Filter::Assigned(Assigned::Nobody))]);
+        let ann = Assigned::Person("ann@shop.example".parse().unwrap());
+        assert_eq!(one("assigned:ann@shop.example"), Filter::Assigned(ann));
+        assert_eq!(
+            filters("is:assigned is:unassigned"),
+            [(false, Filter::Is(Is::Assigned)), (false, Filter::Assigned(Assigned::Nobody)),]
+        );
+        assert!(Query::parse("x !assigned:me").unwrap().names_me());
+        assert!(!Query::parse("assigned:none me").unwrap().names_me());
         assert_eq!(one("environment:\"\""), Filter::Event(EventField::Environment, Pattern::exact("")));
     }
 
@@ -263,6 +298,8 @@ mod tests {
             ("is:", "is:"),
             ("has:", "has:"),
             ("level:loud", "loud"),
+            ("assigned:", "assigned:"),
+            ("x assigned:ann", "ann"),
             ("timesSeen:many", "many"),
             ("timesSeen:>", ">"),
             ("users:>99999999999999999999", ">99999999999999999999"),

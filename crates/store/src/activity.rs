@@ -2,6 +2,7 @@
 //! stands among it, and can be taken away by whoever said it.
 
 use engine::ids::{EventId, IssueId, ProjectId, UserId};
+use engine::issue::handover;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -14,7 +15,7 @@ pub struct Activity {
     pub id: i64,
     /// When.
     pub at: OffsetDateTime,
-    /// One of `engine::issue::ActivityKind`, or `merged`, `unmerged`, `split`, `regrouped` or `comment`.
+    /// One of `engine::issue::ActivityKind` or of `engine::issue::handover`, or `merged`, `unmerged`, `split`, `regrouped` or `comment`.
     pub kind: String,
     /// Why, in one sentence; of a comment, its text.
     pub reason: String,
@@ -30,7 +31,35 @@ pub struct Activity {
     pub undone: bool,
 }
 
-/// A person as shown beside what they did.
+/// What a change was about: the newest one of each can be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// The state.
+    State,
+    /// Who has it.
+    Assignee,
+}
+
+impl Activity {
+    /// What it changed, where that can be taken back.
+    #[must_use]
+    pub fn aspect(&self) -> Option<Aspect> {
+        match self.kind.as_str() {
+            handover::ASSIGNED | handover::UNASSIGNED => Some(Aspect::Assignee),
+            _ => self.is_transition.then_some(Aspect::State),
+        }
+    }
+
+    /// Whether it is the newest change of its aspect in `all`, newest first, and was not undone.
+    #[must_use]
+    pub fn is_undoable_in(&self, all: &[Self]) -> bool {
+        let Some(aspect) = self.aspect() else { return false };
+        let newest = all.iter().find(|change| change.aspect() == Some(aspect));
+        !self.undone && newest.is_some_and(|newest| newest.id == self.id)
+    }
+}
+
+/// A person as shown beside what they did, or what they have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Their id.
@@ -39,6 +68,14 @@ pub struct Actor {
     pub name: String,
     /// Their address.
     pub email: String,
+}
+
+impl Actor {
+    /// What people call them: the name, or the address where they gave none.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.name.is_empty() { &self.email } else { &self.name }
+    }
 }
 
 /// Issues merged into one, directly or not, whose history is shown with it.

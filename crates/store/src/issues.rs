@@ -6,7 +6,7 @@ mod changed;
 mod search;
 mod tally;
 
-use engine::ids::{EventId, IssueId, ProjectId, ShortId};
+use engine::ids::{EventId, IssueId, ProjectId, ShortId, UserId};
 use engine::issue::State;
 use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
@@ -18,6 +18,7 @@ pub use search::{EVENTS_WINDOW, IssueKey, IssueSearch, Order, OrderKey, Ordered,
 pub use tally::{TALLY_MAX, Tally, tally};
 
 use crate::StoreError;
+use crate::activity::Actor;
 
 /// One issue with the names of its project.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub struct Issue {
     pub users: i64,
     /// When its state last changed.
     pub status_changed_at: OffsetDateTime,
+    /// Who has it.
+    pub assignee: Option<Actor>,
 }
 
 impl Issue {
@@ -98,9 +101,11 @@ pub async fn get(pool: &PgPool, id: IssueId) -> Result<Option<Issue>, StoreError
             i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
             i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
             i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.state_details
+            i.status_changed_at, i.state_details, i.assigned_user_id, a.name as "assignee_name?",
+            a.email as "assignee_email?"
         from issues i
         join projects p on p.id = i.project_id
+        left join users a on a.id = i.assigned_user_id
         where i.id = (
             with recursive way as (
                 select id, merged_into, 0 as hops from issues where id = $1
@@ -192,6 +197,9 @@ struct IssueRow {
     users: i64,
     status_changed_at: OffsetDateTime,
     state_details: Option<serde_json::Value>,
+    assigned_user_id: Option<i64>,
+    assignee_name: Option<String>,
+    assignee_email: Option<String>,
 }
 
 impl TryFrom<IssueRow> for Issue {
@@ -231,6 +239,11 @@ impl TryFrom<IssueRow> for Issue {
             events: row.events,
             users: row.users,
             status_changed_at: row.status_changed_at,
+            assignee: row.assigned_user_id.map(|id| Actor {
+                id: UserId(id),
+                name: row.assignee_name.unwrap_or_default(),
+                email: row.assignee_email.unwrap_or_default(),
+            }),
         })
     }
 }

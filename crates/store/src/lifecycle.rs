@@ -3,10 +3,11 @@
 //! the caller's transaction.
 //!
 //! Here is what people and tools ask for. `rows` writes states and their history, `announce` their signals, `lookup` finds what `step` wants to
-//! know, `waiting` settles what waited for a release or a commit, `undo` takes a transition back, and `removal` deletes.
+//! know, `assign` says who has an issue, `waiting` settles what waited for a release or a commit, `undo` takes a transition back, and `removal` deletes.
 //! Events act on states in `ingest`.
 
 mod announce;
+mod assign;
 pub(crate) mod lookup;
 mod removal;
 mod rows;
@@ -19,6 +20,8 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 pub(crate) use announce::{Reached, Standing, announce_reached, announce_standing};
+pub use assign::assign;
+pub(crate) use assign::give_back;
 pub use removal::{PURGED_PER_ROUND, purge};
 pub(crate) use rows::{
     Cause, Changed, insert_issue, record, record_changes, record_notes, reserve_numbers, set_state, state, user_hash,

@@ -197,6 +197,7 @@ fn issues() -> Vec<(&'static str, Value)> {
         ("Issue", object(&issue)),
         ("IssueDetail", object(&detail)),
         ("IssueUpdate", issue_update()),
+        ("Assignee", object(&[("type", text()), ("id", text()), ("name", text()), ("email", text())])),
         (
             "IssueUpdated",
             json!({
@@ -204,6 +205,7 @@ fn issues() -> Vec<(&'static str, Value)> {
                 "description": "What was applied. more: the call stopped at its bound; call again to go on.",
                 "properties": {
                     "status": text(), "statusDetails": any(), "substatus": text(), "more": flag(),
+                    "assignedTo": any(),
                     "merge": object(&[("parent", text()), ("children", list(text()))]),
                     "regrouping": reference("Regrouping"),
                 },
@@ -266,7 +268,7 @@ fn issue_fields() -> Vec<(&'static str, Value)> {
         ("type", text()),
         ("metadata", any()),
         ("numComments", whole()),
-        ("assignedTo", any()),
+        ("assignedTo", json!({ "anyOf": [reference("Assignee"), { "type": "null" }] })),
         ("isBookmarked", flag()),
         ("isSubscribed", flag()),
         ("hasSeen", flag()),
@@ -311,6 +313,7 @@ fn issue_update() -> Value {
             "statusDetails": any(),
             "merge": { "type": ["integer", "boolean", "null"], "description": "1: the issues become one." },
             "substatus": text(),
+            "assignedTo": { "type": ["string", "integer", "null"], "description": "user:7, an e-mail address or a name; empty: nobody." },
             "discard": { "type": ["boolean", "null"], "description": "true: gone for good; later events are dropped." },
             "ignoreDuration": { "type": ["integer", "null"], "description": "Minutes." },
             "snoozeDuration": { "type": ["integer", "null"], "description": "Minutes; the older name." },

@@ -8,7 +8,7 @@ use store::hashes::IssueHash;
 use store::issues::Issue;
 
 use super::date;
-use crate::api::{Api, status};
+use crate::api::{Api, assigned, status};
 
 /// An issue as in lists.
 pub(in crate::api) fn issue(api: &Api, issue: &Issue, stats: Value) -> Value {
@@ -35,7 +35,7 @@ pub(in crate::api) fn issue(api: &Api, issue: &Issue, stats: Value) -> Value {
         "type": kind,
         "metadata": metadata(issue),
         "numComments": 0,
-        "assignedTo": null,
+        "assignedTo": issue.assignee.as_ref().map(assigned::shape),
         "isBookmarked": false,
         "isSubscribed": false,
         "hasSeen": false,
@@ -143,7 +143,7 @@ pub(in crate::api) fn activity(activity: &Activity) -> Value {
         "data": data,
         "dateCreated": date(activity.at),
         "undone": activity.undone,
-        "undoable": activity.is_transition && !activity.undone,
+        "undoable": activity.aspect().is_some() && !activity.undone,
     })
 }
 

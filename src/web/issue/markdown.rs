@@ -67,6 +67,9 @@ fn figures(text: &mut String, issue: &Issue) {
     };
     let _ = writeln!(text, "- {}, level {}{handled}", issue.state.substatus(), issue.level);
     let _ = writeln!(text, "- {} events, {} users", issue.events, issue.users);
+    if let Some(actor) = &issue.assignee {
+        let _ = writeln!(text, "- assigned to {}", plain(actor.shown()));
+    }
     let _ = writeln!(text, "- first seen {}{}", absolute(issue.first_seen), seen(&issue.first_release));
     let _ = writeln!(text, "- last seen {}{}", absolute(issue.last_seen), seen(&issue.last_release));
 }

@@ -115,7 +115,9 @@ pub(in crate::web) async fn show(
             absolute(ends_at)
         )));
     }
-    let issue = issues::get(&web.pool, issue_id).await?.ok_or(PageError::NotFound("issue"))?;
+    let mut issue = issues::get(&web.pool, issue_id).await?.ok_or(PageError::NotFound("issue"))?;
+    // Who works on it is ours.
+    issue.assignee = None;
     let event = find_event(&web, &issue, "latest").await?.map(shown).transpose()?;
     let mut response = match form {
         Form::Markdown => twin::markdown_of(&issue, event.as_ref(), &format!("{}/s/{secret}", web.base_url)),

@@ -83,6 +83,7 @@ pub(super) async fn of_issue(web: &Web, issue: &Issue, form: Form) -> Result<Htt
         "firstSeen": time(issue.first_seen), "lastSeen": time(issue.last_seen),
         "firstRelease": issue.first_release, "lastRelease": issue.last_release,
         "events": issue.events, "users": issue.users,
+        "assignee": issue.assignee.as_ref().map(|actor| json!({"name": actor.name, "email": actor.email})),
         "tags": tags, "taggedEvents": tagged, "activity": changes, "event": event,
     }))
 }

@@ -2,7 +2,7 @@
 //! shares the form of the list, is in `regroupings`.
 
 use actix_web::{HttpResponse, web};
-use engine::ids::{IssueId, ProjectId};
+use engine::ids::{IssueId, ProjectId, UserId};
 use engine::issue::{Commit, Fix, Signal, Terms, Threshold};
 use store::lifecycle::{self, By, Relative};
 use store::{commits, issues, live, releases};
@@ -36,6 +36,9 @@ pub(in crate::web) enum Done {
     IgnoredUsers,
     IgnoredEscalating,
     Reopened,
+    Taken,
+    Assigned,
+    GivenBack,
     Discarded,
     Deleted,
     Undone,
@@ -43,7 +46,7 @@ pub(in crate::web) enum Done {
 
 impl Done {
     /// Each with its code in the cookie and its words.
-    const ALL: [(Self, &'static str, &'static str); 14] = [
+    const ALL: [(Self, &'static str, &'static str); 17] = [
         (Self::Resolved, "resolved", "resolved"),
         (Self::ResolvedCurrent, "resolved-current", "resolved in the current release"),
         (Self::ResolvedNext, "resolved-next", "resolved in the next release"),
@@ -55,6 +58,9 @@ impl Done {
         (Self::IgnoredUsers, "ignored-users", "ignored until more users meet it"),
         (Self::IgnoredEscalating, "ignored-escalating", "ignored until it escalates"),
         (Self::Reopened, "reopened", "reopened"),
+        (Self::Taken, "taken", "assigned to you"),
+        (Self::Assigned, "assigned", "assigned"),
+        (Self::GivenBack, "given-back", "assigned to nobody"),
         (Self::Discarded, "discarded", "discarded"),
         (Self::Deleted, "deleted", "deleted"),
         (Self::Undone, "undone", "put back"),
@@ -140,10 +146,30 @@ enum Wish {
     ResolveIn(String),
     /// `resolve:commit`, with `commit`.
     ResolveBy(Commit),
+    /// `assign:me`, `assign:none`, `assign:USER`, or `assign:chosen` with `assignee`.
+    Assign(To),
     /// `undo:ACTIVITY`, of one issue.
     Undo(i64),
     /// `undo-all:MICROS`: what was done at that moment.
     UndoAll(OffsetDateTime),
+}
+
+/// Who gets issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum To {
+    Me,
+    Nobody,
+    Person(UserId),
+}
+
+impl To {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "me" => Ok(Self::Me),
+            "none" => Ok(Self::Nobody),
+            id => id.parse().map(|id| Self::Person(UserId(id))).map_err(|_| "Choose who gets the issues.".to_owned()),
+        }
+    }
 }
 
 impl Wish {
@@ -171,6 +197,7 @@ impl Wish {
                 };
                 Self::Signal(Done::of_terms(&terms), Signal::Ignore(terms))
             }
+            ("assign", Some(to)) => Self::Assign(To::read(if to == "chosen" { field("assignee") } else { to })?),
             ("undo", Some(activity)) => Self::Undo(activity.parse().map_err(|_| unknown())?),
             ("undo-all", Some(micros)) => Self::UndoAll(read_moment(micros).ok_or_else(unknown)?),
             _ => return Err(unknown()),
@@ -201,6 +228,14 @@ impl Wish {
             Self::ResolveBy(commit) => {
                 one_project(issues)?;
                 (Done::ResolvedBy, commits::resolve_by(pool, issues, &commit, by).await?)
+            }
+            Self::Assign(to) => {
+                let (done, to) = match to {
+                    To::Me => (Done::Taken, by.user),
+                    To::Nobody => (Done::GivenBack, None),
+                    To::Person(id) => (Done::Assigned, Some(id)),
+                };
+                (done, lifecycle::assign(pool, issues, to, by).await?)
             }
             Self::Undo(activity) => {
                 let [issue] = issues else {
@@ -303,6 +338,10 @@ mod tests {
             read("ignore:events:10"),
             ignore(Done::IgnoredEvents, Terms { events: Some(ten), ..Terms::default() })
         );
+        assert_eq!(read("assign:me"), Ok(Wish::Assign(To::Me)));
+        assert_eq!(read("assign:none"), Ok(Wish::Assign(To::Nobody)));
+        let seven = Ok(Wish::Assign(To::Person(UserId(7))));
+        assert_eq!((read("assign:7"), read_with("assign:chosen", &[("assignee", "7")])), (seven.clone(), seven));
         assert_eq!(read("undo:7"), Ok(Wish::Undo(7)));
         assert_eq!(read("undo-all:60000000"), Ok(Wish::UndoAll(now + Duration::MINUTE)));
         for text in [
@@ -316,6 +355,9 @@ mod tests {
             "undo",
             "undo:x",
             "undo-all:x",
+            "assign",
+            "assign:ann",
+            "assign:chosen",
         ] {
             assert!(read(text).is_err(), "{text}");
         }

@@ -6,6 +6,7 @@ use engine::ids::ProjectId;
 use engine::query;
 use serde_json::{Value, json};
 use store::page::{PAGE_ROWS_MAX, Paging};
+use store::people::users;
 use store::{events, projects, releases};
 
 use crate::web::Web;
@@ -17,6 +18,8 @@ use crate::web::session::Viewer;
 const PROJECTS_LOOKED_AT: i64 = 8;
 /// Values of one key.
 const VALUES_MAX: usize = 20;
+/// People who can have issues.
+const PEOPLE_MAX: i64 = 50;
 /// Keys of tags.
 const TAGS_MAX: usize = 60;
 
@@ -72,6 +75,11 @@ pub(in crate::web) async fn get(
             json!({"key": key, "note": note, "values": values.collect::<Vec<_>>()})
         })
         .collect();
+    let people = users::assignable(&web.pool, PEOPLE_MAX).await?;
+    let people = people.into_iter().map(|user| json!({"text": format!("assigned:{}", user.email)}));
+    let values = ["me", "none"].map(|value| json!({"text": format!("assigned:{value}")}));
+    let values: Vec<Value> = values.into_iter().chain(people).collect();
+    keys.push(json!({"key": "assigned", "note": "who has it", "values": values}));
     for facet in facets.iter().filter(|facet| facet.key != "level").take(TAGS_MAX) {
         let mut values: Vec<Value> = facet
             .top

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use bytes::Bytes;
 use engine::histogram::Window;
-use engine::ids::{EventId, IssueId, ProjectId};
+use engine::ids::{EventId, IssueId, ProjectId, UserId};
 use serde::Serialize;
 use sqlx::PgPool;
 use store::counts::{self, Range};
@@ -16,6 +16,7 @@ use time::{Duration, OffsetDateTime};
 use super::rows::{LiveRow, TailRow, minute_window};
 use crate::web::error::PageError;
 use crate::web::rendered::rendered;
+use crate::web::signs::WhoCell;
 
 /// Tail rows of one tick; more cannot be read while they pass.
 const TAIL_ROWS: i64 = 20;
@@ -109,6 +110,9 @@ struct IssueMessage<'a> {
     users: i64,
     /// Milliseconds since 1970.
     last: i64,
+    /// Who has it, and the cell that says so.
+    assignee: Option<UserId>,
+    who: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<&'a str>,
 }
@@ -272,6 +276,8 @@ fn issue_part(
         events: issue.events,
         users: issue.users,
         last: i64::try_from(last).unwrap_or(0),
+        assignee: issue.assignee.as_ref().map(|actor| actor.id),
+        who: rendered(&WhoCell { who: issue.assignee.as_ref() })?,
         row: None,
     };
     let brief = message(place, "issue", &told);

@@ -78,6 +78,7 @@ pub(super) fn issue(head: Head, signal: &Signal, kind: Kind, issue_id: IssueId, 
             events: facts.events,
             users: facts.users,
             minutes: facts.minutes,
+            assignee: facts.assignee,
         },
         event: facts.event.map(|stored| Event {
             id: stored.event.event_id,

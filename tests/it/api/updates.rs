@@ -51,7 +51,7 @@ async fn what_is_not_understood_is_refused_and_changes_nothing() {
     let served = served_with(1).await;
     for (body, status) in [
         (json!({"status": "fixed"}), 400),
-        (json!({"assignedTo": "me"}), 400),
+        (json!({"priority": "high"}), 400),
         (json!({"statusDetails": {"inCommit": {"commit": "abc", "repository": "r"}}}), 400),
         (json!({"status": "resolved", "statusDetails": {"inRelease": "shop@9"}}), 400),
         (json!({"status": "ignored", "statusDetails": {"ignoreCount": -1}}), 400),

@@ -179,6 +179,7 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
             facts.push(("How often", format!("{events} in all")));
         }
     }
+    facts.extend(issue.assignee.as_ref().map(|person| ("Assigned to", one_line(&person.name, LINE_CHARS))));
     if issue.level != "error" {
         facts.push(("Level", one_line(&issue.level, LINE_CHARS)));
     }

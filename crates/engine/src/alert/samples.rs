@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::message::{
     Calm, Digest, Earlier, Head, Limit, Message, Note, Rate, RuleNote, Shared, Test, Thread, TopIssue,
 };
-use super::{Counts, Deploy, Event, Issue, Kind, Notice, Project};
+use super::{Counts, Deploy, Event, Issue, Kind, Notice, Person, Project};
 use crate::ids::{EventId, IssueId, ProjectId};
 use crate::verdict::{Grade, Verdict};
 
@@ -84,6 +84,7 @@ pub fn new_issue() -> Notice {
             events: 8,
             users: 6,
             minutes: vec![(0, 8)],
+            assignee: None,
         },
         event: Some(Event {
             id: EventId(uuid::uuid!("9d2f4b1c00000000000000000000a001")),
@@ -128,6 +129,7 @@ pub fn regressed_issue() -> Notice {
     notice.issue.events = 12_048;
     notice.issue.users = 1;
     notice.issue.minutes = vec![(40, 3), (2, 40), (1, 200), (0, 90)];
+    notice.issue.assignee = Some(Person { name: "Ben Okoro".to_owned(), email: "ben@shop.example".to_owned() });
     notice.reason = Some("It came back in shop-web@4.7.1 after it had been resolved in shop-web@4.7.0.".to_owned());
     notice
 }

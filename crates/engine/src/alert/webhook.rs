@@ -125,6 +125,13 @@ struct IssueBody<'a> {
     last_release: Option<&'a str>,
     events: i64,
     users: i64,
+    assignee: Option<PersonBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PersonBody<'a> {
+    name: &'a str,
+    email: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -273,6 +280,7 @@ fn issue(notice: &Notice) -> IssueBody<'_> {
         last_release: issue.last_release.as_deref(),
         events: issue.events,
         users: issue.users,
+        assignee: issue.assignee.as_ref().map(|person| PersonBody { name: &person.name, email: &person.email }),
     }
 }
 

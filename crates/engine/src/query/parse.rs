@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::{Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern};
+use super::{Assigned, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern};
 use super::{Query, QueryError, Term, TimeField};
 use crate::limits::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, QUERY_WILDCARDS_MAX, TAG_KEY_CHARS_MAX};
 
@@ -90,7 +90,8 @@ fn unquote(text: &str) -> Option<(String, usize)> {
 }
 
 fn is_known(key: &str) -> bool {
-    const KNOWN: [&str; 20] = [
+    const KNOWN: [&str; 21] = [
+        "assigned",
         "env",
         "has",
         "firstRelease",
@@ -144,7 +145,9 @@ fn filter(text: &str, word: &Word) -> Result<Filter, QueryError> {
         return Err(error(word.span.clone(), format!("{key}: needs a value")));
     }
     Ok(match key {
+        "is" if word.value == "unassigned" => Filter::Assigned(Assigned::Nobody),
         "is" => Filter::Is(is(word)?),
+        "assigned" => Filter::Assigned(assigned(word)?),
         "level" => Filter::Issue(IssueField::Level, level(word)?),
         "platform" => Filter::Issue(IssueField::Platform, pattern(word)?),
         "error.type" => Filter::Issue(IssueField::Type, pattern(word)?),
@@ -183,12 +186,23 @@ fn is(word: &Word) -> Result<Is, QueryError> {
         "regressed" => Is::Regressed,
         "escalating" => Is::Escalating,
         "unhandled" => Is::Unhandled,
+        "assigned" => Is::Assigned,
         _ => {
-            let message =
-                "is: takes unresolved, resolved, ignored, new, ongoing, regressed, escalating or unhandled".to_owned();
+            let message = "is: takes unresolved, resolved, ignored, new, ongoing, regressed, escalating, unhandled, assigned or unassigned";
             return Err(error(word.value_span.clone(), message));
         }
     })
+}
+
+fn assigned(word: &Word) -> Result<Assigned, QueryError> {
+    match word.value.as_str() {
+        "me" => Ok(Assigned::Me),
+        "none" | "nobody" => Ok(Assigned::Nobody),
+        address => address
+            .parse()
+            .map(Assigned::Person)
+            .map_err(|_| error(word.value_span.clone(), "assigned: takes me, none or the e-mail address of a person")),
+    }
 }
 
 fn level(word: &Word) -> Result<Pattern, QueryError> {

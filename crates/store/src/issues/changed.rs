@@ -22,9 +22,11 @@ pub async fn by_ids(pool: &PgPool, ids: &[IssueId]) -> Result<Vec<Issue>, StoreE
             i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
             i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
             i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.state_details
+            i.status_changed_at, i.state_details, i.assigned_user_id, a.name as "assignee_name?",
+            a.email as "assignee_email?"
         from issues i
         join projects p on p.id = i.project_id
+        left join users a on a.id = i.assigned_user_id
         where i.id = any($1) and i.status not in ('merged', 'deleted')
         order by i.id"#,
         &ids

@@ -14,7 +14,7 @@
 mod ordered;
 pub(crate) mod terms;
 
-use engine::ids::ProjectId;
+use engine::ids::{ProjectId, UserId};
 use engine::query::Query;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
@@ -47,6 +47,8 @@ pub struct IssueSearch<'a> {
     pub query: &'a Query,
     /// What relative times are relative to.
     pub now: OffsetDateTime,
+    /// Who `assigned:me` means; it finds nothing for nobody.
+    pub me: Option<UserId>,
 }
 
 /// Whose issues are searched.
@@ -112,7 +114,7 @@ impl Bounds {
     fn of(query: &Query, paging: &Paging<IssueKey>) -> Self {
         let found = paging.rows_probed();
         let candidates = if query.terms.iter().any(terms::is_about_events) { CANDIDATES_MAX } else { found };
-        let scanned = if query.terms.iter().all(terms::is_decided_by_status) { found } else { SCANNED_MAX };
+        let scanned = if query.terms.iter().all(terms::is_decided_by_walk) { found } else { SCANNED_MAX };
         Self { scanned, candidates: candidates.min(scanned), found }
     }
 }
@@ -147,12 +149,13 @@ fn statement(search: &IssueSearch<'_>, paging: &Paging<IssueKey>, bounds: Bounds
             i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
             i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
             i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.state_details
+            i.status_changed_at, i.state_details, i.assigned_user_id, a.name as assignee_name, a.email as assignee_email
         from (select 1) as always
         left join (select * from scanned order by seen_slot {back}, id {back} limit 1) as scanned_end on true
         left join (select * from candidates order by seen_slot {back}, id {back} limit 1) as candidates_end on true
         left join found i on true
         left join projects p on p.id = i.project_id
+        left join users a on a.id = i.assigned_user_id
         order by i.seen_slot {order} nulls last, i.id {order}"
     ));
     Some(sql)
@@ -177,8 +180,9 @@ fn push_walks(
             sql.push(if first { "(" } else { " union all (" });
             first = false;
             sql.push("select i.project_id, i.id, i.seen_slot, (");
-            terms::push_issue_terms(sql, &search.query.terms, search.now);
+            terms::push_issue_terms(sql, search);
             sql.push(") as fits from issues i where i.status = ").push_bind(*status);
+            terms::push_walk_terms(sql, search);
             if let Some(project_id) = project_id {
                 sql.push(" and i.project_id = ").push_bind(project_id.get());
             }

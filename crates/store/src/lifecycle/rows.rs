@@ -192,7 +192,7 @@ fn columns(state: &State) -> Value {
 }
 
 /// The sentence of a transition, with the way on which a person caused it.
-fn told(reason: &str, via: &str) -> String {
+pub(super) fn told(reason: &str, via: &str) -> String {
     match (via, reason.ends_with('.')) {
         ("", _) => reason.to_owned(),
         (_, true) => format!("{reason} {via}"),

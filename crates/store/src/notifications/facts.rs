@@ -1,7 +1,7 @@
 //! What a message tells about an issue: one read per message, at the moment it is sent, so that a
 //! mail that waited an hour for its server still shows the figures of now.
 
-use engine::alert::{DEPLOY_RECENT, Kind, Project};
+use engine::alert::{DEPLOY_RECENT, Kind, Person, Project};
 use engine::ids::{IssueId, ProjectId};
 use engine::verdict::Facts;
 use sqlx::PgPool;
@@ -55,6 +55,8 @@ pub struct IssueFacts {
     pub events: i64,
     /// Distinct users in all.
     pub users: i64,
+    /// Who has it.
+    pub assignee: Option<Person>,
     /// The sentence that says why it changed.
     pub reason: Option<String>,
     /// Events of the last hour: (minutes ago, events).
@@ -85,6 +87,7 @@ pub async fn issue_facts(
     let row = sqlx::query!(
         r#"select p.slug, p.name, i.number, i.status, i.substatus, i.level, i.platform, i.type as ty, i.value, i.title,
              i.culprit, i.first_seen, i.last_seen, i.first_release, i.last_release, i.events, i.users,
+             coalesce(nullif(a.name, ''), a.email) as assignee_name, a.email as "assignee_email?",
              (
                  select a.reason
                  from issue_activity a
@@ -94,6 +97,7 @@ pub async fn issue_facts(
              ) as reason
          from issues i
          join projects p on p.id = i.project_id
+         left join users a on a.id = i.assigned_user_id
          where i.project_id = $1 and i.id = $2"#,
         project_id.get(),
         issue_id.get(),
@@ -128,6 +132,7 @@ pub async fn issue_facts(
         last_release: row.last_release,
         events: row.events,
         users: row.users,
+        assignee: row.assignee_name.zip(row.assignee_email).map(|(name, email)| Person { name, email }),
         reason: signal.fact("reason").or(row.reason),
         minutes: minutes(pool, project_id, issue_id, now).await?,
         deploy: deploy(pool, signal, release.as_deref(), environment.as_deref(), now).await?,

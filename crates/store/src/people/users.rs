@@ -1,11 +1,11 @@
 //! The table `users`.
 
 use engine::access::{Email, Role};
-use engine::ids::UserId;
+use engine::ids::{IssueId, ProjectId, UserId};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use crate::StoreError;
+use crate::{StoreError, lifecycle};
 
 /// One person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,25 @@ pub struct User {
     pub disabled_at: Option<OffsetDateTime>,
     /// When they were added.
     pub created_at: OffsetDateTime,
+}
+
+impl User {
+    /// What people call them: the name, or the address where they gave none.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.name.is_empty() { &self.email } else { &self.name }
+    }
+
+    /// Why they can have no issues, for whoever wants to give them some; none when they can.
+    #[must_use]
+    pub fn why_no_issues(&self) -> Option<String> {
+        let why = match self {
+            Self { disabled_at: Some(_), .. } => "cannot sign in",
+            Self { role: Role::Viewer, .. } => "may read issues but not change them",
+            _ => return None,
+        };
+        Some(format!("{} {why}, and so can have none.", self.shown()))
+    }
 }
 
 /// A person to add.
@@ -168,6 +187,95 @@ pub async fn by_id(pool: &PgPool, id: UserId) -> Result<Option<User>, StoreError
     .await?
     .map(TryInto::try_into)
     .transpose()
+}
+
+/// The person with this id, who is neither removed nor changed before the transaction ends.
+pub(crate) async fn hold(tx: &mut PgConnection, id: UserId) -> Result<Option<User>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "select id, email, name, role, password_hash, disabled_at, created_at from users where id = $1 for share",
+        id.get(),
+    )
+    .fetch_optional(tx)
+    .await?
+    .map(TryInto::try_into)
+    .transpose()
+}
+
+/// Those who can have issues, by name, at most `limit`: who can sign in and may change issues.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn assignable(pool: &PgPool, limit: i64) -> Result<Vec<User>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        r#"
+        select id, email, name, role, password_hash, disabled_at, created_at
+        from users
+        where disabled_at is null and role in ('admin', 'member')
+        order by lower(coalesce(nullif(name, ''), email)), id
+        limit $1
+        "#,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// The only person who can sign in and is called so, whatever the case; `None` when nobody is, or several are.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn by_name(pool: &PgPool, name: &str) -> Result<Option<User>, StoreError> {
+    let mut found = sqlx::query_as!(
+        Row,
+        r#"
+        select id, email, name, role, password_hash, disabled_at, created_at
+        from users
+        where lower(name) = lower($1) and disabled_at is null
+        limit 2
+        "#,
+        name,
+    )
+    .fetch_all(pool)
+    .await?;
+    let only = if found.len() == 1 { found.pop() } else { None };
+    only.map(TryInto::try_into).transpose()
+}
+
+/// Removes a person for good: their issues are given back, each with a sentence, and their sessions, views and wishes go
+/// with them. What they did stays in the history, without their name. Returns the issues that they had.
+///
+/// # Errors
+/// `Conflict` for the last administrator who can sign in, without whom nobody could change anything; else when the
+/// database cannot answer.
+pub async fn remove(
+    pool: &PgPool,
+    id: UserId,
+    now: OffsetDateTime,
+) -> Result<Option<Vec<(ProjectId, IssueId)>>, StoreError> {
+    let mut tx = pool.begin().await?;
+    // Of two who remove each other the second waits here, and finds itself the last.
+    let admins =
+        sqlx::query_scalar!("select id from users where role = 'admin' and disabled_at is null order by id for update")
+            .fetch_all(&mut *tx)
+            .await?;
+    if admins == [id.get()] {
+        return Err(StoreError::Conflict("This is the only administrator. Make somebody else one first.".to_owned()));
+    }
+    // From here on they get no issue any more.
+    let disabled =
+        sqlx::query!("update users set disabled_at = coalesce(disabled_at, $2) where id = $1", id.get(), now);
+    if disabled.execute(&mut *tx).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    tx.commit().await?;
+    let issues = lifecycle::give_back(pool, id, now).await?;
+    sqlx::query!("delete from users where id = $1", id.get()).execute(pool).await?;
+    Ok(Some(issues))
 }
 
 /// At most `limit` people in the order of their ids, beginning after `after`.

@@ -1,18 +1,34 @@
 //! Terms of the search language as SQL conditions, every value bound.
 
+use engine::ids::UserId;
 use engine::query::{
-    Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern, Term, TimeField,
+    Assigned, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern, Term, TimeField,
 };
 use sqlx::{Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime, Time};
 
-use super::EVENTS_WINDOW;
+use super::{EVENTS_WINDOW, IssueSearch};
 
 const STATUSES: [&str; 3] = ["unresolved", "resolved", "ignored"];
 
-/// True when the choice of index walks answers the term completely.
-pub(super) fn is_decided_by_status(term: &Term) -> bool {
-    matches!(term.filter, Filter::Is(Is::Unresolved | Is::Resolved | Is::Ignored))
+/// True when the choice of index walks answers the term completely: which statuses, and whose issues. Those that nobody
+/// has are most, and are looked for row by row.
+pub(super) fn is_decided_by_walk(term: &Term) -> bool {
+    match term.filter {
+        Filter::Is(Is::Unresolved | Is::Resolved | Is::Ignored) => true,
+        Filter::Assigned(Assigned::Me | Assigned::Person(_)) => !term.negated,
+        _ => false,
+    }
+}
+
+/// Conditions that choose the rows of a walk, on the row `i`: those of one person are in list order in `issues_by_assignee`.
+pub(super) fn push_walk_terms(sql: &mut QueryBuilder<Postgres>, search: &IssueSearch<'_>) {
+    for term in search.query.terms.iter().filter(|term| is_decided_by_walk(term)) {
+        if let Filter::Assigned(assigned) = &term.filter {
+            sql.push(" and ");
+            push_assigned(sql, assigned, search.me);
+        }
+    }
 }
 
 /// True when the term is held against events.
@@ -37,10 +53,24 @@ pub(super) fn statuses(terms: &[Term]) -> Vec<&'static str> {
 }
 
 /// One condition over all terms about the issue itself, on the row `i`.
-pub(super) fn push_issue_terms(sql: &mut QueryBuilder<Postgres>, terms: &[Term], now: OffsetDateTime) {
+pub(super) fn push_issue_terms(sql: &mut QueryBuilder<Postgres>, search: &IssueSearch<'_>) {
     sql.push("true");
-    for term in terms.iter().filter(|term| !is_about_events(term) && !is_decided_by_status(term)) {
-        push_negatable(sql, term, |sql| push_issue_term(sql, &term.filter, now));
+    for term in search.query.terms.iter().filter(|term| !is_about_events(term) && !is_decided_by_walk(term)) {
+        push_negatable(sql, term, |sql| match &term.filter {
+            Filter::Assigned(assigned) => push_assigned(sql, assigned, search.me),
+            filter => push_issue_term(sql, filter, search.now),
+        });
+    }
+}
+
+fn push_assigned(sql: &mut QueryBuilder<Postgres>, assigned: &Assigned, me: Option<UserId>) {
+    match assigned {
+        Assigned::Me => drop(sql.push("i.assigned_user_id = ").push_bind(me.map(UserId::get))),
+        Assigned::Nobody => drop(sql.push("i.assigned_user_id is null")),
+        Assigned::Person(email) => {
+            sql.push("i.assigned_user_id = (select id from users where lower(email) = lower(");
+            sql.push_bind(email.as_str().to_owned()).push("))");
+        }
     }
 }
 
@@ -87,7 +117,7 @@ pub(crate) fn push_of_event(sql: &mut QueryBuilder<Postgres>, term: &Term) {
             let like = format!("%{}%", like(pattern));
             sql.push("e.title ilike ").push_bind(like.clone()).push(" or e.transaction ilike ").push_bind(like);
         }
-        Filter::Is(_) | Filter::Count(..) | Filter::Time(..) => drop(sql.push("true")),
+        Filter::Is(_) | Filter::Count(..) | Filter::Time(..) | Filter::Assigned(_) => drop(sql.push("true")),
     });
 }
 
@@ -133,8 +163,8 @@ fn push_issue_term(sql: &mut QueryBuilder<Postgres>, filter: &Filter, now: Offse
                 sql.push(if index == 0 { "" } else { " or " }).push(column).push(" ilike ").push_bind(like.clone());
             }
         }
-        // Held against events, in `push_event_terms`.
-        Filter::Event(..) => {
+        // Held against events, in `push_event_terms`, and in `push_assigned`.
+        Filter::Event(..) | Filter::Assigned(_) => {
             sql.push("true");
         }
     }
@@ -147,6 +177,7 @@ fn push_is(sql: &mut QueryBuilder<Postgres>, is: Is) {
         Is::Regressed => "i.substatus = 'regressed'",
         Is::Escalating => "i.substatus = 'escalating'",
         Is::Unhandled => "i.handled is false",
+        Is::Assigned => "i.assigned_user_id is not null",
         Is::Unresolved | Is::Resolved | Is::Ignored => "true",
     });
 }
