@@ -111,6 +111,10 @@ pub struct Settings {
     /// Disk that the spool may use while PostgreSQL is away, in bytes [default: 1073741824]
     #[arg(long, global = true, env = "FIREFINCH_SPOOL_BYTES_MAX", value_name = "BYTES")]
     pub spool_bytes_max: Option<u64>,
+    /// Disk that the files sent with events of one project may use, in bytes; the oldest go first, 0 keeps none
+    /// [default: 5368709120]
+    #[arg(long, global = true, env = "FIREFINCH_ATTACHMENT_BYTES_MAX", value_name = "BYTES")]
+    pub attachment_bytes_max: Option<u64>,
     /// Days that events are kept [default: 90]
     #[arg(long, global = true, env = "FIREFINCH_RETENTION_DAYS", value_name = "DAYS")]
     pub retention_days: Option<u16>,
@@ -164,6 +168,7 @@ impl Settings {
             mail_from: self.mail_from.or(other.mail_from),
             allow_private_webhooks: self.allow_private_webhooks.or(other.allow_private_webhooks),
             spool_bytes_max: self.spool_bytes_max.or(other.spool_bytes_max),
+            attachment_bytes_max: self.attachment_bytes_max.or(other.attachment_bytes_max),
             retention_days: self.retention_days.or(other.retention_days),
             queue_requests_max: self.queue_requests_max.or(other.queue_requests_max),
             http_connections_max: self.http_connections_max.or(other.http_connections_max),
@@ -200,6 +205,8 @@ pub struct Config {
     pub allow_private_webhooks: bool,
     /// Disk that the spool may use.
     pub spool_bytes_max: u64,
+    /// Disk that the files of one project may use.
+    pub attachment_bytes_max: i64,
     /// Days that events are kept.
     pub retention_days: u16,
     /// Requests that may wait for the batch writer.
@@ -253,6 +260,9 @@ impl Config {
         config.mail_from = filled(settings.mail_from).unwrap_or(config.mail_from);
         config.allow_private_webhooks = settings.allow_private_webhooks.unwrap_or(false);
         config.spool_bytes_max = settings.spool_bytes_max.unwrap_or(config.spool_bytes_max);
+        config.attachment_bytes_max = settings
+            .attachment_bytes_max
+            .map_or(config.attachment_bytes_max, |bytes| bytes.try_into().unwrap_or(i64::MAX));
         config.retention_days = settings.retention_days.unwrap_or(config.retention_days);
         config.queue_requests_max = settings.queue_requests_max.unwrap_or(config.queue_requests_max);
         config.http_connections_max = settings.http_connections_max.unwrap_or(config.http_connections_max);
@@ -281,6 +291,7 @@ impl Config {
             allow_private_webhooks: false,
             // 1 GiB is about 100,000 events of ordinary size: minutes to hours of an outage.
             spool_bytes_max: 1 << 30,
+            attachment_bytes_max: store::ingest::ATTACHMENT_BYTES_DEFAULT,
             retention_days: 90,
             // A few hundred milliseconds of work at full speed; more waiting only adds latency.
             queue_requests_max: 2000,

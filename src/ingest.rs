@@ -31,7 +31,7 @@ use engine::alert::Kind;
 use engine::ids::{EventId, ProjectId};
 use engine::outcome::{Category, Outcome, Reason};
 use sqlx::PgPool;
-use store::ingest::{NewSessions, OutcomeCount, Writer};
+use store::ingest::{OutcomeCount, Writer};
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -43,8 +43,7 @@ use keys::Keys;
 use known::KnownKeys;
 use live::Live;
 use outage::Outages;
-use prepare::Prepared;
-use queue::{Job, Queue};
+use queue::{Job, Load, Queue};
 use receive::{Received, Request, receive};
 use reply::Refusal;
 use rules::RuleBook;
@@ -67,6 +66,8 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Disk that the spool may use.
     pub spool_bytes_max: u64,
+    /// What the files of one project may take.
+    pub attachment_bytes_max: i64,
     /// Requests that may wait for the batch writer.
     pub queue_jobs_max: usize,
     /// How long a body may take.
@@ -118,7 +119,7 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
         patience: settings.patience,
     };
     let sink = Sink {
-        writer: Writer::new(writers.clone()),
+        writer: Writer::new(writers.clone()).with_attachment_bytes_max(settings.attachment_bytes_max),
         spool: Arc::new(spool),
         known: Arc::clone(&ingest.known),
         live: Arc::new(Live::default()),
@@ -156,7 +157,7 @@ impl Ingest {
                 return Err(refusal);
             }
         };
-        self.commit(project_id, &received.counted, received.events, received.sessions).await?;
+        self.commit(project_id, &received.counted, received.load).await?;
         match received.refusal {
             Some(refusal) => Err(refusal),
             None => Ok(received.id),
@@ -172,20 +173,19 @@ impl Ingest {
         received.unwrap_or(Err(Refusal::Stopping))
     }
 
-    /// Waits until events, sessions and outcomes are durable.
+    /// Waits until a load and the outcomes of what is not stored are durable.
     async fn commit(
         &self,
         project_id: ProjectId,
         counted: &[(Category, Outcome, Reason)],
-        events: Vec<Prepared>,
-        sessions: Vec<NewSessions>,
+        mut load: Load,
     ) -> Result<(), Refusal> {
-        if counted.is_empty() && events.is_empty() && sessions.is_empty() {
+        load.outcomes = outcomes(project_id, counted);
+        if load.is_empty() {
             return Ok(());
         }
-        let mut categories: Vec<Category> = events.iter().map(|prepared| prepared.origin.category).collect();
-        categories.extend(sessions.iter().map(|_| Category::Session));
-        match self.queue.push(events, sessions, outcomes(project_id, counted)) {
+        let categories = load.categories();
+        match self.queue.push(load) {
             // The writer gone without an answer: it died, and the process is about to.
             Ok(waiter) => waiter.await.unwrap_or(Err(Refusal::Stopping)),
             Err(refusal) => {

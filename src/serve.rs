@@ -19,6 +19,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use store::maintenance::Kept;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
@@ -191,8 +192,9 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     let live = pages::run_live(pages.hub().clone(), shared.pool.clone(), shared.stopping.clone());
     tasks.spawn_endless("live", live);
 
-    let retention_days = shared.config.retention_days;
-    tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), retention_days, shared.stopping.clone()));
+    let config = &shared.config;
+    let kept = Kept { days: config.retention_days, attachment_bytes_max: config.attachment_bytes_max };
+    tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), kept, shared.stopping.clone()));
     let escalation = escalation::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("escalation", escalation);
     let lookout = lookout::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());
@@ -213,6 +215,7 @@ fn ingest_settings(shared: &Shared) -> ingest::Settings {
     ingest::Settings {
         spool_dir: shared.config.spool_dir(),
         spool_bytes_max: shared.config.spool_bytes_max,
+        attachment_bytes_max: shared.config.attachment_bytes_max,
         queue_jobs_max: shared.config.queue_requests_max,
         patience: shared.config.patience,
         signals_written: Arc::clone(&shared.signals_written),

@@ -7,7 +7,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use store::ingest::{NewSessions, OutcomeCount};
+use engine::outcome::Category;
+use store::ingest::{NewAttachment, NewFeedback, NewSessions, OutcomeCount};
 use tokio::sync::{mpsc, oneshot};
 
 use super::prepare::Prepared;
@@ -20,12 +21,51 @@ pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What a session takes in memory, about.
 const SESSION_BYTES: usize = 200;
 
+/// What feedback takes in memory, about.
+const FEEDBACK_BYTES: usize = 1_000;
+
 /// What one request brings to the database.
-#[derive(Debug)]
-pub(super) struct Job {
+#[derive(Debug, Default)]
+pub(super) struct Load {
     pub(super) events: Vec<Prepared>,
     pub(super) sessions: Vec<NewSessions>,
+    pub(super) attachments: Vec<NewAttachment>,
+    pub(super) feedback: Vec<NewFeedback>,
+    /// Items that are not stored.
     pub(super) outcomes: Vec<OutcomeCount>,
+}
+
+impl Load {
+    /// True when nothing is left to be written.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.sessions.is_empty()
+            && self.attachments.is_empty()
+            && self.feedback.is_empty()
+            && self.outcomes.is_empty()
+    }
+
+    /// Each item that would be stored, as what it is counted.
+    pub(super) fn categories(&self) -> Vec<Category> {
+        let mut categories: Vec<Category> = self.events.iter().map(|prepared| prepared.origin.category).collect();
+        categories.extend(self.sessions.iter().map(|_| Category::Session));
+        categories.extend(self.attachments.iter().map(|_| Category::Attachment));
+        categories.extend(self.feedback.iter().map(|_| Category::Feedback));
+        categories
+    }
+
+    fn bytes(&self) -> usize {
+        let payloads: usize = self.events.iter().map(|prepared| prepared.event.payload.len()).sum();
+        let files: usize = self.attachments.iter().map(|file| file.content.len()).sum();
+        let entries: usize = self.sessions.iter().map(|new| new.report.entries.len()).sum();
+        payloads + files + entries * SESSION_BYTES + self.feedback.len() * FEEDBACK_BYTES
+    }
+}
+
+/// A load on its way, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) load: Load,
     /// Told when the job is durable. `None` for what nobody waits for.
     pub(super) done: Option<oneshot::Sender<Result<(), Refusal>>>,
     /// Its share of the queue's bytes.
@@ -74,27 +114,21 @@ impl Queue {
         (Self { jobs: Arc::new(Mutex::new(Some(sender))), bytes: Arc::default() }, receiver)
     }
 
-    /// Enqueues a job and returns what its request waits for.
-    pub(super) fn push(
-        &self,
-        events: Vec<Prepared>,
-        sessions: Vec<NewSessions>,
-        outcomes: Vec<OutcomeCount>,
-    ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
-        let payloads: usize = events.iter().map(|prepared| prepared.event.payload.len()).sum();
-        let entries: usize = sessions.iter().map(|new| new.report.entries.len()).sum();
-        let bytes = payloads + entries * SESSION_BYTES;
+    /// Enqueues a load and returns what its request waits for.
+    pub(super) fn push(&self, load: Load) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
+        let bytes = load.bytes();
         let weight = Weight { bytes, total: Arc::clone(&self.bytes) };
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX {
             return Err(Refusal::Overload);
         }
         let (done, waiter) = oneshot::channel();
-        let job = Job { events, sessions, outcomes, done: Some(done), weight };
+        let job = Job { load, done: Some(done), weight };
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        match jobs.as_ref().map(|jobs| jobs.try_send(job)) {
-            Some(Ok(())) => Ok(waiter),
-            Some(Err(mpsc::error::TrySendError::Full(_))) => Err(Refusal::Overload),
-            Some(Err(mpsc::error::TrySendError::Closed(_))) | None => Err(Refusal::Stopping),
+        let Some(jobs) = jobs.as_ref() else { return Err(Refusal::Stopping) };
+        match jobs.try_send(job) {
+            Ok(()) => Ok(waiter),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Refusal::Overload),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::Stopping),
         }
     }
 

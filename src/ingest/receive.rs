@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use actix_web::web::Bytes;
+use engine::attachment::About;
 use engine::auth::{Dsn, PublicKey};
 use engine::envelope::{Envelope, Item};
 use engine::ids::EventId;
@@ -15,12 +16,13 @@ use engine::normalize::Arrival;
 use engine::outcome::{Category, ItemKind, Outcome, Reason};
 use engine::payload::Codec;
 use engine::session::{self, Report};
-use engine::{limits, security};
-use store::ingest::NewSessions;
+use engine::{feedback, limits, security};
+use store::ingest::{NewAttachment, NewFeedback, NewSessions};
 use uuid::Uuid;
 
 use super::known::KnownKeys;
-use super::prepare::{self, Kind, Origin, Packed, Prepared};
+use super::prepare::{self, Kind, Origin, Packed};
+use super::queue::Load;
 use super::reply::Refusal;
 
 /// What a body is.
@@ -32,6 +34,10 @@ pub(super) enum Form {
     Store,
     /// Browser reports.
     Security(security::Context),
+    /// A report about an event, as JSON.
+    UserReport,
+    /// Files of an event that came before, as a form that names this boundary.
+    Files { event_id: EventId, boundary: String },
 }
 
 /// A request that was read and attributed, not yet understood.
@@ -48,9 +54,8 @@ pub(super) struct Request {
 pub(super) struct Received {
     /// What the reply names.
     pub(super) id: Option<EventId>,
-    pub(super) events: Vec<Prepared>,
-    /// Session items that say something.
-    pub(super) sessions: Vec<NewSessions>,
+    /// What is to be stored.
+    pub(super) load: Load,
     /// Items that are not stored, each counted once.
     pub(super) counted: Vec<(Category, Outcome, Reason)>,
     /// Set when an item was refused and the client should hear of it; the rest is taken.
@@ -58,6 +63,9 @@ pub(super) struct Received {
     /// Session items that were looked at.
     session_items: usize,
 }
+
+/// Feedback of one request; a page or an application sends one.
+const FEEDBACK_PER_REQUEST_MAX: usize = 20;
 
 type ReadSessions = fn(&[u8], &Arrival) -> Result<Report, Reason>;
 
@@ -76,6 +84,12 @@ pub(super) fn receive(known: &KnownKeys, request: &Request) -> Result<Received, 
             Form::Envelope(key) => envelope(known, request, *key, body),
             Form::Store => store(known, request, body),
             Form::Security(context) => reports(known, request, context, body),
+            Form::UserReport => {
+                let mut received = Received::default();
+                received.feedback(request.origin, feedback::user_report(body));
+                Ok(received)
+            }
+            Form::Files { event_id, boundary } => files(request.origin, *event_id, boundary, body),
         }
     })
 }
@@ -112,6 +126,7 @@ fn envelope(known: &KnownKeys, request: &Request, key: PublicKey, body: &[u8]) -
     let origin = Origin { sent_at: envelope.header.sent_at(), ..request.origin };
     let mut received = Received { id: envelope.header.event_id, ..Received::default() };
     let mut has_event = false;
+    let header_id = envelope.header.event_id;
     for item in &envelope.items {
         let kind = ItemKind::parse(&item.ty);
         match kind {
@@ -119,20 +134,47 @@ fn envelope(known: &KnownKeys, request: &Request, key: PublicKey, body: &[u8]) -
             ItemKind::Event => {
                 has_event = true;
                 let packed = keepable(request, &envelope, item, body);
-                received.event(known, origin, envelope.header.event_id, item.payload, packed);
+                received.event(known, origin, header_id, item.payload, packed);
             }
             ItemKind::Security => received.reports(known, origin, &security::Context::default(), item.payload),
             ItemKind::Session => received.sessions(origin, session::session, item.payload),
             ItemKind::Sessions => received.sessions(origin, session::aggregates, item.payload),
+            ItemKind::Feedback => received.feedback_event(origin, header_id, item.payload),
+            ItemKind::UserReport => received.feedback(origin, feedback::user_report(item.payload)),
+            // Their event may stand behind them.
+            ItemKind::Attachment => {}
             ItemKind::Counted(category) => received.count(category, Outcome::Dropped, Reason::NotSupported),
             ItemKind::Unknown => received.count(Category::Default, Outcome::Dropped, Reason::UnknownType),
+        }
+    }
+    received.attachments(origin, &envelope);
+    Ok(received)
+}
+
+/// Items that files in the same envelope are about. Reports of the client and sessions travel along with anything.
+fn may_own_files(kind: ItemKind) -> bool {
+    matches!(
+        kind,
+        ItemKind::Event
+            | ItemKind::Security
+            | ItemKind::Feedback
+            | ItemKind::Counted(Category::Transaction | Category::Error | Category::Replay | Category::Profile)
+    )
+}
+
+/// Files of an event, posted as a form.
+fn files(origin: Origin, event_id: EventId, boundary: &str, body: &[u8]) -> Result<Received, Refusal> {
+    let mut received = Received::default();
+    for part in engine::multipart::parts(boundary, body).map_err(Refusal::Multipart)? {
+        // A field of the form is no file.
+        if let Some(name) = part.filename {
+            received.attachment(origin, Some(event_id), About::new(Some(&name), part.content_type, None), part.content);
         }
     }
     Ok(received)
 }
 
-/// The client's gzip bytes, where they hold little besides the event: what is kept for ever should
-/// not be an attachment that nobody can see.
+/// The client's gzip bytes, where they hold little besides the event: files have a place of their own.
 fn keepable<'a>(request: &'a Request, envelope: &Envelope<'_>, item: &Item<'_>, body: &[u8]) -> Option<Packed<'a>> {
     let mostly_event = envelope.items.len() == 1 || item.payload.len() * 10 >= body.len() * 9;
     let kept = request.encoding == Encoding::Gzip && mostly_event;
@@ -198,8 +240,9 @@ impl Received {
         match prepare::event(known, origin, header_id, json, packed) {
             Ok(Kind::Event(prepared)) => {
                 self.id.get_or_insert(prepared.event.event_id);
-                self.events.push(*prepared);
+                self.load.events.push(*prepared);
             }
+            Ok(Kind::Other(Category::Feedback, id)) => self.feedback_event(origin, id, json),
             Ok(Kind::Other(category, id)) => {
                 self.id = self.id.or(id);
                 self.count(category, Outcome::Dropped, Reason::NotSupported);
@@ -216,8 +259,71 @@ impl Received {
         self.session_items += 1;
         let Origin { project_id, received_at, sent_at, client_ip, .. } = origin;
         match read(payload, &Arrival { received_at, sent_at, client_ip }) {
-            Ok(report) => self.sessions.push(NewSessions { project_id, received_at, report }),
+            Ok(report) => self.load.sessions.push(NewSessions { project_id, received_at, report }),
             Err(reason) => self.count(Category::Session, Outcome::Invalid, reason),
+        }
+    }
+
+    /// Feedback that is an event of its own.
+    fn feedback_event(&mut self, origin: Origin, own_id: Option<EventId>, payload: &[u8]) {
+        if payload.len() > limits::EVENT_BYTES_MAX {
+            return self.refuse(Category::Feedback, Refusal::EventTooLarge(payload.len()));
+        }
+        let read = feedback::feedback(payload, own_id, Uuid::new_v4);
+        if let Ok(said) = &read {
+            self.id.get_or_insert(EventId(said.id));
+        }
+        self.feedback(origin, read);
+    }
+
+    /// At most as many as one envelope has reason to hold; a browser sends one.
+    fn feedback(&mut self, origin: Origin, read: Result<feedback::Feedback, String>) {
+        let Origin { project_id, received_at, .. } = origin;
+        match read {
+            Ok(_) if self.load.feedback.len() == FEEDBACK_PER_REQUEST_MAX => {
+                self.count(Category::Feedback, Outcome::Invalid, Reason::TooMany);
+            }
+            Ok(said) => self.load.feedback.push(NewFeedback { project_id, received_at, said }),
+            Err(cause) => self.refuse(Category::Feedback, Refusal::Feedback(cause)),
+        }
+    }
+
+    /// The files of an envelope belong to its event, whichever of them stands first, or to the one that its header names.
+    /// An event that is not taken takes its files with it.
+    fn attachments(&mut self, origin: Origin, envelope: &Envelope<'_>) {
+        let is_alone = !envelope.items.iter().any(|item| may_own_files(ItemKind::parse(&item.ty)));
+        let owner = self.load.events.first().map(|prepared| prepared.event.event_id);
+        let owner = owner.or_else(|| {
+            let own = self.load.feedback.iter().find(|new| new.said.form == feedback::Form::Feedback);
+            own.map(|new| EventId(new.said.id))
+        });
+        let event_id = owner.or(envelope.header.event_id.filter(|_| is_alone));
+        for item in envelope.items.iter().filter(|item| ItemKind::parse(&item.ty) == ItemKind::Attachment) {
+            self.attachment(origin, event_id, About::of_item(item), item.payload);
+        }
+    }
+
+    /// A file that is not kept costs nobody the event; only who sends nothing else is told.
+    fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, about: About, content: &[u8]) {
+        let Origin { project_id, received_at, .. } = origin;
+        let kept = &self.load.attachments;
+        let bytes: usize = kept.iter().map(|file| file.content.len()).sum();
+        let is_room = i64::try_from(bytes + content.len()).is_ok_and(|sum| sum <= limits::EVENT_ATTACHMENTS_BYTES_MAX);
+        match event_id {
+            None => self.count(Category::Attachment, Outcome::Invalid, Reason::NoEvent),
+            Some(_) if kept.len() == limits::EVENT_ATTACHMENTS_MAX => {
+                self.count(Category::Attachment, Outcome::Invalid, Reason::TooMany);
+            }
+            Some(_) if content.len() > limits::ATTACHMENT_BYTES_MAX || !is_room => {
+                self.count(Category::Attachment, Outcome::Invalid, Reason::TooLarge);
+                if self.load.events.is_empty() && self.load.feedback.is_empty() {
+                    self.refusal.get_or_insert(Refusal::AttachmentTooLarge(content.len()));
+                }
+            }
+            Some(event_id) => {
+                let content = content.to_vec();
+                self.load.attachments.push(NewAttachment { project_id, event_id, received_at, about, content });
+            }
         }
     }
 
@@ -246,6 +352,8 @@ impl Form {
             Self::Envelope(_) => Category::Default,
             Self::Store => Category::Error,
             Self::Security(_) => Category::Security,
+            Self::UserReport => Category::Feedback,
+            Self::Files { .. } => Category::Attachment,
         }
     }
 }

@@ -11,6 +11,7 @@ use engine::envelope::EnvelopeError;
 use engine::ids::EventId;
 use engine::inflate::InflateError;
 use engine::limits;
+use engine::multipart::MultipartError;
 use engine::outcome::Reason;
 use engine::security::SecurityError;
 use serde::Serialize;
@@ -38,6 +39,13 @@ pub(super) enum Refusal {
     Event(String),
     EventTooLarge(usize),
     Security(SecurityError),
+    /// What is missing or wrong.
+    Feedback(String),
+    AttachmentTooLarge(usize),
+    /// The path names no event.
+    EventPath,
+    /// The form of files cannot be read.
+    Multipart(MultipartError),
     /// The queue to the database is full.
     Overload,
     /// The database is away and the spool is full.
@@ -64,9 +72,10 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge | Self::EventTooLarge(_) | Self::Inflate(InflateError::TooLarge { .. }) => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
+            Self::BodyTooLarge
+            | Self::EventTooLarge(_)
+            | Self::AttachmentTooLarge(_)
+            | Self::Inflate(InflateError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ProjectPath
             | Self::Empty
             | Self::Incomplete
@@ -76,6 +85,9 @@ impl Refusal {
             | Self::StoreBody
             | Self::Event(_)
             | Self::Security(_)
+            | Self::Feedback(_)
+            | Self::EventPath
+            | Self::Multipart(_)
             | Self::Refused => StatusCode::BAD_REQUEST,
             Self::Overload | Self::SpoolFull | Self::KeysAway | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -113,6 +125,17 @@ impl Refusal {
                 Some(format!("the event has {bytes} bytes, the limit is {}", limits::EVENT_BYTES_MAX)),
             ),
             Self::Security(error) => ("invalid security report".to_owned(), Some(error.to_string())),
+            Self::Feedback(cause) => ("invalid feedback".to_owned(), Some(cause.clone())),
+            Self::AttachmentTooLarge(bytes) => (
+                "envelope exceeded size limits for type 'attachment'".to_owned(),
+                Some(format!(
+                    "the file has {bytes} bytes; one may have {}, those of an event {}",
+                    limits::ATTACHMENT_BYTES_MAX,
+                    limits::EVENT_ATTACHMENTS_BYTES_MAX
+                )),
+            ),
+            Self::EventPath => plain("the path names no event: an event id has 32 hexadecimal digits"),
+            Self::Multipart(error) => ("invalid multipart body".to_owned(), Some(error.to_string())),
             Self::Overload => plain("too many events are waiting to be stored"),
             Self::SpoolFull => plain("the database is away and the local spool is full"),
             Self::KeysAway => plain("the database is away and this key is not known yet"),
@@ -124,14 +147,16 @@ impl Refusal {
     /// What the item is counted as; `None` where the request cannot be attributed to a project.
     pub(super) fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Auth(_) | Self::ProjectPath | Self::Method | Self::KeysAway => return None,
+            Self::Auth(_) | Self::ProjectPath | Self::EventPath | Self::Method | Self::KeysAway => return None,
             Self::NotAllowed | Self::EnvelopeAuth => Reason::BadKey,
-            Self::MediaType | Self::StoreBody | Self::Event(_) | Self::Security(_) => Reason::Json,
+            Self::MediaType | Self::StoreBody | Self::Event(_) | Self::Security(_) | Self::Feedback(_) => Reason::Json,
+            Self::Multipart(_) => Reason::Envelope,
             Self::Empty => Reason::Empty,
             Self::Incomplete | Self::TooSlow => Reason::Incomplete,
-            Self::BodyTooLarge | Self::EventTooLarge(_) | Self::Inflate(InflateError::TooLarge { .. }) => {
-                Reason::TooLarge
-            }
+            Self::BodyTooLarge
+            | Self::EventTooLarge(_)
+            | Self::AttachmentTooLarge(_)
+            | Self::Inflate(InflateError::TooLarge { .. }) => Reason::TooLarge,
             Self::Inflate(_) => Reason::Encoding,
             Self::Envelope(_) => Reason::Envelope,
             Self::Overload | Self::Stopping => Reason::Overload,

@@ -8,16 +8,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::Method;
 use actix_web::web::{self, Bytes, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, guard};
 use engine::auth::{AuthError, Credentials, PublicKey, Sources};
 use engine::ids::{EventId, ProjectId};
 use engine::inflate::Encoding;
+use engine::multipart;
 use engine::outcome::{Category, Outcome, Reason};
 use engine::security::Context;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::prepare::Origin;
+use super::queue::Load;
 use super::receive::{Form, Request, envelope_dsn};
 use super::reply::{Refusal, Success, preflight};
 use super::{Ingest, body};
@@ -41,7 +43,10 @@ pub fn configure(ingest: Ingest) -> impl FnOnce(&mut ServiceConfig) {
         for path in ["/api/{project_id}/cron/{slug}", "/api/{project_id}/cron/{slug}/{key}"] {
             config.service(post(path).route(web::post().to(cron)).route(web::get().to(cron)));
         }
-        config.service(post("/api/0/projects/{org}/{project}/user-feedback").route(web::post().to(feedback)));
+        // The same path answers GET in the API.
+        let path = "/api/0/projects/{org}/{project}/user-feedback";
+        let is_ours = guard::Any(guard::Post()).or(guard::Options());
+        config.service(post(path).guard(is_ours).route(web::post().to(feedback)));
     }
 }
 
@@ -102,7 +107,7 @@ async fn nel(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) 
 }
 
 async fn attachments(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
-    answer("attachments", Success::Created, count_only(&request, payload, &ingest, Category::Attachment).await)
+    answer("attachments", Success::Created, take_files(&request, payload, &ingest).await)
 }
 
 async fn cron(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
@@ -110,7 +115,7 @@ async fn cron(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>)
 }
 
 async fn feedback(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
-    answer("user-feedback", Success::Json, count_only(&request, payload, &ingest, Category::Feedback).await)
+    answer("user-feedback", Success::Json, take(&request, payload, &ingest, |_| Form::UserReport).await)
 }
 
 fn answer(endpoint: &'static str, success: Success, taken: Taken) -> HttpResponse {
@@ -165,6 +170,17 @@ async fn take(
     }
 }
 
+/// Files of an event that came before.
+async fn take_files(request: &HttpRequest, payload: Payload, ingest: &Ingest) -> Taken {
+    let event_id = request.match_info().get("event_id").and_then(EventId::parse);
+    let Some(event_id) = event_id else { return refuse(request, payload, ingest, Refusal::EventPath).await };
+    let named = header(request, "content-type").unwrap_or_default();
+    match multipart::boundary(&named) {
+        Ok(boundary) => take(request, payload, ingest, |_| Form::Files { event_id, boundary }).await,
+        Err(error) => refuse(request, payload, ingest, Refusal::Multipart(error)).await,
+    }
+}
+
 /// The legacy `GET`: the body stands in the query.
 async fn take_query(request: &HttpRequest, ingest: &Ingest) -> Taken {
     let (_, project_id) = authenticate(request, ingest).await?;
@@ -184,7 +200,7 @@ async fn count_only(request: &HttpRequest, mut payload: Payload, ingest: &Ingest
         Err(refusal) => return refuse(request, payload, ingest, refusal).await,
     };
     body::discard(request, &mut payload, ingest.patience).await?;
-    ingest.commit(project_id, &[(category, Outcome::Dropped, Reason::NotSupported)], Vec::new(), Vec::new()).await?;
+    ingest.commit(project_id, &[(category, Outcome::Dropped, Reason::NotSupported)], Load::default()).await?;
     Ok(None)
 }
 

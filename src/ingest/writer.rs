@@ -65,6 +65,8 @@ struct Group {
 struct Share {
     events: usize,
     sessions: usize,
+    attachments: usize,
+    feedback: usize,
     outcomes: usize,
 }
 
@@ -141,13 +143,22 @@ impl Flight {
 
 impl Group {
     fn add(&mut self, mut job: Job) -> usize {
-        let share = Share { events: job.events.len(), sessions: job.sessions.len(), outcomes: job.outcomes.len() };
-        for Prepared { origin, event } in job.events.drain(..) {
+        let load = std::mem::take(&mut job.load);
+        let share = Share {
+            events: load.events.len(),
+            sessions: load.sessions.len(),
+            attachments: load.attachments.len(),
+            feedback: load.feedback.len(),
+            outcomes: load.outcomes.len(),
+        };
+        for Prepared { origin, event } in load.events {
             self.origins.push(origin);
             self.batch.events.push(event);
         }
-        self.batch.sessions.append(&mut job.sessions);
-        self.batch.outcomes.append(&mut job.outcomes);
+        self.batch.sessions.extend(load.sessions);
+        self.batch.attachments.extend(load.attachments);
+        self.batch.feedback.extend(load.feedback);
+        self.batch.outcomes.extend(load.outcomes);
         let bytes = job.bytes();
         self.jobs.push((job, share));
         bytes
@@ -162,6 +173,8 @@ impl Group {
             batch: Batch {
                 events: self.batch.events.split_off(events),
                 sessions: self.batch.sessions.split_off(count(|share| share.sessions)),
+                attachments: self.batch.attachments.split_off(count(|share| share.attachments)),
+                feedback: self.batch.feedback.split_off(count(|share| share.feedback)),
                 outcomes: self.batch.outcomes.split_off(count(|share| share.outcomes)),
                 spool: None,
             },
@@ -235,6 +248,12 @@ impl Sink {
         for new in &batch.sessions {
             tracing::error!(project.id = %new.project_id, %error, "the database refused sessions");
         }
+        for file in &batch.attachments {
+            tracing::error!(project.id = %file.project_id, event.id = %file.event_id, %error, "the database refused a file");
+        }
+        for new in &batch.feedback {
+            tracing::error!(project.id = %new.project_id, %error, "the database refused feedback");
+        }
         self.count_lost(batch, Reason::Refused);
     }
 
@@ -246,6 +265,12 @@ impl Sink {
         }
         for new in &batch.sessions {
             self.tally.add(new.project_id, Category::Session, Outcome::Invalid, reason, 1);
+        }
+        for file in &batch.attachments {
+            self.tally.add(file.project_id, Category::Attachment, Outcome::Invalid, reason, 1);
+        }
+        for new in &batch.feedback {
+            self.tally.add(new.project_id, Category::Feedback, Outcome::Invalid, reason, 1);
         }
     }
 
@@ -261,7 +286,9 @@ impl Sink {
             Err(error) => (None, Err(SpoolError::Io(std::io::Error::other(error)))),
         };
         let refused = result.is_err();
-        let (events, sessions) = batch.as_ref().map_or((0, 0), |batch| (batch.events.len(), batch.sessions.len()));
+        let events = batch.as_ref().map_or(0, |batch| batch.events.len());
+        let others =
+            batch.as_ref().map_or(0, |batch| batch.sessions.len() + batch.attachments.len() + batch.feedback.len());
         match result {
             Ok(()) => {
                 self.outages.spooled(events);
@@ -271,7 +298,7 @@ impl Sink {
             Err(SpoolError::Io(error)) => tracing::error!(%error, "cannot write to the spool; events are refused"),
         }
         if refused {
-            self.outages.refused(events + sessions);
+            self.outages.refused(events + others);
         }
         if refused && let Some(batch) = batch {
             self.count_lost(&batch, Reason::SpoolFull);
@@ -334,6 +361,8 @@ impl Sink {
             // The position must move over the record that cannot be stored.
             batch.events.clear();
             batch.sessions.clear();
+            batch.attachments.clear();
+            batch.feedback.clear();
             if self.write(&batch).await.is_err() {
                 return false;
             }
@@ -360,6 +389,8 @@ fn joined(records: &[(Batch, SpoolPosition)]) -> Batch {
     for (batch, position) in records {
         all.events.extend(batch.events.iter().cloned());
         all.sessions.extend(batch.sessions.iter().cloned());
+        all.attachments.extend(batch.attachments.iter().cloned());
+        all.feedback.extend(batch.feedback.iter().cloned());
         all.outcomes.extend(batch.outcomes.iter().cloned());
         all.spool = Some(*position);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use store::StoreError;
-use store::maintenance::{self, Report};
+use store::maintenance::{self, Kept, Report};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
@@ -17,8 +17,8 @@ const EVERY: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn round(pool: &PgPool, retention_days: u16) -> Result<Option<Report>, StoreError> {
-    let report = maintenance::round(pool, retention_days, OffsetDateTime::now_utc()).await?;
+pub async fn round(pool: &PgPool, kept: Kept) -> Result<Option<Report>, StoreError> {
+    let report = maintenance::round(pool, kept, OffsetDateTime::now_utc()).await?;
     if let Some(report) = report
         && report != Report::default()
     {
@@ -28,9 +28,9 @@ pub async fn round(pool: &PgPool, retention_days: u16) -> Result<Option<Report>,
 }
 
 /// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
-pub async fn run(pool: PgPool, retention_days: u16, mut shutdown: watch::Receiver<bool>) {
+pub async fn run(pool: PgPool, kept: Kept, mut shutdown: watch::Receiver<bool>) {
     loop {
-        let Some(done) = unless_stopped(&mut shutdown, round(&pool, retention_days)).await else { return };
+        let Some(done) = unless_stopped(&mut shutdown, round(&pool, kept)).await else { return };
         if let Err(error) = done {
             tracing::warn!(%error, "maintenance failed, the next round tries again");
         }

@@ -146,7 +146,9 @@ async fn quiet_issues_are_resolved_where_a_project_wants_it() {
         .execute(pool)
         .await
         .unwrap();
-    let resolved = async || store::maintenance::round(pool, 90, NOW).await.unwrap().unwrap().issues_quiet;
+    let resolved = async || {
+        store::maintenance::round(pool, store::maintenance::Kept::days(90), NOW).await.unwrap().unwrap().issues_quiet
+    };
     assert_eq!(resolved().await, 0, "it is off by default");
     store::quiet::set_days(pool, ProjectId(shop.id), Some(7)).await.unwrap();
     assert_eq!(store::quiet::days(pool, ProjectId(shop.id)).await.unwrap(), Some(7));

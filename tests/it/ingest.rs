@@ -1,6 +1,7 @@
 //! The ingest endpoints over a real socket: what SDKs send, what they are told, what is stored.
 
 mod away;
+mod companions;
 mod endpoints;
 mod hostile;
 mod packing;

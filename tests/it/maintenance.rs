@@ -1,7 +1,7 @@
 //! Maintenance: partitions ahead, retention, old counters, and issues that are no longer new.
 
 use sqlx::PgPool;
-use store::maintenance::round;
+use store::maintenance::{Kept, round};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -18,8 +18,8 @@ async fn a_round_makes_partitions_ahead_and_drops_those_beyond_retention() {
     let database = Database::create().await;
     let pool = &database.pool;
     let past = NOON - Duration::days(40);
-    round(pool, 30, past).await.unwrap().unwrap();
-    let report = round(pool, 30, NOON).await.unwrap().unwrap();
+    round(pool, Kept::days(30), past).await.unwrap().unwrap();
+    let report = round(pool, Kept::days(30), NOON).await.unwrap().unwrap();
     assert_eq!(report.partitions_dropped, 4, "the days of the first round, all older than 30 days");
     let mut connection = pool.acquire().await.unwrap();
     let days = store::partitions::days(&mut connection).await.unwrap();
@@ -52,7 +52,7 @@ async fn old_counters_outcomes_and_sessions_go_and_young_ones_stay() {
         let sql = "insert into outcomes values (1, $1, 'error', 'accepted', '', 1)";
         sqlx::query(sql).bind(at(age)).execute(pool).await.unwrap();
     }
-    let report = round(pool, 90, NOON).await.unwrap().unwrap();
+    let report = round(pool, Kept::days(90), NOON).await.unwrap().unwrap();
     assert_eq!((report.counters_deleted, report.outcomes_deleted), (8, 1));
     assert_eq!(number(pool, "select count(*) from environment_counts").await, 3);
     assert_eq!(number(pool, "select count(*) from project_counts").await, 3);
@@ -65,9 +65,9 @@ async fn only_one_process_at_a_time_does_it() {
     let database = Database::create().await;
     let mut other = database.pool.acquire().await.unwrap();
     sqlx::query("select pg_advisory_lock($1)").bind(0x6669_7265_0002_i64).execute(&mut *other).await.unwrap();
-    assert_eq!(round(&database.pool, 90, NOON).await.unwrap(), None);
+    assert_eq!(round(&database.pool, Kept::days(90), NOON).await.unwrap(), None);
     sqlx::query("select pg_advisory_unlock($1)").bind(0x6669_7265_0002_i64).execute(&mut *other).await.unwrap();
-    assert!(round(&database.pool, 90, NOON).await.unwrap().is_some());
+    assert!(round(&database.pool, Kept::days(90), NOON).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_new_issue_is_no_longer_new_after_a_week() {
     .execute(pool)
     .await
     .unwrap();
-    let report = round(pool, 90, NOON).await.unwrap().unwrap();
+    let report = round(pool, Kept::days(90), NOON).await.unwrap().unwrap();
     assert_eq!(report.issues_aged, 2);
     assert_eq!(number(pool, "select count(*) from issues where substatus = 'ongoing'").await, 2);
     assert_eq!(number(pool, "select count(*) from issue_activity where kind = 'unresolved'").await, 2);

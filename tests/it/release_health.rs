@@ -188,6 +188,7 @@ async fn what_is_too_old_goes() {
     .execute(&database.pool)
     .await
     .unwrap();
-    let report = store::maintenance::round(&database.pool, 90, NOON).await.unwrap().unwrap();
+    let report =
+        store::maintenance::round(&database.pool, store::maintenance::Kept::days(90), NOON).await.unwrap().unwrap();
     assert_eq!(report.release_health_deleted, 5);
 }

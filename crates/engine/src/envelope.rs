@@ -52,6 +52,10 @@ pub struct Item<'a> {
     pub item_count: Option<u32>,
     /// Name of an attached file.
     pub filename: Text<'a>,
+    /// Its media type.
+    pub content_type: Text<'a>,
+    /// What the SDK calls it.
+    pub attachment_type: Text<'a>,
     /// Exactly the payload.
     pub payload: &'a [u8],
 }
@@ -102,6 +106,8 @@ struct ItemHeader<'a> {
     length: Text<'a>,
     item_count: Option<lenient::Whole>,
     filename: Text<'a>,
+    content_type: Text<'a>,
+    attachment_type: Text<'a>,
 }
 
 lenient_object!(required Header {
@@ -116,6 +122,8 @@ lenient_object!(required ItemHeader {
     "length" => |h, v: Text<'de>| h.length = v,
     "item_count" => |h, v: Option<lenient::Whole>| h.item_count = v,
     "filename" => |h, v: Text<'de>| h.filename = v,
+    "content_type" => |h, v: Text<'de>| h.content_type = v,
+    "attachment_type" => |h, v: Text<'de>| h.attachment_type = v,
 });
 
 impl<'a> Envelope<'a> {
@@ -191,7 +199,8 @@ impl<'a> Reader<'a> {
             Some(length) => self.exactly(length)?,
         };
         let item_count = header.item_count.and_then(lenient::Whole::positive);
-        Ok(Item { ty, item_count, filename: header.filename, payload })
+        let ItemHeader { filename, content_type, attachment_type, .. } = header;
+        Ok(Item { ty, item_count, filename, content_type, attachment_type, payload })
     }
 
     fn exactly(&mut self, said: &str) -> Result<&'a [u8], EnvelopeError> {

@@ -12,8 +12,11 @@ pub mod limits;
 pub mod auth;
 pub mod inflate;
 
+pub mod attachment;
 pub mod envelope;
+pub mod feedback;
 pub mod legacy;
+pub mod multipart;
 pub mod outcome;
 pub mod security;
 

@@ -17,6 +17,29 @@ pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// making an unbounded number of outcomes.
 pub const ENVELOPE_ITEMS_MAX: usize = 1000;
 
+/// One attached file: a log of a day, a screenshot of a large display. It has to pass the queue, the spool and one
+/// statement of PostgreSQL in memory.
+pub const ATTACHMENT_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// All files of one event, as much as one request can bring.
+pub const EVENT_ATTACHMENTS_BYTES_MAX: i64 = 20 * 1024 * 1024;
+/// Files of one event, as many as the official server takes (protocol, section 2.4).
+pub const EVENT_ATTACHMENTS_MAX: usize = 30;
+/// What a file counts for besides its bytes: its row and its places in the indexes, so that empty files are not free.
+pub const ATTACHMENT_ROW_BYTES: i64 = 1024;
+/// Name of a file: what file systems take.
+pub const ATTACHMENT_NAME_CHARS_MAX: usize = 255;
+/// What an SDK calls a file (`event.view_hierarchy`).
+pub const ATTACHMENT_KIND_CHARS_MAX: usize = 64;
+/// A media type; the longest registered one has 84.
+pub const CONTENT_TYPE_CHARS_MAX: usize = 100;
+
+/// What somebody says about an error (protocol, section 7).
+pub const FEEDBACK_CHARS_MAX: usize = 4096;
+/// Where they were.
+pub const FEEDBACK_URL_CHARS_MAX: usize = 2000;
+/// Feedback of one project and day: more is no people writing. The key that posts it is public.
+pub const FEEDBACK_PER_DAY_MAX: i64 = 5_000;
+
 /// Frames kept per stack trace; the newest (last) stay (protocol, section 5.3).
 pub const FRAMES_MAX: usize = 250;
 

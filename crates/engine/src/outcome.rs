@@ -14,6 +14,12 @@ pub enum ItemKind {
     Session,
     /// Counts of visits.
     Sessions,
+    /// A file of an event: stored.
+    Attachment,
+    /// What somebody says about an error, as an event of its own: stored.
+    Feedback,
+    /// The same as a report about one event: stored.
+    UserReport,
     /// Recognised, answered as the protocol asks, and not stored by this version.
     Counted(Category),
     /// A type that this version does not know: skipped, as the protocol demands.
@@ -29,9 +35,10 @@ impl ItemKind {
             "security" | "raw_security" => return Self::Security,
             "session" => return Self::Session,
             "sessions" => return Self::Sessions,
+            "attachment" => return Self::Attachment,
+            "feedback" => return Self::Feedback,
+            "user_report" => return Self::UserReport,
             "transaction" => Category::Transaction,
-            "attachment" => Category::Attachment,
-            "feedback" | "user_report" => Category::Feedback,
             "check_in" => Category::Monitor,
             "client_report" => Category::Internal,
             "span" | "otel_span" | "otel_traces_data" => Category::Span,
@@ -52,6 +59,8 @@ impl ItemKind {
             Self::Event => Category::Error,
             Self::Security => Category::Security,
             Self::Session | Self::Sessions => Category::Session,
+            Self::Attachment => Category::Attachment,
+            Self::Feedback | Self::UserReport => Category::Feedback,
             Self::Counted(category) => category,
             Self::Unknown => Category::Default,
         }
@@ -167,6 +176,10 @@ texts! {
         TooOld = "too_old",
         /// More items, or more in an item, than is taken at once.
         TooMany = "too_many",
+        /// A file that names no event, or whose event was not taken.
+        NoEvent = "no_event",
+        /// More than a project may keep of its kind in a day.
+        Quota = "quota",
         /// The request has no body.
         Empty = "empty",
         /// Over a size limit.

@@ -1,7 +1,7 @@
 //! The one write path: a batch of events, outcomes and a spool position in one transaction.
 //!
 //! Owns the order of the statements, which is also the lock order that keeps several writers from
-//! deadlocking: hashes, users, events, numbers, issues, names, counters, sessions, each in key order. The rows that every
+//! deadlocking: hashes, users, events, numbers, issues, files and feedback, names, counters, sessions, each in key order. The rows that every
 //! batch of a project touches (`project_counts`, `environment_counts`, `outcomes`) come last, so that another writer waits
 //! for them only while this one commits.
 //!
@@ -11,6 +11,7 @@
 //! `plan` decides in memory which event joins which issue; the other modules hold the SQL.
 
 mod arrivals;
+pub(crate) mod companions;
 pub(crate) mod counters;
 mod issues;
 pub(crate) mod learned;
@@ -27,6 +28,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use companions::{NewAttachment, NewFeedback};
 pub use sessions::NewSessions;
 
 use self::memory::Memory;
@@ -148,6 +150,10 @@ pub struct Batch {
     pub events: Vec<NewEvent>,
     /// Sessions; the `accepted` outcome of each item is counted here, too.
     pub sessions: Vec<NewSessions>,
+    /// Files of events; what becomes of each is counted here.
+    pub attachments: Vec<NewAttachment>,
+    /// What people say; what becomes of each is counted here.
+    pub feedback: Vec<NewFeedback>,
     /// Outcomes of items that are not stored.
     pub outcomes: Vec<OutcomeCount>,
     /// Set when the batch comes from a spool.
@@ -175,18 +181,30 @@ pub struct Written {
 /// duplicate in flight, an issue deleted meanwhile); each try starts from fresh reads.
 const TRIES_MAX: usize = 8;
 
+/// What the files of one project may take in all, unless somebody sets it: some ten thousand screenshots. Held here against
+/// those of one day; maintenance deletes the oldest beyond it.
+pub const ATTACHMENT_BYTES_DEFAULT: i64 = 5 << 30;
+
 /// Stores batches. Several may run at once, also in several processes.
 #[derive(Debug)]
 pub struct Writer {
     pool: PgPool,
     memory: Memory,
+    attachment_bytes_max: i64,
 }
 
 impl Writer {
     /// `pool` should come from `pool::connect_writer`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, memory: Memory::default() }
+        Self { pool, memory: Memory::default(), attachment_bytes_max: ATTACHMENT_BYTES_DEFAULT }
+    }
+
+    /// With another bound of what the files of one project may take that arrive on one day.
+    #[must_use]
+    pub const fn with_attachment_bytes_max(mut self, bytes: i64) -> Self {
+        self.attachment_bytes_max = bytes;
+        self
     }
 
     /// Stores a batch in one transaction; when it returns, the batch is durable.
@@ -229,7 +247,7 @@ impl Writer {
     }
 
     async fn write_in(&self, tx: &mut PgConnection, batch: &Batch) -> Result<Attempt, StoreError> {
-        let known = statements::known_events(tx, &batch.events).await?;
+        let known = statements::known_events(tx, batch).await?;
         let (fresh, duplicates) = plan::without_duplicates(&batch.events, &known);
         let mut written = Written { duplicates: duplicates.len() as u64, ..Written::default() };
         let (learned, discarded);
@@ -247,6 +265,9 @@ impl Writer {
         {
             return Ok(Attempt::Raced(raced));
         }
+        let Some(companions) = companions::store(tx, batch, &plan, self.attachment_bytes_max).await? else {
+            return Ok(Attempt::Raced("file in flight"));
+        };
         let mut due = plan.names(&batch.sessions);
         due.retain(|due| self.memory.is_due(due));
         if !counters::touch_names(tx, &due).await? {
@@ -260,7 +281,7 @@ impl Writer {
         sessions::count(tx, &batch.sessions).await?;
         counters::count_project_events(tx, &plan).await?;
         written.discarded = plan.discarded.len() as u64;
-        counters::count_outcomes(tx, &plan::outcomes(batch, &plan, &duplicates)).await?;
+        counters::count_outcomes(tx, &plan::outcomes(batch, &plan, &duplicates, &companions)).await?;
         if let Some(position) = &batch.spool {
             counters::move_spool(tx, position).await?;
         }

@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod artifacts;
+pub mod attachments;
 pub mod code_mappings;
 pub mod commits;
 pub mod counts;
@@ -12,6 +13,7 @@ pub mod deploys;
 pub mod error;
 pub mod escalation;
 pub mod events;
+pub mod feedback;
 pub mod hashes;
 pub mod health;
 pub mod ingest;

@@ -6,8 +6,9 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::ingest::companions;
 use crate::turn::Turn;
-use crate::{StoreError, lifecycle, notifications, partitions, quiet, regroup, release_health};
+use crate::{StoreError, attachments, feedback, lifecycle, notifications, partitions, quiet, regroup, release_health};
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0002;
@@ -67,6 +68,29 @@ pub struct Report {
     pub regroupings_forgotten: u64,
     /// Deleted issues whose events and rows are gone now.
     pub issues_purged: usize,
+    /// Files and feedback that found the event which came after them.
+    pub companions_settled: u64,
+    /// Files deleted, as their project has too many.
+    pub attachments_deleted: u64,
+    /// Feedback deleted, as it is too old.
+    pub feedback_deleted: u64,
+}
+
+/// What a person can set about how much is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Days of events, with what came with them.
+    pub days: u16,
+    /// Bytes that the files of one project may take.
+    pub attachment_bytes_max: i64,
+}
+
+impl Kept {
+    /// So many days, and files up to the default.
+    #[must_use]
+    pub const fn days(days: u16) -> Self {
+        Self { days, attachment_bytes_max: crate::ingest::ATTACHMENT_BYTES_DEFAULT }
+    }
 }
 
 /// Does one round at `now`; `None` when another process is doing one.
@@ -74,9 +98,9 @@ pub struct Report {
 /// # Errors
 /// When PostgreSQL is away, or a partition cannot be locked within five seconds because a long query
 /// reads it (the next round tries again).
-pub async fn round(pool: &PgPool, retention_days: u16, now: OffsetDateTime) -> Result<Option<Report>, StoreError> {
+pub async fn round(pool: &PgPool, kept: Kept, now: OffsetDateTime) -> Result<Option<Report>, StoreError> {
     let Some(mut turn) = Turn::take(pool, LOCK).await? else { return Ok(None) };
-    let done = work(pool, turn.connection(), retention_days, now).await;
+    let done = work(pool, turn.connection(), kept, now).await;
     turn.end().await?;
     done.map(Some)
 }
@@ -98,11 +122,11 @@ pub fn days_ahead(now: OffsetDateTime) -> Vec<Date> {
 async fn work(
     pool: &PgPool,
     connection: &mut PgConnection,
-    retention_days: u16,
+    kept: Kept,
     now: OffsetDateTime,
 ) -> Result<Report, StoreError> {
     partitions::ensure(connection, &days_ahead(now)).await?;
-    let oldest = now.date() - Duration::days(i64::from(retention_days));
+    let oldest = now.date() - Duration::days(i64::from(kept.days));
     Ok(Report {
         partitions_dropped: drop_partitions(connection, oldest).await?,
         counters_deleted: prune_counters(connection, now).await?,
@@ -114,6 +138,9 @@ async fn work(
         issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
         regroupings_forgotten: regroup::prune(pool, now).await?,
         issues_purged: lifecycle::purge(pool, lifecycle::PURGED_PER_ROUND).await?,
+        companions_settled: companions::settle(pool, now).await?,
+        attachments_deleted: attachments::prune(connection, kept.attachment_bytes_max, oldest).await?,
+        feedback_deleted: prune_feedback(connection, oldest).await?,
     })
 }
 
@@ -210,6 +237,19 @@ async fn prune_release_health(connection: &mut PgConnection, now: OffsetDateTime
             break;
         }
         deleted += rows;
+    }
+    Ok(deleted)
+}
+
+/// Feedback is kept as long as the events of its day.
+async fn prune_feedback(connection: &mut PgConnection, oldest: Date) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for _ in 0..STATEMENTS_MAX {
+        let rows = feedback::prune(connection, oldest, ROWS_PER_STATEMENT).await?;
+        deleted += rows;
+        if rows == 0 {
+            break;
+        }
     }
     Ok(deleted)
 }

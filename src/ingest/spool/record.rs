@@ -1,16 +1,18 @@
 //! What a spool record says: the events of one group, as they came, and its other outcomes.
 //!
 //! Rows are not spooled but made again on draining, so that a spool written by one version is
-//! grouped by the version that stores it. One record holds one event, one session item as it was read, or the
-//! outcomes of a group.
+//! grouped by the version that stores it. One record holds one event, one file, one session item or
+//! feedback as it was read, or the outcomes of a group.
 
 use std::net::IpAddr;
 
+use engine::attachment::About;
+use engine::feedback::Feedback;
 use engine::ids::{EventId, ProjectId};
 use engine::outcome::{Category, Outcome, Reason};
 use engine::session::Report;
 use serde::{Deserialize, Serialize};
-use store::ingest::{Batch, NewEvent, NewSessions, OutcomeCount};
+use store::ingest::{Batch, NewAttachment, NewEvent, NewFeedback, NewSessions, OutcomeCount};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -33,7 +35,7 @@ impl Records {
     }
 }
 
-/// The first line of a record; an event's payload follows.
+/// The first line of a record; the payload of an event or a file follows.
 #[derive(Debug, Serialize, Deserialize)]
 enum Head {
     Event {
@@ -52,6 +54,19 @@ enum Head {
         #[serde(with = "time::serde::rfc3339")]
         received_at: OffsetDateTime,
         report: Report,
+    },
+    Attachment {
+        project_id: ProjectId,
+        event_id: Uuid,
+        #[serde(with = "time::serde::rfc3339")]
+        received_at: OffsetDateTime,
+        about: About,
+    },
+    Feedback {
+        project_id: ProjectId,
+        #[serde(with = "time::serde::rfc3339")]
+        received_at: OffsetDateTime,
+        said: Feedback,
     },
     Outcomes(Vec<Count>),
 }
@@ -74,6 +89,15 @@ pub(super) fn encode(batch: &Batch, origins: &[Origin]) -> Records {
     }
     for NewSessions { project_id, received_at, report } in batch.sessions.iter().cloned() {
         records.0.push(with_head(&Head::Sessions { project_id, received_at, report }, &[]));
+    }
+    for NewAttachment { project_id, event_id, received_at, about, content } in &batch.attachments {
+        let (project_id, event_id, received_at) = (*project_id, event_id.0, *received_at);
+        records
+            .0
+            .push(with_head(&Head::Attachment { project_id, event_id, received_at, about: about.clone() }, content));
+    }
+    for NewFeedback { project_id, received_at, said } in batch.feedback.iter().cloned() {
+        records.0.push(with_head(&Head::Feedback { project_id, received_at, said }, &[]));
     }
     if !batch.outcomes.is_empty() {
         let counts = batch.outcomes.iter().map(|count| Count {
@@ -119,10 +143,25 @@ pub(super) fn decode(known: &KnownKeys, bytes: &[u8]) -> Batch {
         Ok(Head::Sessions { project_id, received_at, report }) => {
             batch.sessions.push(NewSessions { project_id, received_at, report });
         }
-        Ok(head) => event(known, head, bytes.get(line + 1..).unwrap_or_default(), &mut batch),
+        Ok(Head::Attachment { project_id, event_id, received_at, about }) => batch.attachments.push(NewAttachment {
+            project_id,
+            event_id: EventId(event_id),
+            received_at,
+            about,
+            content: rest(bytes, line).to_vec(),
+        }),
+        Ok(Head::Feedback { project_id, received_at, said }) => {
+            batch.feedback.push(NewFeedback { project_id, received_at, said });
+        }
+        Ok(head) => event(known, head, rest(bytes, line), &mut batch),
         Err(error) => tracing::error!(%error, "cannot read a spool record"),
     }
     batch
+}
+
+/// What follows the head.
+fn rest(bytes: &[u8], line: usize) -> &[u8] {
+    bytes.get(line + 1..).unwrap_or_default()
 }
 
 fn event(known: &KnownKeys, head: Head, payload: &[u8], batch: &mut Batch) {

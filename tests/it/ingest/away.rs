@@ -108,16 +108,29 @@ async fn events_wait_in_the_spool_and_are_stored_once() {
     let started = time::OffsetDateTime::now_utc().unix_timestamp();
     let session = json!({"sid": uuid::Uuid::from_u128(1), "init": true, "started": started, "did": "a",
         "status": "crashed", "attrs": {"release": "shop@1"}});
-    let items = format!("{{}}\n{{\"type\":\"session\"}}\n{session}\n{{\"type\":\"transaction\"}}\n{{}}");
+    let said = json!({"event_id": format!("{:032x}", 2), "comments": "It broke."});
+    let items = format!(
+        "{{}}\n{{\"type\":\"session\"}}\n{session}\n{{\"type\":\"transaction\"}}\n{{}}\n{{\"type\":\"user_report\"}}\n{said}"
+    );
     assert_eq!(http.post_envelope(&place.shop, items.into_bytes()).await.status, 200);
+    // A file longer than what the spool reads at once, with bytes that are no text.
+    let file = [&[0, 0xff, b'\n'][..], &vec![b'x'; 5 * 1024 * 1024]].concat();
+    let head = format!(
+        "{{\"event_id\":\"{:032x}\"}}\n{{\"type\":\"attachment\",\"filename\":\"a.log\",\"length\":{}}}\n",
+        2,
+        file.len()
+    );
+    assert_eq!(http.post_envelope(&place.shop, [head.as_bytes(), &file].concat()).await.status, 200);
     assert_eq!(http.post_envelope(&place.shop, b"no envelope".to_vec()).await.status, 400);
     assert!(place.segments() > 0);
     place.start_postgres().await;
     place
         .outcomes_become(&[
+            ("attachment accepted ", 1),
             ("default invalid bad_envelope", 1),
             ("error accepted ", 4),
             ("error dropped duplicate", 2),
+            ("feedback accepted ", 1),
             ("session accepted ", 1),
             ("transaction dropped not_supported", 1),
         ])
@@ -126,6 +139,12 @@ async fn events_wait_in_the_spool_and_are_stored_once() {
     let stored: Vec<String> =
         sqlx::query_scalar("select title from events order by event_id").fetch_all(&place.pool).await.unwrap();
     assert_eq!(stored, ["event 1", "event 2", "event 3", "event 4"]);
+    let kept: (Vec<u8>, bool, String) =
+        sqlx::query_as("select a.content, a.issue_id = f.issue_id, f.message from attachments a, feedback f")
+            .fetch_one(&place.pool)
+            .await
+            .unwrap();
+    assert!(kept.0 == file && kept.1 && kept.2 == "It broke.");
     let sessions: (i64, i64) =
         sqlx::query_as("select total, crashed from release_sessions where span_s = 60 and version = 'shop@1'")
             .fetch_one(&place.pool)

@@ -231,8 +231,8 @@ async fn items_that_are_not_stored_are_each_counted_once() {
         ("transaction", "{}"),
         ("check_in", "{}"),
         ("client_report", "{}"),
-        ("feedback", "{}"),
-        ("user_report", "{}"),
+        ("profile", "{}"),
+        ("nel", "{}"),
         ("log", "{}"),
         ("hologram", "{}"),
     ];
@@ -248,17 +248,18 @@ async fn items_that_are_not_stored_are_each_counted_once() {
     outcomes_become(
         &served.server.db,
         &[
-            ("attachment dropped not_supported", 1),
+            ("attachment accepted", 1),
             ("default dropped unknown_item_type", 1),
             ("default invalid bad_envelope", 1),
             ("error accepted", 1),
             ("error dropped duplicate", 1),
             ("error invalid bad_json", 1),
             ("error invalid second_event", 1),
-            ("feedback dropped not_supported", 2),
             ("internal dropped not_supported", 1),
             ("log_item dropped not_supported", 1),
             ("monitor dropped not_supported", 1),
+            ("profile dropped not_supported", 1),
+            ("security dropped not_supported", 1),
             ("session invalid bad_json", 2),
             ("transaction dropped not_supported", 2),
         ],
@@ -271,13 +272,10 @@ async fn items_that_are_not_stored_are_each_counted_once() {
 async fn the_other_endpoints_answer_as_the_protocol_asks() {
     let served = Served::start().await;
     let query = "?sentry_key={key}";
-    let event = id(9);
     for (path, status) in [
         ("/api/{id}/minidump/".to_owned(), 200),
         ("/api/{id}/nel/".to_owned(), 200),
-        (format!("/api/{{id}}/events/{event}/attachments/"), 201),
         ("/api/{id}/cron/nightly".to_owned(), 202),
-        ("/api/0/projects/default/shop/user-feedback/".to_owned(), 200),
     ] {
         assert_eq!(served.post(&format!("{path}{query}"), &[], "body").await.status, status, "{path}");
     }
@@ -289,9 +287,7 @@ async fn the_other_endpoints_answer_as_the_protocol_asks() {
     outcomes_become(
         &served.server.db,
         &[
-            ("attachment dropped not_supported", 1),
             ("error dropped not_supported", 2),
-            ("feedback dropped not_supported", 1),
             ("monitor dropped not_supported", 3),
             ("security dropped not_supported", 1),
         ],

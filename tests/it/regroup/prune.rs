@@ -12,7 +12,7 @@ const JOURNAL: &str = "select (select count(*) from regrouping_events) + (select
 
 async fn forgotten(shop: &Shop, days: i64) -> u64 {
     let now = asked().at + Duration::days(days);
-    maintenance::round(&shop.pool, 3650, now).await.unwrap().unwrap().regroupings_forgotten
+    maintenance::round(&shop.pool, maintenance::Kept::days(3650), now).await.unwrap().unwrap().regroupings_forgotten
 }
 
 #[tokio::test]

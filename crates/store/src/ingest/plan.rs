@@ -90,7 +90,9 @@ impl<'a> Plan<'a> {
 
 /// Days (partitions) that a batch needs.
 pub(super) fn days(batch: &Batch) -> Vec<Date> {
-    let days: BTreeSet<Date> = batch.events.iter().map(|event| event.received_at.date()).collect();
+    let of_events = batch.events.iter().map(|event| event.received_at.date());
+    let of_files = batch.attachments.iter().map(|file| file.received_at.date());
+    let days: BTreeSet<Date> = of_events.chain(of_files).collect();
     days.into_iter().collect()
 }
 
@@ -167,7 +169,12 @@ pub(super) fn assign<'a>(
 }
 
 /// Everything that is counted as an outcome, one entry per row, in key order.
-pub(super) fn outcomes(batch: &Batch, plan: &Plan<'_>, duplicates: &[&NewEvent]) -> Vec<OutcomeCount> {
+pub(super) fn outcomes(
+    batch: &Batch,
+    plan: &Plan<'_>,
+    duplicates: &[&NewEvent],
+    companions: &[OutcomeCount],
+) -> Vec<OutcomeCount> {
     let mut counts: BTreeMap<_, i64> = BTreeMap::new();
     for new in &batch.sessions {
         *counts.entry((new.project_id, hour(new.received_at), "session", "accepted", "")).or_default() += 1;
@@ -178,7 +185,7 @@ pub(super) fn outcomes(batch: &Batch, plan: &Plan<'_>, duplicates: &[&NewEvent])
     for (event, outcome, reason) in stored.chain(discarded).chain(repeated) {
         *counts.entry((event.project_id, hour(event.received_at), event.category, outcome, reason)).or_default() += 1;
     }
-    for count in &batch.outcomes {
+    for count in batch.outcomes.iter().chain(companions) {
         let key = (count.project_id, hour(count.at), count.category, count.outcome, count.reason);
         *counts.entry(key).or_default() += count.quantity;
     }

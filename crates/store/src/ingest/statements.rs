@@ -4,7 +4,7 @@
 //! Look-ups are `lateral … limit 1`, one index probe per key. Written as a plain join, a plan made while
 //! the table was small read all of it for each batch, and was kept until the next `analyze`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::PgConnection;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::issues::{create_issues, update_issues};
 use super::memory::Memory;
 use super::plan::{Claim, Owners, Plan};
-use super::{Attempt, NewEvent, Written};
+use super::{Attempt, Batch, NewEvent, Written};
 use crate::{StoreError, lifecycle};
 
 /// Turns an error that only means "another writer was there first" into another try.
@@ -37,10 +37,13 @@ pub(super) fn raced_or(error: StoreError) -> Result<Attempt, StoreError> {
 /// before: SDKs and the spool repeat a request within minutes, not days.
 pub(super) async fn known_events(
     tx: &mut PgConnection,
-    events: &[NewEvent],
+    batch: &Batch,
 ) -> Result<HashSet<(ProjectId, EventId)>, StoreError> {
+    let events = &batch.events;
+    let places = gates(batch);
     let days = events.iter().map(|event| event.received_at.date());
     let (Some(first), Some(last)) = (days.clone().min(), days.max()) else {
+        pass_gates(tx, &places).await?;
         return Ok(HashSet::new());
     };
     let projects: Vec<i64> = events.iter().map(|event| event.project_id.get()).collect();
@@ -50,7 +53,7 @@ pub(super) async fn known_events(
     let rows = sqlx::query!(
         r#"with gate as materialized (
              select pg_advisory_xact_lock_shared($5 + p.id)
-             from (select distinct id from unnest($1::bigint[]) as p (id) order by id) p
+             from (select distinct id from unnest($6::bigint[]) as p (id) order by id) p
          )
          select n.project_id as "project_id!", n.event_id as "event_id!"
          from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
@@ -66,10 +69,31 @@ pub(super) async fn known_events(
         first - Duration::DAY,
         last,
         crate::regroup::GATE,
+        &places,
     )
     .fetch_all(tx)
     .await?;
     Ok(rows.into_iter().map(|row| (ProjectId(row.project_id), EventId(row.event_id))).collect())
+}
+
+/// The gates of a batch without events, as its first statement.
+async fn pass_gates(tx: &mut PgConnection, places: &[i64]) -> Result<(), StoreError> {
+    for id in places {
+        sqlx::query("select pg_advisory_xact_lock_shared($1)")
+            .bind(crate::regroup::GATE + id)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Projects in which the batch places something.
+fn gates(batch: &Batch) -> Vec<i64> {
+    let of_events = batch.events.iter().map(|event| event.project_id);
+    let of_files = batch.attachments.iter().map(|file| file.project_id);
+    let of_feedback = batch.feedback.iter().map(|new| new.project_id);
+    let projects: BTreeSet<ProjectId> = of_events.chain(of_files).chain(of_feedback).collect();
+    projects.into_iter().map(ProjectId::get).collect()
 }
 
 /// Owners of the batch's keys.

@@ -2,6 +2,7 @@
 //! its events and rows are deleted in bounded steps. A discarded one stays as it is: its keys have to lead somewhere.
 
 use engine::ids::{IssueId, ProjectId};
+use engine::limits::ATTACHMENT_ROW_BYTES;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{StoreError, regroup};
@@ -70,22 +71,43 @@ pub async fn purge(pool: &PgPool, statements: usize) -> Result<usize, StoreError
 }
 
 async fn purge_step(pool: &PgPool, project_id: i64, issue_id: i64) -> Result<u64, StoreError> {
-    let events = sqlx::query!(
-        "delete from events e
-         using (
-             select day, event_id
-             from events
-             where project_id = $1 and issue_id = $2
-             limit $3
-         ) d
-         where e.project_id = $1 and e.day = d.day and e.event_id = d.event_id",
+    // What came with an event goes with it, whether it was placed already or not.
+    let events = sqlx::query_scalar!(
+        r#"with gone as (
+             delete from events e
+             using (
+                 select day, event_id
+                 from events
+                 where project_id = $1 and issue_id = $2
+                 limit $3
+             ) d
+             where e.project_id = $1 and e.day = d.day and e.event_id = d.event_id
+             returning e.event_id
+         ), said as (
+             delete from feedback f
+             using gone
+             where f.project_id = $1 and f.event_id = gone.event_id
+             returning f.id
+         ), files as (
+             delete from attachments a
+             using (select event_id from gone union select id from said) of_gone
+             where a.project_id = $1 and a.event_id = of_gone.event_id
+             returning a.day, a.bytes
+         ), freed as (
+             update attachment_days d
+             set files = d.files - f.files, bytes = d.bytes - f.bytes
+             from (select day, count(*) as files, sum(bytes + $4)::bigint as bytes from files group by day) f
+             where d.project_id = $1 and d.day = f.day
+         )
+         select count(*) as "events!" from gone"#,
         project_id,
         issue_id,
         STEP_ROWS,
+        ATTACHMENT_ROW_BYTES,
     )
-    .execute(pool)
-    .await?
-    .rows_affected();
+    .fetch_one(pool)
+    .await?;
+    let events = u64::try_from(events).unwrap_or_default();
     if events > 0 {
         return Ok(events);
     }

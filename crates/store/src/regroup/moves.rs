@@ -45,6 +45,7 @@ pub(super) enum Leaving {
 
 /// An event that was moved.
 struct Moved {
+    event_id: uuid::Uuid,
     from: i64,
     to: i64,
     received_at: OffsetDateTime,
@@ -69,6 +70,7 @@ pub(super) async fn apply(
     if moved.is_empty() {
         return Ok(0);
     }
+    bring_along(tx, project_id, &moved).await?;
     count_buckets(tx, project_id, &moved).await?;
     let users = move_users(tx, project_id, &moved, leaving).await?;
     count_issues(tx, project_id, &moved, users).await?;
@@ -94,7 +96,7 @@ async fn place(
          from unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bytea[], $7::boolean[])
              as n (event_id, source, target, hash, kept)
          where e.project_id = $1 and e.day = $2 and e.event_id = n.event_id and e.issue_id = n.source
-         returning n.source as "from!", n.target as "to!", e.received_at, e.user_key"#,
+         returning e.event_id, n.source as "from!", n.target as "to!", e.received_at, e.user_key"#,
         project_id.get(),
         day,
         &ids,
@@ -105,6 +107,36 @@ async fn place(
     )
     .fetch_all(tx)
     .await?)
+}
+
+/// What belongs to moved events is where they are: their files, and what people said about them. Also what was not placed
+/// yet, so that nobody places it where the event was.
+async fn bring_along(tx: &mut PgConnection, project_id: ProjectId, moved: &[Moved]) -> Result<(), StoreError> {
+    let events: Vec<uuid::Uuid> = moved.iter().map(|one| one.event_id).collect();
+    let to: Vec<i64> = moved.iter().map(|one| one.to).collect();
+    sqlx::query!(
+        "update attachments a
+         set issue_id = n.target
+         from unnest($2::uuid[], $3::bigint[]) as n (event_id, target)
+         where a.project_id = $1 and a.event_id = n.event_id",
+        project_id.get(),
+        &events,
+        &to,
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update feedback f
+         set issue_id = n.target
+         from unnest($2::uuid[], $3::bigint[]) as n (event_id, target)
+         where f.project_id = $1 and f.event_id = n.event_id",
+        project_id.get(),
+        &events,
+        &to,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Takes the events out of the buckets of one issue and puts them into those of the other. A bucket that was

@@ -1,0 +1,267 @@
+//! Files and feedback: what arrives with an event, before it, after it, twice, too large; each ends in one outcome.
+
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::json;
+use sqlx::PgPool;
+use store::maintenance::{Kept, round};
+use time::OffsetDateTime;
+
+use super::outcomes_become;
+use crate::support::{Database, Http, Project, Reply, TestServer};
+
+struct Served {
+    server: TestServer,
+    http: Http,
+    shop: Project,
+}
+
+impl Served {
+    async fn start() -> Self {
+        Self::start_with(5 << 30).await
+    }
+
+    async fn start_with(attachment_bytes_max: i64) -> Self {
+        let server = TestServer::start_with(|config| config.attachment_bytes_max = attachment_bytes_max).await;
+        let shop = server.db.project("shop").await;
+        Self { http: Http::new(&server.url), server, shop }
+    }
+
+    async fn post(&self, id: Option<u8>, items: &[Vec<u8>]) -> Reply {
+        let header = id.map_or_else(|| json!({}), |n| json!({ "event_id": event_id(n) }));
+        let mut body = header.to_string().into_bytes();
+        for item in items {
+            body.push(b'\n');
+            body.extend_from_slice(item);
+        }
+        self.http.post_envelope(&self.shop, body).await
+    }
+
+    fn pool(&self) -> &PgPool {
+        &self.server.db.pool
+    }
+
+    async fn expect(&self, outcomes: &[(&str, i64)]) {
+        outcomes_become(&self.server.db, outcomes).await;
+    }
+}
+
+fn event_id(n: u8) -> String {
+    format!("{n:032x}")
+}
+
+fn item(header: serde_json::Value, payload: &[u8]) -> Vec<u8> {
+    let mut header = header;
+    header["length"] = payload.len().into();
+    [header.to_string().as_bytes(), b"\n", payload].concat()
+}
+
+fn file(name: &str, content: &[u8]) -> Vec<u8> {
+    item(json!({"type": "attachment", "filename": name}), content)
+}
+
+fn event() -> Vec<u8> {
+    item(json!({"type": "event"}), br#"{"message":"it broke"}"#)
+}
+
+fn report(n: u8, comments: &str) -> Vec<u8> {
+    let report = json!({"event_id": event_id(n), "name": "Ada", "email": "ada@example.org", "comments": comments});
+    item(json!({"type": "user_report"}), report.to_string().as_bytes())
+}
+
+fn feedback(own: u8, of: u8, message: &str) -> Vec<u8> {
+    let said = json!({"event_id": event_id(own), "type": "feedback",
+        "contexts": {"feedback": {"message": message, "associated_event_id": event_id(of), "name": "Bob"}}});
+    item(json!({"type": "feedback"}), said.to_string().as_bytes())
+}
+
+/// Name, type, kind, bytes and whether its issue is known, by name.
+async fn files(db: &Database) -> Vec<(String, String, String, i64, bool)> {
+    let sql = "select name, content_type, kind, bytes, issue_id is not null from attachments order by name";
+    sqlx::query_as(sql).fetch_all(&db.pool).await.unwrap()
+}
+
+async fn said(db: &Database) -> Vec<(String, String, bool)> {
+    let sql = "select message, name, issue_id is not null from feedback order by message";
+    sqlx::query_as(sql).fetch_all(&db.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn files_are_kept_with_the_event_that_they_came_with() {
+    let served = Served::start().await;
+    let picture = item(
+        json!({"type": "attachment", "filename": "../shot.png", "content_type": "image/png", "attachment_type": "event.attachment"}),
+        b"\x89PNG\r\n\x1a\n\0",
+    );
+    let tree = item(
+        json!({"type": "attachment", "filename": "view.json", "content_type": "application/json",
+            "attachment_type": "event.view_hierarchy"}),
+        b"{}",
+    );
+    // The event stands behind its files, and its id only in the header.
+    let reply = served.post(Some(1), &[picture.clone(), tree, file("empty.log", b""), event()]).await;
+    assert_eq!(reply.status, 200);
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        files(&served.server.db).await,
+        [
+            (text("empty.log"), text("text/plain"), text("event.attachment"), 0, true),
+            (text("shot.png"), text("image/png"), text("event.attachment"), 9, true),
+            (text("view.json"), text("application/json"), text("event.view_hierarchy"), 2, true),
+        ]
+    );
+    let content: Vec<u8> = sqlx::query_scalar("select content from attachments where name = 'shot.png'")
+        .fetch_one(served.pool())
+        .await
+        .unwrap();
+    assert_eq!(content, b"\x89PNG\r\n\x1a\n\0");
+    // The same request again changes nothing.
+    assert_eq!(served.post(Some(1), &[event(), picture]).await.status, 200);
+    assert_eq!(files(&served.server.db).await.len(), 3);
+    served
+        .expect(&[
+            ("attachment accepted", 3),
+            ("attachment dropped duplicate", 1),
+            ("error accepted", 1),
+            ("error dropped duplicate", 1),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn files_and_feedback_may_come_before_and_after_their_event() {
+    let served = Served::start().await;
+    assert_eq!(served.post(Some(1), &[file("before.txt", b"a")]).await.status, 200);
+    assert_eq!(served.post(None, &[report(1, "before")]).await.status, 200);
+    assert_eq!(served.post(Some(1), &[event()]).await.status, 200);
+    assert_eq!(served.post(Some(1), &[file("after.txt", b"b")]).await.status, 200);
+    assert_eq!(served.post(None, &[feedback(7, 1, "later")]).await.status, 200);
+    let placed = |files: Vec<(String, String, String, i64, bool)>| {
+        files.into_iter().map(|file| (file.0, file.4)).collect::<Vec<_>>()
+    };
+    let after = ("after.txt".to_owned(), true);
+    assert_eq!(placed(files(&served.server.db).await), [after.clone(), ("before.txt".to_owned(), false)]);
+    round(served.pool(), Kept::days(90), OffsetDateTime::now_utc()).await.unwrap();
+    assert_eq!(placed(files(&served.server.db).await), [after, ("before.txt".to_owned(), true)]);
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        said(&served.server.db).await,
+        [(text("before"), text("Ada"), true), (text("later"), text("Bob"), true)]
+    );
+    served.expect(&[("attachment accepted", 2), ("error accepted", 1), ("feedback accepted", 2)]).await;
+}
+
+#[tokio::test]
+async fn feedback_is_kept_in_both_forms_and_once() {
+    let served = Served::start().await;
+    let alone = item(json!({"type": "feedback"}), br#"{"contexts":{"feedback":{"message":"about nothing"}}}"#);
+    assert_eq!(served.post(Some(9), &[alone, file("shot.png", b"x")]).await.status, 200);
+    // Sent as an event, which says what it is.
+    let as_event =
+        item(json!({"type": "event"}), br#"{"type":"feedback","contexts":{"feedback":{"message":"as event"}}}"#);
+    assert_eq!(served.post(Some(10), &[as_event]).await.status, 200);
+    for message in ["first", "second"] {
+        assert_eq!(served.post(None, &[report(1, message)]).await.status, 200);
+    }
+    for _ in 0..2 {
+        assert_eq!(served.post(None, &[feedback(7, 1, "newer")]).await.status, 200);
+    }
+    let messages: Vec<String> = said(&served.server.db).await.into_iter().map(|row| row.0).collect();
+    assert_eq!(messages, ["about nothing", "as event", "newer", "second"]);
+    assert_eq!(files(&served.server.db).await.len(), 1);
+    served.expect(&[("attachment accepted", 1), ("feedback accepted", 5), ("feedback dropped duplicate", 1)]).await;
+}
+
+#[tokio::test]
+async fn the_web_api_takes_reports_and_forms_of_files() {
+    let served = Served::start().await;
+    let dsn = format!("DSN {}", served.shop.dsn(&served.server.url));
+    let path = "/api/0/projects/default/shop/user-feedback/";
+    let body = json!({"event_id": event_id(1), "name": "Ada", "email": "a@b.c", "comments": "By hand."});
+    let request = served.http.request(Method::POST, path).header("authorization", &dsn);
+    assert_eq!(served.http.send(request.body(body.to_string())).await.status, 200);
+    let request = served.http.request(Method::POST, path).header("authorization", &dsn);
+    let reply = served.http.send(request.body("{}")).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.body.contains("event_id: the id of the event"), "{}", reply.body);
+    assert_eq!(said(&served.server.db).await.len(), 1);
+
+    let form = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"app.log\"\r\n\r\nlines\r\n--b--\r\n";
+    let send = async |event: &str, content_type: &str| {
+        let path = format!("/api/{}/events/{event}/attachments/?sentry_key={}", served.shop.id, served.shop.public_key);
+        served.http.send(served.http.request(Method::POST, &path).header(CONTENT_TYPE, content_type).body(form)).await
+    };
+    assert_eq!(send(&event_id(1), "multipart/form-data; boundary=b").await.status, 201);
+    let reply = send(&event_id(1), "text/plain").await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.body.contains("names no boundary"), "{}", reply.body);
+    assert_eq!(send("nothing", "multipart/form-data; boundary=b").await.status, 400);
+    assert_eq!(files(&served.server.db).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_refused_and_never_the_event() {
+    let served = Served::start().await;
+    let large = vec![b'x'; 10 * 1024 * 1024 + 1];
+    assert_eq!(served.post(Some(1), &[event(), file("large.log", &large)]).await.status, 200);
+    assert_eq!(served.post(Some(1), &[file("large.log", &large)]).await.status, 413);
+    let many: Vec<Vec<u8>> = (0..32).map(|n| file(&format!("{n}.txt"), b"x")).chain([event()]).collect();
+    assert_eq!(served.post(Some(2), &many).await.status, 200);
+    // Those of an earlier request count.
+    assert_eq!(served.post(Some(2), &[file("one more.txt", b"x")]).await.status, 200);
+    assert_eq!(served.post(None, &[file("nobody's.txt", b"x")]).await.status, 200);
+    // The files of an event that is not taken are not, either.
+    let broken = item(json!({"type": "event"}), b"[]");
+    assert_eq!(served.post(Some(3), &[broken, file("of it.txt", b"x")]).await.status, 400);
+    assert_eq!(files(&served.server.db).await.len(), 30);
+    served
+        .expect(&[
+            ("attachment accepted", 30),
+            ("attachment invalid no_event", 2),
+            ("attachment invalid too_large", 2),
+            ("attachment invalid too_many", 3),
+            ("error accepted", 2),
+            ("error invalid bad_json", 1),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_project_keeps_so_much_and_the_newest_of_it() {
+    let served = Served::start_with(10_000).await;
+    assert_eq!(
+        served.post(Some(1), &[event(), file("a", &[b'a'; 4_000]), file("b", &[b'b'; 4_000])]).await.status,
+        200
+    );
+    served.expect(&[("attachment accepted", 1), ("attachment rate_limited quota", 1), ("error accepted", 1)]).await;
+    // Yesterday's and today's are too much together.
+    let now = OffsetDateTime::now_utc();
+    let yesterday = now.date() - time::Duration::DAY;
+    store::partitions::ensure(&mut served.pool().acquire().await.unwrap(), &[yesterday]).await.unwrap();
+    for table in ["attachments", "attachment_days"] {
+        let sql = format!("update {table} set day = $1");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(yesterday).execute(served.pool()).await.unwrap();
+    }
+    assert_eq!(served.post(Some(2), &[event(), file("c", &[b'c'; 4_000])]).await.status, 200);
+    let kept = Kept { days: 90, attachment_bytes_max: 10_000 };
+    assert_eq!(round(served.pool(), kept, now).await.unwrap().unwrap().attachments_deleted, 1);
+    let left: Vec<String> = files(&served.server.db).await.into_iter().map(|file| file.0).collect();
+    assert_eq!(left, ["c"]);
+}
+
+#[tokio::test]
+async fn what_came_with_an_event_goes_with_its_issue() {
+    let served = Served::start().await;
+    served.post(Some(1), &[event(), file("a.txt", b"a")]).await;
+    served.post(None, &[feedback(7, 1, "gone soon")]).await;
+    served.post(Some(7), &[file("of feedback.png", b"a")]).await;
+    served.post(Some(2), &[file("of another.txt", b"a")]).await;
+    sqlx::query("update issues set status = 'deleted'").execute(served.pool()).await.unwrap();
+    store::lifecycle::purge(served.pool(), 10).await.unwrap();
+    let left: Vec<String> = files(&served.server.db).await.into_iter().map(|file| file.0).collect();
+    assert_eq!(left, ["of another.txt"]);
+    assert!(said(&served.server.db).await.is_empty());
+    let taken: (i64, i64) =
+        sqlx::query_as("select files, bytes from attachment_days").fetch_one(served.pool()).await.unwrap();
+    assert_eq!(taken, (1, 1 + 1024));
+}
