@@ -14,6 +14,7 @@ mod access;
 mod alert_rules;
 mod artifacts;
 mod assigned;
+mod attachments;
 mod bulk;
 mod call;
 mod change;

@@ -9,9 +9,11 @@
 mod access;
 mod alerts;
 mod assets;
+mod attachments;
 mod chart;
 mod display;
 mod error;
+mod feedback;
 mod gzip;
 mod headers;
 mod issue;
@@ -116,6 +118,7 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/issues/{id}/events", get().to(issue::events::list))
         .route("/issues/{id}/tags/{key}", get().to(issue::events::tag))
         .route("/issues/{id}/events/{event}", get().to(issue::show_event))
+        .route("/issues/{id}/feedback", get().to(feedback::of_issue))
         .route("/issues/{id}/comments", post().to(issue::comments::post))
         .route("/issues/{id}/shares", post().to(issue::share::post))
         .route("/s/{secret}", get().to(issue::share::show))
@@ -152,6 +155,9 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/projects/{slug}/regroupings", get().to(regroupings::list))
         .route("/projects/{slug}/regroup", post().to(regroupings::regroup))
         .route("/projects/{slug}", get().to(projects::start))
+        .route("/projects/{slug}/feedback", get().to(feedback::of_project))
+        .route("/projects/{slug}/attachments/{attachment}", get().to(attachments::show))
+        .route("/projects/{slug}/attachments/{attachment}/content", get().to(attachments::content))
         .route("/projects/{slug}/settings", get().to(projects::settings::show))
         .route("/projects/{slug}/settings", post().to(projects::settings::post))
         .route("/projects/{slug}/code", get().to(projects::code::show))

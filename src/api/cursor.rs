@@ -8,6 +8,7 @@ use std::fmt::Display;
 use actix_web::http::header::HeaderValue;
 use engine::ids::EventId;
 use store::events::EventKey;
+use store::feedback::FeedbackKey;
 use store::issues::IssueKey;
 use store::page::{Direction, Page, Paging};
 use store::releases::ReleaseKey;
@@ -44,6 +45,17 @@ impl Key for EventKey {
         let micros: i64 = first.parse().ok()?;
         let received_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
         Some(Self { received_at, event_id: EventId::parse(second)? })
+    }
+}
+
+impl Key for FeedbackKey {
+    fn write(self) -> String {
+        format!("{}:{}", self.received_at.unix_timestamp_nanos() / 1000, self.id.as_simple())
+    }
+
+    fn read(first: &str, second: &str) -> Option<Self> {
+        let EventKey { received_at, event_id } = EventKey::read(first, second)?;
+        Some(Self { received_at, id: event_id.0 })
     }
 }
 

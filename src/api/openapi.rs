@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 use super::routes::{Body, Endpoint, endpoints};
 
 /// Query parameters by name, with what they mean.
-const PARAMETERS: [(&str, &str); 19] = [
+const PARAMETERS: [(&str, &str); 20] = [
     ("cursor", "Where to go on, from the Link header of the page before."),
+    ("download", "Anything: the bytes instead of what is known about them."),
     ("end", "End of the range, RFC 3339; now if absent."),
     ("environment", "Only issues with this environment among their newest events; sessions in this environment."),
     ("groupBy", "Split the totals by outcome, category, reason or project; may be repeated."),
@@ -43,11 +44,12 @@ const PARAMETERS: [(&str, &str); 19] = [
 ];
 
 /// Parts of paths by name, with what they mean.
-const PATH_PARTS: [(&str, &str); 9] = [
+const PATH_PARTS: [(&str, &str); 10] = [
     ("org", "Slug of the organization, or 1."),
     ("project", "Slug or number of a project."),
     ("issue", "Number or short id (SHOP-1A) of an issue."),
     ("event", "Id of an event: 32 hexadecimal digits."),
+    ("attachment", "Id of a file, from the list of an event."),
     ("version", "Name of a release, percent-encoded once; a plus sign stands for itself."),
     ("deploy", "Number of a deploy."),
     ("destination", "Number of a destination."),

@@ -17,8 +17,8 @@ use engine::access::Scope::{
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    alert_rules, artifacts, bulk, deploys, destinations, events, issue, issues, organizations, projects, regroupings,
-    releases, rules, stats, verdict,
+    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, organizations, projects,
+    regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -189,6 +189,10 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/events/", &[EventRead], events::list_project, "Events of a project, the newest first", LIST, Page("EventSummary")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/", &[EventRead], events::get_of_project, "An event", &[], One("Event")),
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/json/", &[EventRead], events::json, "An event as its SDK sent it", &[], One("Payload")),
+        endpoint!(GET, "/projects/{org}/{project}/events/{event}/attachments/", &[EventRead], attachments::list, "Files that came with an event", &[], List("Attachment")),
+        endpoint!(GET, "/projects/{org}/{project}/events/{event}/attachments/{attachment}/", &[EventRead], attachments::get, "A file of an event; with download, its bytes", &["download"], One("Attachment")),
+        endpoint!(DELETE, "/projects/{org}/{project}/events/{event}/attachments/{attachment}/", &[EventAdmin], attachments::delete, "Delete a file of an event", &[], Nothing).done(&[204]),
+        endpoint!(GET, "/projects/{org}/{project}/user-feedback/", &[EventRead], attachments::feedback_of_project, "What people say in a project, the newest first", LIST, Page("Feedback")),
         endpoint!(POST, "/projects/{org}/{project}/files/difs/assemble/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::assemble_debug_files, "Offer debug files by their checksums; they are noted and not kept", &[], One("AssembledFiles")).taking("DebugFileOffers").up_to(OFFERS_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/files/dsyms/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::upload_debug_files, "Offer debug files in an archive; they are noted and not kept", &[], List("Assembled")).up_to(RELEASE_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/", &[EventRead], regroupings::list, "Merges, splits and regroupings of a project, the newest first", &[], List("Regrouping")),
@@ -220,6 +224,8 @@ fn of_issues() -> Vec<Endpoint> {
         GET "hashes/", issue::hashes, "Grouping hashes that lead to an issue", &[], List("Hash");
         DELETE "hashes/", regroupings::split, "Split grouping hashes, with their events, off an issue", &["id"], One("Regrouping");
         GET "similar/", issue::similar, "Issues of the same type and platform, the most alike first, each with its scores", &[], List("Similar");
+        GET "user-feedback/", attachments::feedback_of_issue, "What people say about an issue, the newest first", LIST, Page("Feedback");
+        GET "user-reports/", attachments::feedback_of_issue, "The same by its older name", LIST, Page("Feedback");
         GET "tags/", issue::tags, "Tags of the newest events of an issue", &[], List("TagKey");
         GET "activities/", issue::activities, "What happened to an issue, newest first", &[], One("Activities");
         PUT "", issue::update, "Change an issue", &[], One("IssueDetail");

@@ -61,6 +61,26 @@ impl fmt::Display for Count {
 
 impl HtmlSafe for Count {}
 
+/// A length of a file: `840 B`, `12 kB`, `3.4 MB`; exact on hover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bytes(pub(super) i64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.max(0);
+        for (unit, size) in [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)] {
+            if bytes >= size {
+                let tenths = bytes.saturating_mul(10) / size;
+                return match tenths {
+                    ..100 => write!(f, "{}.{} {unit}", tenths / 10, tenths % 10),
+                    _ => write!(f, "{} {unit}", tenths / 10),
+                };
+            }
+        }
+        write!(f, "{bytes} B")
+    }
+}
+
 /// How an age is worded; also told to the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AgeStyle {
@@ -241,6 +261,12 @@ pub(super) fn initials(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_files_are_short() {
+        let shown = [0, 999, 1_000, 12_345, 999_999, 3_449_999, 5_368_709_120].map(|bytes| Bytes(bytes).to_string());
+        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "12 kB", "999 kB", "3.4 MB", "5.3 GB"]);
+    }
     use time::macros::datetime;
 
     #[test]

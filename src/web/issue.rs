@@ -41,13 +41,18 @@ use self::twin::Form;
 use super::Web;
 use super::access::Action;
 use super::alerts::deliveries::{self, Line};
+use super::attachments::File;
 use super::chart::{Accent, Chart, Mark};
 use super::display::{self, Age, Clock, Count, split_location};
 use super::error::PageError;
+use super::feedback::{self, Said, Told};
 use super::issues::people::People;
 use super::session::Viewer;
 use super::shell::{Nav, Shell, Stream, html, see_other};
 use super::signs::{self, Flag, Sign};
+
+/// Feedback that is counted; whoever has more reads the list.
+const SAID_COUNTED_MAX: i64 = 1_000;
 
 /// Changes shown in the activity.
 const ACTIVITY_ROWS: usize = 20;
@@ -97,6 +102,10 @@ struct Shown {
     stored: StoredEvent,
     view: EventView,
     neighbours: Neighbours,
+    /// What came along.
+    files: Vec<File>,
+    /// What people say about it.
+    said: Vec<Said>,
 }
 
 impl Shown {
@@ -132,6 +141,8 @@ struct IssuePage {
     suggestions: Vec<Suggestion>,
     suspects: Vec<SuspectLine>,
     told: Vec<Line>,
+    /// How many say something about it, up to a bound.
+    said_total: i64,
     ask: Option<Ask>,
     releases: Releases,
     shares: Vec<Share>,
@@ -293,7 +304,7 @@ async fn page(
         None => Vec::new(),
     };
     let event = match stored {
-        Some(stored) => Some(shown(web, stored).await?),
+        Some(stored) => Some(shown(web, &issue, stored).await?),
         None => None,
     };
     let event_path = event
@@ -312,6 +323,7 @@ async fn page(
         suggestions: side::suggestions(web, &issue).await?,
         suspects,
         told: deliveries::of_issue(web, issue.id).await?,
+        said_total: store::feedback::count_of_issue(&web.pool, issue.project_id, issue.id, SAID_COUNTED_MAX).await?,
         event,
         event_path,
         tags,
@@ -329,7 +341,7 @@ async fn page(
     html(&page)
 }
 
-async fn find_issue(web: &Web, id: &str) -> Result<Issue, PageError> {
+pub(super) async fn find_issue(web: &Web, id: &str) -> Result<Issue, PageError> {
     let missing = || PageError::NotFound("issue");
     // A short id is what people paste; it is looked up, the number is the address.
     let id = match id.parse::<IssueId>() {
@@ -361,11 +373,16 @@ fn unpack(stored: &StoredEvent) -> Result<serde_json::Value, PageError> {
     Ok(payload::view(&text))
 }
 
-async fn shown(web: &Web, stored: StoredEvent) -> Result<Shown, PageError> {
+async fn shown(web: &Web, issue: &Issue, stored: StoredEvent) -> Result<Shown, PageError> {
     let sources = Sources::load(web, stored.event.project_id, stored.event.release.as_deref()).await?;
     let view = EventView::new(&unpack(&stored)?, sources.code());
     let neighbours = store::events::neighbours(&web.pool, &stored.event).await?;
-    Ok(Shown { stored, view, neighbours })
+    let (project_id, event_id) = (stored.event.project_id, stored.event.event_id);
+    let files = store::attachments::of_event(&web.pool, project_id, event_id).await?;
+    let files = files.into_iter().map(|file| File::new(&issue.project_slug, file)).collect();
+    let said = store::feedback::of_event(&web.pool, project_id, event_id).await?;
+    let said = feedback::with_files(web, (project_id, &issue.project_slug), said, Told::Event).await?;
+    Ok(Shown { stored, view, neighbours, files, said })
 }
 
 async fn chart(

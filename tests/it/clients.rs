@@ -193,6 +193,46 @@ async fn node() {
 }
 
 #[tokio::test]
+async fn python_attachments() {
+    let shop = Shop::open().await;
+    shop.run(root().join("tests/clients/python/.venv/bin/python"), &["tests/clients/python/attach.py"]).await;
+    let event = shop.only_event().await;
+    let list = format!("/api/0/projects/default/shop/events/{}/attachments/", event["eventID"].as_str().unwrap());
+    let files = shop.api.get(&list).await.json();
+    let facts: Vec<_> = files.as_array().unwrap().iter().map(|file| (&file["name"], &file["mimetype"])).collect();
+    assert_eq!(facts[0].0, "attach.py");
+    assert_eq!(facts[1].0, "till.log");
+    let content = format!("{list}{}/?download", files[1]["id"].as_str().unwrap());
+    assert_eq!(shop.api.get(&content).await.body, "17 put into basket\n17 paid\n");
+    let own = std::fs::read_to_string(root().join("tests/clients/python/attach.py")).unwrap();
+    assert_eq!(files[0]["size"], own.len());
+}
+
+#[tokio::test]
+async fn node_feedback() {
+    let shop = Shop::open().await;
+    shop.run(script("find-node"), &["tests/clients/node/feedback.js"]).await;
+    let event = shop.only_event().await;
+    let said = until("the feedback", async || {
+        let list = shop.api.get("/api/0/projects/default/shop/user-feedback/").await.json();
+        Some(list[0].clone()).filter(|said| !said.is_null())
+    })
+    .await;
+    assert_eq!((&said["comments"], &said["name"]), (&"I cannot pay.".into(), &"Ada".into()), "{said}");
+    assert_eq!((&said["email"], &said["url"]), (&"ada@example.org".into(), &"https://shop.example/basket".into()));
+    assert_eq!((&said["eventID"], &said["issue"]["id"]), (&event["eventID"], &event["groupID"]));
+    let page = format!("/api/0/issues/{}/user-feedback/", event["groupID"].as_str().unwrap());
+    assert_eq!(shop.api.get(&page).await.json()[0]["id"], said["id"]);
+    let file: (String, String, i64) =
+        sqlx::query_as("select name, content_type, bytes from attachments where event_id = $1::uuid")
+            .bind(said["id"].as_str().unwrap())
+            .fetch_one(&shop.server.db.pool)
+            .await
+            .unwrap();
+    assert_eq!(file, ("screenshot.png".to_owned(), "image/png".to_owned(), 4));
+}
+
+#[tokio::test]
 async fn rust() {
     let shop = Shop::open().await;
     shop.run(root().join("target/clients/debug/client-rust"), &[]).await;

@@ -5,6 +5,7 @@ mod access;
 mod assign;
 mod changes;
 mod code;
+mod companions;
 mod crowd;
 pub(crate) mod deliveries;
 mod destinations;

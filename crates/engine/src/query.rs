@@ -85,8 +85,19 @@ pub enum Filter {
     Time(TimeField, Comparison<Moment>),
     /// `assigned:…`
     Assigned(Assigned),
+    /// `has:attachment` and `has:feedback`.
+    Has(Companion),
     /// A bare word or phrase.
     Text(Pattern),
+}
+
+/// What may come along with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Companion {
+    /// Files.
+    Attachment,
+    /// What people say.
+    Feedback,
 }
 
 /// Where an issue stands, for `is:`.
@@ -232,6 +243,8 @@ mod tests {
             Filter::Event(EventField::Tag("customer.tier".into()), Pattern::exact("very gold"))
         );
         assert_eq!(filters("has:tier"), [(true, Filter::Event(EventField::Tag("tier".into()), Pattern::exact("")))]);
+        assert_eq!(filters("has:attachment"), [(false, Filter::Has(Companion::Attachment))]);
+        assert_eq!(filters("!has:feedback"), [(true, Filter::Has(Companion::Feedback))]);
         assert_eq!(filters("!has:user"), [(false, Filter::Event(EventField::User, Pattern::exact("")))]);
         assert_eq!(one("assigned:me"), Filter::Assigned(Assigned::Me));
         assert_eq!(filters("!assigned:none"), [(true, Filter::Assigned(Assigned::Nobody))]);

@@ -359,7 +359,36 @@ fn events() -> Vec<(&'static str, Value)> {
         ("previousEventID", or_null("string")),
     ]);
     let payload = json!({ "type": "object", "description": "Whatever the SDK sent." });
-    vec![("EventSummary", object(&summary)), ("Event", object(&full)), ("Payload", payload)]
+    let mut all = vec![("EventSummary", object(&summary)), ("Event", object(&full)), ("Payload", payload)];
+    all.extend(companions());
+    all
+}
+
+/// What comes along with events.
+fn companions() -> [(&'static str, Value); 2] {
+    let mut issue = object(&[("id", text())]);
+    issue["type"] = json!(["object", "null"]);
+    let file = object(&[
+        ("id", text()),
+        ("event_id", text()),
+        ("type", text()),
+        ("name", text()),
+        ("mimetype", text()),
+        ("size", whole()),
+        ("headers", any()),
+        ("dateCreated", date()),
+    ]);
+    let said = object(&[
+        ("id", text()),
+        ("eventID", or_null("string")),
+        ("name", text()),
+        ("email", text()),
+        ("comments", text()),
+        ("url", text()),
+        ("dateCreated", date()),
+        ("issue", issue),
+    ]);
+    [("Attachment", file), ("Feedback", said)]
 }
 
 fn numbers() -> Vec<(&'static str, Value)> {

@@ -136,7 +136,7 @@ pub(super) fn for_elsewhere(mut stored: StoredEvent, event: &Value) -> Shown {
             if secrets::is_secret(key) { secrets::HIDDEN.into() } else { secrets::hide_in_text(value).into_owned() };
     }
     let view = EventView::new(event, Code::default());
-    Shown { stored, view, neighbours: Neighbours { older: None, newer: None } }
+    Shown { stored, view, neighbours: Neighbours { older: None, newer: None }, files: Vec::new(), said: Vec::new() }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ const KEYS: [(&str, &str, &[&str]); 9] = [
     ("users", "how many people", &[">1", ">10", ">100"]),
     ("error.type", "class of the exception", &[]),
     ("firstRelease", "release that it began with", &[]),
-    ("has", "a tag that is there", &[]),
+    ("has", "files, feedback or a tag", &["attachment", "feedback"]),
 ];
 
 /// What the address says.

@@ -4,9 +4,10 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use store::projects::{self, Project, Settings};
-use store::{StoreError, quiet, releases};
+use store::{StoreError, attachments, quiet, releases};
 
 use super::super::access::Action;
+use super::super::display::Bytes;
 use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
 use super::super::shell::{Nav, Shell, html, see_other};
@@ -23,6 +24,8 @@ struct SettingsPage {
     days_max: i32,
     /// How its releases are ordered, and why.
     order: String,
+    /// What its files take, and may take.
+    files: (i64, Bytes, Bytes),
     is_saved: bool,
     problem: Option<String>,
 }
@@ -92,11 +95,13 @@ async fn page(
 ) -> Result<SettingsPage, PageError> {
     let mut connection = web.pool.acquire().await.map_err(StoreError::from)?;
     let order = releases::order(&mut connection, project.id).await?.1;
+    let (files, bytes) = attachments::taken(&web.pool, project.id).await?;
+    let files = (files, Bytes(bytes), Bytes(web.config.attachment_bytes_max));
     let mut shell = Shell::load(web, request, viewer, Nav::Projects).await?;
     shell.title = format!("Settings of {}", project.slug);
     shell.project = Some(project.slug.clone());
     let days_max = quiet::DAYS_MAX;
-    Ok(SettingsPage { shell, project, name, days, days_max, order, is_saved: false, problem: None })
+    Ok(SettingsPage { shell, project, name, days, days_max, order, files, is_saved: false, problem: None })
 }
 
 /// Nothing, and zero, mean never.

@@ -6,6 +6,10 @@ use firefinch::api::{Body, Endpoint, endpoints};
 use serde_json::{Value, json};
 use time::Duration;
 
+use engine::attachment::About;
+use engine::ids::{EventId, ProjectId};
+use store::ingest::{Batch, NewAttachment, NewFeedback};
+
 use super::{Served, event};
 
 /// Checks `value` against a schema; complaints name the place.
@@ -86,6 +90,23 @@ async fn make_releases(served: &Served) {
     post("shop@2.1/deploys/", &json!({"environment": "qa"})).await;
 }
 
+/// A file of the first event, whose id is answered, and what somebody says about it.
+async fn companions_of_an_event(served: &Served) -> String {
+    let event_id = EventId(uuid::Uuid::from_u128(1));
+    let (project_id, received_at) = (ProjectId(served.shop.id), time::OffsetDateTime::now_utc());
+    let about = About::new(Some("app.log"), None, None);
+    let id = engine::attachment::id(project_id, event_id, &about, b"line");
+    let event = event_id.to_string();
+    let said = engine::feedback::report_of(Some(&event), Some("Ada"), None, Some("It broke.")).unwrap();
+    let batch = Batch {
+        attachments: vec![NewAttachment { project_id, event_id, received_at, about, content: b"line".to_vec() }],
+        feedback: vec![NewFeedback { project_id, received_at, said }],
+        ..Batch::default()
+    };
+    served.writer.write(&batch).await.unwrap();
+    id.as_simple().to_string()
+}
+
 /// Changes the issue, and says which activity that is.
 async fn a_transition(served: &Served) -> String {
     let path = "/api/0/issues/SHOP-1/";
@@ -116,8 +137,14 @@ async fn answers_fit_their_schemas() {
     let mut deleted = ["OLD-1", "OLD-2"].into_iter();
     let made = served.http.request(reqwest::Method::POST, "/api/0/organizations/acme/destinations/");
     let made = served.http.send(made.json(&json!({"kind": "mail", "addresses": ["a@acme.example"]}))).await.json();
+    let file = companions_of_an_event(&served).await;
     for endpoint in endpoints() {
-        let path = endpoint.path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
+        let path = endpoint
+            .path
+            .replace("{org}", "acme")
+            .replace("{attachment}", &file)
+            .replace("{project}", "shop")
+            .replace("{issue}", "SHOP-1");
         let path = path.replace("{regrouping}", undoable["regrouping"]["id"].as_str().unwrap());
         let version = if endpoint.method == "DELETE" {
             format!("gone-{}", endpoint.path.split('/').nth(1).unwrap())

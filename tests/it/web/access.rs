@@ -7,7 +7,7 @@ use reqwest::Method;
 use super::{Browser, Site, exception};
 
 /// Pages of signed-in people; `ISSUE` and `EVENT` stand for ids.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 19] = [
     "/issues",
     "/issues?query=is%3Anew&range=7d&project=shop",
     "/issues/ISSUE",
@@ -23,6 +23,8 @@ const PAGES: [&str; 17] = [
     "/projects/shop",
     "/projects/shop/rules",
     "/projects/shop/code",
+    "/projects/shop/feedback",
+    "/issues/ISSUE/feedback",
     "/issues/ISSUE.md",
     "/issues/SHOP-1.json",
 ];

@@ -24,6 +24,7 @@ fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
         ("{issue}", &issue),
         ("{event}", event),
         ("{link}", link),
+        ("{attachment}", "00000000000000000000000000000001"),
         ("{version}", "shop@1.0"),
         ("{deploy}", "1"),
         ("{regrouping}", "1"),

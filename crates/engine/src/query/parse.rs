@@ -6,7 +6,9 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::{Assigned, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern};
+use super::{
+    Assigned, Companion, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern,
+};
 use super::{Query, QueryError, Term, TimeField};
 use crate::limits::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, QUERY_WILDCARDS_MAX, TAG_KEY_CHARS_MAX};
 
@@ -119,6 +121,14 @@ fn is_known(key: &str) -> bool {
 fn term(text: &str, word: Word) -> Result<Term, QueryError> {
     // `has:browser` is the opposite of a browser that is empty.
     if word.key.as_deref() == Some("has") && !word.value.is_empty() {
+        let companion = match word.value.as_str() {
+            "attachment" | "attachments" => Some(Companion::Attachment),
+            "feedback" => Some(Companion::Feedback),
+            _ => None,
+        };
+        if let Some(companion) = companion {
+            return Ok(Term { span: word.span, negated: word.negated, filter: Filter::Has(companion) });
+        }
         let filter = Filter::Event(event_field(&word.value), Pattern::exact(""));
         return Ok(Term { span: word.span, negated: !word.negated, filter });
     }

@@ -30,6 +30,7 @@ pub fn is_searchable(term: &Term) -> bool {
     matches!(
         term.filter,
         Filter::Event(..)
+            | Filter::Has(_)
             | Filter::Text(_)
             | Filter::Issue(
                 IssueField::Level | IssueField::Title | IssueField::Value | IssueField::Culprit | IssueField::Platform,

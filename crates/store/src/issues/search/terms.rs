@@ -2,7 +2,8 @@
 
 use engine::ids::UserId;
 use engine::query::{
-    Assigned, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern, Term, TimeField,
+    Assigned, Companion, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern, Term,
+    TimeField,
 };
 use sqlx::{Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime, Time};
@@ -117,8 +118,19 @@ pub(crate) fn push_of_event(sql: &mut QueryBuilder<Postgres>, term: &Term) {
             let like = format!("%{}%", like(pattern));
             sql.push("e.title ilike ").push_bind(like.clone()).push(" or e.transaction ilike ").push_bind(like);
         }
+        Filter::Has(companion) => {
+            sql.push("exists (select from ").push(table(*companion));
+            sql.push(" c where c.project_id = e.project_id and c.event_id = e.event_id)");
+        }
         Filter::Is(_) | Filter::Count(..) | Filter::Time(..) | Filter::Assigned(_) => drop(sql.push("true")),
     });
+}
+
+const fn table(companion: Companion) -> &'static str {
+    match companion {
+        Companion::Attachment => "attachments",
+        Companion::Feedback => "feedback",
+    }
 }
 
 /// What is unknown does not fit, and so fits the opposite.
@@ -162,6 +174,10 @@ fn push_issue_term(sql: &mut QueryBuilder<Postgres>, filter: &Filter, now: Offse
             for (index, column) in ["i.title", "i.value", "i.culprit", "i.location"].into_iter().enumerate() {
                 sql.push(if index == 0 { "" } else { " or " }).push(column).push(" ilike ").push_bind(like.clone());
             }
+        }
+        Filter::Has(companion) => {
+            sql.push("exists (select from ").push(table(*companion));
+            sql.push(" c where c.project_id = i.project_id and c.issue_id = i.id)");
         }
         // Held against events, in `push_event_terms`, and in `push_assigned`.
         Filter::Event(..) | Filter::Assigned(_) => {
