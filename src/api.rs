@@ -27,6 +27,7 @@ mod issue;
 mod issues;
 mod openapi;
 mod organizations;
+mod ownership;
 mod projects;
 mod regroupings;
 mod releases;

@@ -15,6 +15,7 @@ mod group;
 mod health;
 mod issue;
 mod output;
+mod owners;
 mod project;
 mod regroup;
 mod release;

@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod instance;
 mod link_key;
 pub mod open_files;
+mod ownership;
 pub mod passwords;
 pub mod postgres;
 pub mod preview;

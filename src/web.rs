@@ -162,6 +162,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/projects/{slug}/settings", post().to(projects::settings::post))
         .route("/projects/{slug}/code", get().to(projects::code::show))
         .route("/projects/{slug}/code", post().to(projects::code::post))
+        .route("/projects/{slug}/owners", get().to(projects::owners::show))
+        .route("/projects/{slug}/owners", post().to(projects::owners::post))
         .route("/projects/{slug}/rules", get().to(projects::rules::show))
         .route("/projects/{slug}/rules", post().to(projects::rules::post))
         .route("/sign-in", get().to(sign_in::show))

@@ -6,7 +6,7 @@ use engine::grouping::similar::Likeness;
 use serde_json::{Value, json};
 use store::issues::Issue;
 use store::lifecycle::{self, By};
-use store::{activity, hashes, live, similar};
+use store::{activity, hashes, live, owners, similar};
 
 use super::call::{Answer, Call, json as answer};
 use super::change::{self, Update};
@@ -78,7 +78,8 @@ async fn detail(call: &Call, issue: &Issue) -> Result<Value, ApiError> {
             stats.extend(found);
         }
     }
-    Ok(shape::detail(call.api(), issue, stats, &rows))
+    let owners = owners::of_issue(&call.api().pool, (issue.project_id, issue.id)).await?;
+    Ok(shape::detail(call.api(), issue, stats, &rows, &owners))
 }
 
 /// `GET /organizations/{org}/shortids/{issue}/`

@@ -17,8 +17,8 @@ use engine::access::Scope::{
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, organizations, projects,
-    regroupings, releases, rules, stats, verdict,
+    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, organizations, ownership,
+    projects, regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -181,6 +181,9 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project with its grouping rules", &[], One("ProjectDetail")),
         endpoint!(PUT, "/projects/{org}/{project}/", &[ProjectWrite], projects::put, "Change the name of a project, when its quiet issues are resolved, and its grouping rules, which apply to events that arrive from now on", &[], One("ProjectDetail")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/grouping-rules/preview/", &[EventRead], rules::preview, "What grouping rules would do to the newest stored events, without saving them", &[], One("GroupingPreview")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/projects/{org}/{project}/ownership/", &[ProjectRead], ownership::get, "Who owns what of a project", &[], One("Ownership")),
+        endpoint!(PUT, "/projects/{org}/{project}/ownership/", &[ProjectWrite], ownership::put, "Change who owns what; it holds for issues that are new from now on", &[], One("Ownership")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/projects/{org}/{project}/ownership/preview/", &[EventRead], ownership::preview, "Who would own the newest stored events, without saving anything", &[], One("OwnershipPreview")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], projects::keys, "Client keys (DSNs) of a project", &[], List("Key")),
         endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),
         endpoint!(GET, "/projects/{org}/{project}/issues/", &[EventRead], issues::list_project, "Issues of a project, the last seen first", SEARCH, Page("Issue")),

@@ -9,6 +9,7 @@ use store::quiet;
 use time::OffsetDateTime;
 
 use super::output::Output;
+use super::owners;
 use super::regroup;
 use super::rules;
 use super::{public_url, with_database};
@@ -58,6 +59,9 @@ pub enum Command {
     /// Show, replace and check grouping rules
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Manage who owns what of a project
+    #[command(subcommand)]
+    Owners(owners::Command),
 }
 
 /// What can be done with keys.
@@ -125,6 +129,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
         Command::Set { slug, auto_resolve_days } => set(config, &slug, auto_resolve_days, output).await,
         Command::Rules(command) => rules::run(config, command, output).await,
+        Command::Owners(command) => owners::run(config, command, output).await,
     }
 }
 

@@ -26,6 +26,7 @@ use store::activity::{self, Activity};
 use store::counts::{self, Range};
 use store::events::{Neighbours, StoredEvent};
 use store::issues::{self, Issue};
+use store::owners::{self, IssueOwner};
 use store::releases;
 use store::shares::{self, Share};
 use time::OffsetDateTime;
@@ -148,6 +149,7 @@ struct IssuePage {
     shares: Vec<Share>,
     share_days: [i64; 3],
     people: People,
+    owners: Vec<IssueOwner>,
 }
 
 /// The releases that a resolution can name.
@@ -175,6 +177,11 @@ impl IssuePage {
     /// The newest change of the state can be undone, and the newest of who has it.
     fn is_undoable(&self, change: &Activity) -> bool {
         change.is_undoable_in(&self.activity)
+    }
+
+    /// Whether an owner has the issue.
+    fn is_assignee(&self, owner: &IssueOwner) -> bool {
+        self.issue.assignee.as_ref().is_some_and(|assignee| assignee.id == owner.person.id)
     }
 
     /// Whether whoever looks may take a comment away.
@@ -334,6 +341,7 @@ async fn page(
         shares: shares::list(&web.pool, (issue.project_id, issue.id), now).await?,
         share_days: share::DAYS,
         people: People::load(web, &shell.viewer).await?,
+        owners: owners::of_issue(&web.pool, (issue.project_id, issue.id)).await?,
         ask,
         issue,
         shell,

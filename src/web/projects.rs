@@ -1,6 +1,7 @@
 //! Projects: the list, a new one, and the page with its DSN that waits for the first event.
 
 pub(super) mod code;
+pub(super) mod owners;
 pub(super) mod rules;
 pub(super) mod settings;
 mod snippets;

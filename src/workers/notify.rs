@@ -24,11 +24,11 @@ use engine::alert::{Head, Kind, Limit, Message, Test, Thread, backoff};
 use engine::ids::DestinationId;
 use futures_util::StreamExt;
 use sqlx::PgPool;
-use store::StoreError;
 use store::notifications::{
     self as outbox, BurstFacts, BurstPart, Claim, Claimed, Content, Destination, FannedOut, Heard, Outcome, Signal,
     Target,
 };
+use store::{StoreError, live};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
@@ -151,6 +151,11 @@ impl Notifier {
             let batch = outbox::fan_out(&self.pool, now, backoff::LIFETIME, self.mail.is_some(), FAN_OUT_MAX).await?;
             done.signals += batch.signals;
             done.deliveries += batch.deliveries;
+            if let Err(error) = live::notify(&self.pool, &batch.assigned).await {
+                // They are assigned; open pages show it when they next read.
+                tracing::warn!(%error, "open pages were not told of issues that were given to their owners");
+            }
+            done.assigned.extend(batch.assigned);
             if batch.signals < FAN_OUT_MAX.unsigned_abs() {
                 break;
             }

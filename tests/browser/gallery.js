@@ -67,6 +67,7 @@ const PAGES = [
   ["project-start", "/projects/shop"],
   ["project-settings", "/projects/shop/settings"],
   ["project-sources", "/projects/shop/code"],
+  ["project-owners", "/projects/shop/owners"],
   ["project-rules", "/projects/shop/rules"],
   ["project-regroupings", "/projects/shop/regroupings"],
   ["system", "/system"],
@@ -86,6 +87,13 @@ async function assign(server, id) {
   if (!response.ok) throw new Error(await response.text());
 }
 
+async function owners(page, server) {
+  await page.goto(`${server.url}/projects/shop/owners`);
+  await page.fill("textarea[name=rules]", `path:shop/* ${server.email}\n*.js @somebody-else`);
+  await page.click("button[value=save]");
+  await page.waitForSelector("[role=status]");
+}
+
 export const checks = [
   ["the door looks as it should", async ({ page, server }) => {
     await page.goto(`${server.url}/sign-in`);
@@ -99,6 +107,7 @@ export const checks = [
     const id = await issue(server);
     await assign(server, id);
     await signIn(page, server);
+    await owners(page, server);
     const faults = [];
     for (const [name, path] of PAGES) {
       await page.goto(`${server.url}${path.replace("ISSUE", id)}`);

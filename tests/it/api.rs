@@ -6,6 +6,7 @@ mod destinations;
 mod events;
 mod fixes;
 mod issues;
+mod ownership;
 mod regroupings;
 mod releases;
 mod schema;

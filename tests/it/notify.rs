@@ -11,6 +11,7 @@ mod often;
 mod outage;
 mod outbox;
 mod outgoing;
+mod owners;
 mod pages;
 mod presets;
 mod preview;

@@ -14,6 +14,7 @@ mod events;
 mod hostile;
 mod large;
 mod lists;
+mod owners;
 mod pages;
 mod reads;
 mod regroupings;

@@ -40,6 +40,7 @@ pub mod deploy;
 
 pub mod code_link;
 pub mod highlight;
+pub mod owners;
 
 pub mod facets;
 pub mod histogram;

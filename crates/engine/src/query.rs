@@ -55,7 +55,9 @@ impl Query {
     /// Whether a term is about whoever searches, which only a person can ask.
     #[must_use]
     pub fn names_me(&self) -> bool {
-        self.terms.iter().any(|term| term.filter == Filter::Assigned(Assigned::Me))
+        let is_me =
+            |filter: &Filter| matches!(filter, Filter::Assigned(Assigned::Me) | Filter::AssignedOrOwned(Assigned::Me));
+        self.terms.iter().any(|term| is_me(&term.filter))
     }
 }
 
@@ -87,6 +89,8 @@ pub enum Filter {
     Assigned(Assigned),
     /// `has:attachment` and `has:feedback`.
     Has(Companion),
+    /// `assigned_or_suggested:…`: who has it, or whom the ownership rules name.
+    AssignedOrOwned(Assigned),
     /// A bare word or phrase.
     Text(Pattern),
 }
@@ -254,7 +258,9 @@ mod tests {
             filters("is:assigned is:unassigned"),
             [(false, Filter::Is(Is::Assigned)), (false, Filter::Assigned(Assigned::Nobody)),]
         );
+        assert_eq!(one("assigned_or_suggested:none"), Filter::AssignedOrOwned(Assigned::Nobody));
         assert!(Query::parse("x !assigned:me").unwrap().names_me());
+        assert!(Query::parse("assigned_or_suggested:me").unwrap().names_me());
         assert!(!Query::parse("assigned:none me").unwrap().names_me());
         assert_eq!(one("environment:\"\""), Filter::Event(EventField::Environment, Pattern::exact("")));
     }

@@ -2,7 +2,7 @@
 
 use engine::code_link::Mapping;
 use engine::ids::ProjectId;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::StoreError;
 
@@ -10,7 +10,7 @@ use crate::StoreError;
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(pool: &PgPool, project_id: ProjectId) -> Result<Vec<Mapping>, StoreError> {
+pub async fn list(executor: impl PgExecutor<'_>, project_id: ProjectId) -> Result<Vec<Mapping>, StoreError> {
     Ok(sqlx::query_as!(
         Mapping,
         "select prefix, root, repository, editor
@@ -19,7 +19,7 @@ pub async fn list(pool: &PgPool, project_id: ProjectId) -> Result<Vec<Mapping>, 
         order by position",
         project_id.get()
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?)
 }
 

@@ -24,6 +24,7 @@ pub mod live;
 pub mod lookout;
 pub mod maintenance;
 pub mod notifications;
+pub mod owners;
 pub mod page;
 pub mod partitions;
 pub mod people;

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 pub(crate) use announce::{Reached, Standing, announce_reached, announce_standing};
 pub use assign::assign;
-pub(crate) use assign::give_back;
+pub(crate) use assign::{assign_in, give_back};
 pub use removal::{PURGED_PER_ROUND, purge};
 pub(crate) use rows::{
     Cause, Changed, insert_issue, record, record_changes, record_notes, reserve_numbers, set_state, state, user_hash,

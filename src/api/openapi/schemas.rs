@@ -12,6 +12,7 @@ pub(super) fn all() -> Value {
         .into_iter()
         .chain(rules())
         .chain(alert_rules())
+        .chain(ownership())
         .chain(issues())
         .chain(events())
         .chain(numbers())
@@ -61,6 +62,29 @@ fn rules() -> Vec<(&'static str, Value)> {
                 ("eventsTouched", whole()),
             ]),
         ),
+    ]
+}
+
+/// Who owns what.
+fn ownership() -> Vec<(&'static str, Value)> {
+    let fields = [("raw", text()), ("autoAssignment", text())];
+    let mut update = object(&fields);
+    update["required"] = json!([]);
+    let rule =
+        json!({ "type": ["object", "null"], "properties": { "line": whole(), "pattern": text(), "matched": text() } });
+    let event = object(&[
+        ("issueId", text()),
+        ("eventId", text()),
+        ("title", text()),
+        ("rule", rule),
+        ("owners", list(text())),
+    ]);
+    let unknown = object(&[("line", whole()), ("owner", text())]);
+    let rest = [("isActive", flag()), ("fallthrough", flag()), ("codeownersAutoSync", flag())];
+    vec![
+        ("Ownership", object(&[&fields[..], &rest].concat())),
+        ("OwnershipUpdate", update),
+        ("OwnershipPreview", object(&[("events", list(event)), ("unknownOwners", list(unknown))])),
     ]
 }
 
@@ -186,6 +210,7 @@ fn issues() -> Vec<(&'static str, Value)> {
         ("firstRelease", release()),
         ("lastRelease", release()),
         ("statusChangedAt", date()),
+        ("owners", list(object(&[("type", text()), ("owner", text()), ("email", text()), ("reason", text())]))),
         ("participants", list(any())),
         ("seenBy", list(any())),
         ("userReportCount", whole()),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use store::activity::Activity;
 use store::hashes::IssueHash;
 use store::issues::Issue;
+use store::owners::IssueOwner;
 
 use super::date;
 use crate::api::{Api, assigned, status};
@@ -52,7 +53,13 @@ pub(in crate::api) fn issue(api: &Api, issue: &Issue, stats: Value) -> Value {
 }
 
 /// An issue on its own, with releases and activity.
-pub(in crate::api) fn detail(api: &Api, found: &Issue, stats: Value, activity: &[Activity]) -> Value {
+pub(in crate::api) fn detail(
+    api: &Api,
+    found: &Issue,
+    stats: Value,
+    activity: &[Activity],
+    owners: &[IssueOwner],
+) -> Value {
     let mut shape = issue(api, found, stats);
     shape["activity"] = activity.iter().map(self::activity).collect();
     shape["firstRelease"] = release(found.first_release.as_deref());
@@ -63,7 +70,18 @@ pub(in crate::api) fn detail(api: &Api, found: &Issue, stats: Value, activity: &
     shape["userReportCount"] = 0.into();
     shape["pluginActions"] = json!([]);
     shape["tags"] = json!([]);
+    shape["owners"] = owners.iter().map(owner).collect();
     shape
+}
+
+/// Somebody whom the ownership rules name, as Sentry names them, and why.
+fn owner(owner: &IssueOwner) -> Value {
+    json!({
+        "type": "ownershipRule",
+        "owner": format!("user:{}", owner.person.id),
+        "email": owner.person.email,
+        "reason": owner.why(),
+    })
 }
 
 /// A release where only its name is known.

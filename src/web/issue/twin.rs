@@ -7,9 +7,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use engine::secrets;
 use serde_json::{Value, json};
-use store::activity;
 use store::events::{Neighbours, StoredEvent};
 use store::issues::Issue;
+use store::{activity, owners};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -74,6 +74,10 @@ pub(super) async fn of_issue(web: &Web, issue: &Issue, form: Form) -> Result<Htt
                 "release": change.release, "undone": change.undone})
         })
         .collect();
+    let owners = owners::of_issue(&web.pool, (issue.project_id, issue.id)).await?;
+    let owners = owners.into_iter().map(|owner| {
+        json!({"name": owner.person.name, "email": owner.person.email, "rule": owner.rule, "matched": owner.matched})
+    });
     let event = stored.as_ref().map(unpack).transpose()?;
     json_of(&json!({
         "id": issue.id.to_string(), "shortId": issue.short_id().to_string(), "url": link(web, issue),
@@ -83,6 +87,7 @@ pub(super) async fn of_issue(web: &Web, issue: &Issue, form: Form) -> Result<Htt
         "firstSeen": time(issue.first_seen), "lastSeen": time(issue.last_seen),
         "firstRelease": issue.first_release, "lastRelease": issue.last_release,
         "events": issue.events, "users": issue.users,
+        "owners": owners.collect::<Vec<_>>(),
         "assignee": issue.assignee.as_ref().map(|actor| json!({"name": actor.name, "email": actor.email})),
         "tags": tags, "taggedEvents": tagged, "activity": changes, "event": event,
     }))

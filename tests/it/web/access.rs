@@ -7,7 +7,7 @@ use reqwest::Method;
 use super::{Browser, Site, exception};
 
 /// Pages of signed-in people; `ISSUE` and `EVENT` stand for ids.
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 20] = [
     "/issues",
     "/issues?query=is%3Anew&range=7d&project=shop",
     "/issues/ISSUE",
@@ -22,6 +22,7 @@ const PAGES: [&str; 19] = [
     "/projects",
     "/projects/shop",
     "/projects/shop/rules",
+    "/projects/shop/owners",
     "/projects/shop/code",
     "/projects/shop/feedback",
     "/issues/ISSUE/feedback",

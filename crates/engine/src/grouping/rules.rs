@@ -7,7 +7,7 @@
 mod family;
 mod fingerprint_rules;
 mod frame_set;
-mod glob;
+pub(crate) mod glob;
 mod parse;
 mod patterns;
 mod stack_rules;

@@ -92,7 +92,8 @@ fn unquote(text: &str) -> Option<(String, usize)> {
 }
 
 fn is_known(key: &str) -> bool {
-    const KNOWN: [&str; 21] = [
+    const KNOWN: [&str; 22] = [
+        "assigned_or_suggested",
         "assigned",
         "env",
         "has",
@@ -158,6 +159,7 @@ fn filter(text: &str, word: &Word) -> Result<Filter, QueryError> {
         "is" if word.value == "unassigned" => Filter::Assigned(Assigned::Nobody),
         "is" => Filter::Is(is(word)?),
         "assigned" => Filter::Assigned(assigned(word)?),
+        "assigned_or_suggested" => Filter::AssignedOrOwned(assigned(word)?),
         "level" => Filter::Issue(IssueField::Level, level(word)?),
         "platform" => Filter::Issue(IssueField::Platform, pattern(word)?),
         "error.type" => Filter::Issue(IssueField::Type, pattern(word)?),
@@ -208,10 +210,15 @@ fn assigned(word: &Word) -> Result<Assigned, QueryError> {
     match word.value.as_str() {
         "me" => Ok(Assigned::Me),
         "none" | "nobody" => Ok(Assigned::Nobody),
-        address => address
-            .parse()
-            .map(Assigned::Person)
-            .map_err(|_| error(word.value_span.clone(), "assigned: takes me, none or the e-mail address of a person")),
+        address => address.parse().map(Assigned::Person).map_err(|_| {
+            error(
+                word.value_span.clone(),
+                format!(
+                    "{}: takes me, none or the e-mail address of a person",
+                    word.key.as_deref().unwrap_or_default()
+                ),
+            )
+        }),
     }
 }
 

@@ -9,21 +9,24 @@ use std::collections::{BTreeMap, HashMap};
 
 use engine::alert::channel::QUIET;
 use engine::alert::wishes::Ruling;
-use engine::ids::ProjectId;
+use engine::ids::{IssueId, ProjectId};
+use serde_json::{Map, Value};
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 
 use super::audience::{Audience, Wanted};
 use super::signals::{self, Signal};
-use crate::{StoreError, releases};
+use crate::{StoreError, owners, releases};
 
 /// What one call of `fan_out` did.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct FannedOut {
     /// Signals that have their deliveries now.
     pub signals: u64,
     /// Deliveries made.
     pub deliveries: u64,
+    /// Issues that were given to their owners: whoever shows them wants to know.
+    pub assigned: Vec<(ProjectId, IssueId)>,
 }
 
 /// Makes the deliveries of the oldest waiting signals. Several processes may call it at once: each
@@ -47,27 +50,29 @@ pub async fn fan_out(
     let mut projects: Vec<ProjectId> = signals.iter().filter_map(|signal| signal.project_id).collect();
     projects.sort_unstable();
     projects.dedup();
+    let assigned = owners::settle(&mut transaction, &signals, now).await?;
     settle_latest(&mut transaction, &mut signals).await?;
+    settle_owners(&mut transaction, &mut signals).await?;
     let audience = Audience::load(&mut transaction, &projects).await?;
     let wanted: Vec<Wanted> = signals.iter().flat_map(|signal| audience.of(signal, mail, now)).collect();
     let channels = channels(&mut transaction, &wanted, now).await?;
     let deliveries = insert(&mut transaction, &wanted, &channels, now).await?;
     let ids: Vec<i64> = signals.iter().map(|signal| signal.id).collect();
     send_unpaced(&mut transaction, &ids, now, lifetime).await?;
-    let latest: Vec<bool> = signals.iter().map(|signal| signal.facts["latest"] == true).collect();
+    let settled: Vec<Value> = signals.iter().map(settled).collect();
     sqlx::query!(
         "update signals s
-         set fanned_out_at = $3, facts = case when f.latest then s.facts || '{\"latest\": true}' else s.facts end
-         from unnest($1::bigint[], $2::boolean[]) f (id, latest)
+         set fanned_out_at = $3, facts = case when f.settled = '{}' then s.facts else s.facts || f.settled end
+         from unnest($1::bigint[], $2::jsonb[]) f (id, settled)
          where s.id = f.id",
         &ids,
-        &latest,
+        &settled,
         now,
     )
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(FannedOut { signals: signals.len() as u64, deliveries })
+    Ok(FannedOut { signals: signals.len() as u64, deliveries, assigned })
 }
 
 /// Writes into the facts of the signals whether their release is the newest of the project, which it is only now: rules may ask,
@@ -90,6 +95,24 @@ async fn settle_latest(tx: &mut PgConnection, signals: &mut [Signal]) -> Result<
         }
     }
     Ok(())
+}
+
+/// Writes into the facts of the signals who has their issue and owns it at this moment, for the same reason.
+async fn settle_owners(tx: &mut PgConnection, signals: &mut [Signal]) -> Result<(), StoreError> {
+    let known = owners::facts(tx, signals).await?;
+    for signal in signals {
+        let owners = signal.issue_id.and_then(|id| known.get(&id.get())).filter(|owners| !owners.is_empty());
+        if let (Some(owners), Some(facts)) = (owners, signal.facts.as_object_mut()) {
+            facts.insert("owners".to_owned(), owners.clone().into());
+        }
+    }
+    Ok(())
+}
+
+/// The facts that were settled here.
+fn settled(signal: &Signal) -> Value {
+    let known = ["latest", "owners"].into_iter();
+    known.filter_map(|name| Some((name.to_owned(), signal.facts.get(name)?.clone()))).collect::<Map<_, _>>().into()
 }
 
 async fn waiting(tx: &mut PgConnection, limit: i64) -> Result<Vec<Signal>, StoreError> {

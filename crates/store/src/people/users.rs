@@ -2,7 +2,7 @@
 
 use engine::access::{Email, Role};
 use engine::ids::{IssueId, ProjectId, UserId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use crate::{StoreError, lifecycle};
@@ -206,7 +206,7 @@ pub(crate) async fn hold(tx: &mut PgConnection, id: UserId) -> Result<Option<Use
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn assignable(pool: &PgPool, limit: i64) -> Result<Vec<User>, StoreError> {
+pub async fn assignable(executor: impl PgExecutor<'_>, limit: i64) -> Result<Vec<User>, StoreError> {
     sqlx::query_as!(
         Row,
         r#"
@@ -218,7 +218,7 @@ pub async fn assignable(pool: &PgPool, limit: i64) -> Result<Vec<User>, StoreErr
         "#,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?
     .into_iter()
     .map(TryInto::try_into)

@@ -10,7 +10,7 @@ use regex::{Regex, RegexBuilder};
 
 /// How a field compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// As written.
     Exact,
     /// Upper and lower case are alike.
@@ -21,7 +21,7 @@ pub(super) enum Style {
 
 impl Style {
     /// The form in which patterns and texts meet.
-    pub(super) fn normal<'t>(self, text: &'t str) -> Cow<'t, str> {
+    pub(crate) fn normal<'t>(self, text: &'t str) -> Cow<'t, str> {
         let lower = |c: char| c.is_lowercase() || !c.is_alphabetic();
         match self {
             Self::Exact => Cow::Borrowed(text),
@@ -39,7 +39,7 @@ const AUTOMATON_BYTES_MAX: usize = 256 * 1024;
 
 /// One compiled pattern.
 #[derive(Debug)]
-pub(super) enum Glob {
+pub(crate) enum Glob {
     /// This text and no other.
     Text(Box<str>),
     /// These pieces in this order, anything between them.
@@ -63,7 +63,7 @@ enum Token {
 
 impl Glob {
     /// Compiles a pattern. `None` when it needs more memory than it may have.
-    pub(super) fn new(pattern: &str, style: Style) -> Option<Self> {
+    pub(crate) fn new(pattern: &str, style: Style) -> Option<Self> {
         let pattern = style.normal(pattern);
         let tokens = tokens(&pattern, style);
         let simple = tokens.iter().all(|token| matches!(token, Token::Literal(_) | Token::Star { across: true }));
@@ -87,7 +87,7 @@ impl Glob {
     }
 
     /// Whether it matches the whole text, which is in the normal form.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Text(only) => **only == *text,
             Self::Pieces { pieces, open_start, open_end } => in_order(text, pieces, *open_start, *open_end),
@@ -96,7 +96,7 @@ impl Glob {
     }
 
     /// The longest text that every match contains; empty when there is none.
-    pub(super) fn literal(&self) -> &str {
+    pub(crate) fn literal(&self) -> &str {
         match self {
             Self::Text(only) => only,
             Self::Pieces { pieces, .. } => pieces.iter().max_by_key(|piece| piece.len()).map_or("", |piece| piece),

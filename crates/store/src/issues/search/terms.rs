@@ -59,9 +59,27 @@ pub(super) fn push_issue_terms(sql: &mut QueryBuilder<Postgres>, search: &IssueS
     for term in search.query.terms.iter().filter(|term| !is_about_events(term) && !is_decided_by_walk(term)) {
         push_negatable(sql, term, |sql| match &term.filter {
             Filter::Assigned(assigned) => push_assigned(sql, assigned, search.me),
+            Filter::AssignedOrOwned(assigned) => push_assigned_or_owned(sql, assigned, search.me),
             filter => push_issue_term(sql, filter, search.now),
         });
     }
+}
+
+/// Looked for row by row: the owners of an issue are few, and found by its key.
+fn push_assigned_or_owned(sql: &mut QueryBuilder<Postgres>, assigned: &Assigned, me: Option<UserId>) {
+    const OF_ISSUE: &str = "exists (select from issue_owners o where o.project_id = i.project_id and o.issue_id = i.id";
+    push_assigned(sql, assigned, me);
+    match assigned {
+        Assigned::Nobody => drop(sql.push(" and not ").push(OF_ISSUE)),
+        Assigned::Me => {
+            sql.push(" or ").push(OF_ISSUE).push(" and o.user_id = ").push_bind(me.map(UserId::get));
+        }
+        Assigned::Person(email) => {
+            sql.push(" or ").push(OF_ISSUE).push(" and o.user_id = (select id from users where lower(email) = lower(");
+            sql.push_bind(email.as_str().to_owned()).push("))");
+        }
+    }
+    sql.push(")");
 }
 
 fn push_assigned(sql: &mut QueryBuilder<Postgres>, assigned: &Assigned, me: Option<UserId>) {
@@ -122,7 +140,9 @@ pub(crate) fn push_of_event(sql: &mut QueryBuilder<Postgres>, term: &Term) {
             sql.push("exists (select from ").push(table(*companion));
             sql.push(" c where c.project_id = e.project_id and c.event_id = e.event_id)");
         }
-        Filter::Is(_) | Filter::Count(..) | Filter::Time(..) | Filter::Assigned(_) => drop(sql.push("true")),
+        Filter::Is(_) | Filter::Count(..) | Filter::Time(..) | Filter::Assigned(_) | Filter::AssignedOrOwned(_) => {
+            sql.push("true");
+        }
     });
 }
 
@@ -180,7 +200,7 @@ fn push_issue_term(sql: &mut QueryBuilder<Postgres>, filter: &Filter, now: Offse
             sql.push(" c where c.project_id = i.project_id and c.issue_id = i.id)");
         }
         // Held against events, in `push_event_terms`, and in `push_assigned`.
-        Filter::Event(..) | Filter::Assigned(_) => {
+        Filter::Event(..) | Filter::Assigned(_) | Filter::AssignedOrOwned(_) => {
             sql.push("true");
         }
     }
