@@ -12,6 +12,9 @@ use super::shape::release::deploy as deploy_shape;
 /// Bytes of `failOn`: sixteen limits are far shorter.
 const FAIL_ON_BYTES_MAX: usize = 1_000;
 
+/// Issues of each kind in an answer: enough to see what to look at first.
+const NAMED_MAX: usize = 5;
+
 /// `GET /projects/{org}/{project}/deploys/{deploy}/verdict/`
 pub(super) async fn get(call: Call) -> Answer {
     let limits = limits(&call)?;
@@ -21,7 +24,8 @@ pub(super) async fn get(call: Call) -> Answer {
     let deploy = store::deploys::by_id(pool, project.id, id).await?.ok_or(ApiError::NotFound)?;
     let since = verdict::since(pool, &deploy, call.now).await?;
     let verdict = judge(&since.facts);
-    let named = |issues: &[Named]| issues.iter().map(|issue| named(issue, &project.slug)).collect::<Vec<_>>();
+    let named =
+        |issues: &[Named]| issues.iter().take(NAMED_MAX).map(|issue| named(issue, &project.slug)).collect::<Vec<_>>();
     answer(json!({
         "verdict": verdict.grade.as_str(),
         "reason": verdict.reason,

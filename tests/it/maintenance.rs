@@ -51,9 +51,14 @@ async fn old_counters_outcomes_and_sessions_go_and_young_ones_stay() {
         }
         let sql = "insert into outcomes values (1, $1, 'error', 'accepted', '', 1)";
         sqlx::query(sql).bind(at(age)).execute(pool).await.unwrap();
+        if span_s == 10 {
+            let sql = "insert into release_counts values (1, 'production', $1, 'shop@1', 1, 0)";
+            sqlx::query(sql).bind(at(age)).execute(pool).await.unwrap();
+        }
     }
     let report = round(pool, Kept::days(90), NOON).await.unwrap().unwrap();
-    assert_eq!((report.counters_deleted, report.outcomes_deleted), (8, 1));
+    assert_eq!((report.counters_deleted, report.outcomes_deleted), (9, 1));
+    assert_eq!(number(pool, "select count(*) from release_counts").await, 1);
     assert_eq!(number(pool, "select count(*) from environment_counts").await, 3);
     assert_eq!(number(pool, "select count(*) from project_counts").await, 3);
     assert_eq!(number(pool, "select count(*) from issue_counts").await, 2);

@@ -88,6 +88,33 @@ async fn a_project_counts_its_first_environments_each_and_the_rest_together() {
 }
 
 #[tokio::test]
+async fn each_release_counts_what_began_in_it_and_what_did_not() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    let named = |id: u128, key: u8, release: Option<&str>, environment: &str| NewEvent {
+        release: release.map(Into::into),
+        environment: Some(environment.into()),
+        ..event(project_id, id, &[key])
+    };
+    let before = [named(1, 1, Some("shop@1"), "live"), named(2, 3, None, "live")];
+    writer.write(&batch(before.into())).await.unwrap();
+    let after = [named(3, 1, Some("shop@2"), "live"), named(4, 2, Some("shop@2"), "live")];
+    writer.write(&batch(after.into())).await.unwrap();
+    let again = [named(5, 2, Some("shop@2"), "live"), named(6, 2, Some("shop@2"), "test")];
+    writer.write(&batch(again.into())).await.unwrap();
+    let counted: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "select environment, version, sum(events)::bigint, sum(fresh)::bigint from release_counts group by 1, 2 order by 1, 2",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let expected = [("live", "shop@1", 1, 1), ("live", "shop@2", 3, 2), ("test", "shop@2", 1, 1)];
+    assert_eq!(counted, expected.map(|(place, version, events, fresh)| (place.into(), version.into(), events, fresh)));
+}
+
+#[tokio::test]
 async fn a_batch_is_stored_counted_and_announced_once() {
     let database = Database::create().await;
     let pool = &database.pool;

@@ -178,6 +178,30 @@ impl Bars {
         path
     }
 
+    /// SVG path data of bars of several parts, the first at the foot: one path for each part. Each part above zero is seen,
+    /// and one pixel of the page is left between two of them.
+    #[must_use]
+    pub fn stacked<const PARTS: usize>(&self, bars: &[[u64; PARTS]], top: u64) -> [String; PARTS] {
+        let mut paths = std::array::from_fn(|_| String::new());
+        for (index, parts) in bars.iter().enumerate() {
+            let (mut sum, mut foot) = (0_u64, 0);
+            for (part, path) in parts.iter().zip(&mut paths) {
+                if *part == 0 {
+                    continue;
+                }
+                sum = sum.saturating_add(*part);
+                let head = self.height_of(sum, top).max(foot + BAR_HEIGHT_MIN + u32::from(foot > 0)).min(self.height);
+                let from = (foot + u32::from(foot > 0)).min(self.height);
+                let (x, y, height) = (self.width(index), self.height - from, head.saturating_sub(from));
+                if height > 0 {
+                    let _ = write!(path, "M{x} {y}v-{height}h{}v{height}z", self.bar);
+                }
+                foot = head;
+            }
+        }
+        paths
+    }
+
     /// SVG path data of the ticks that stand for zero: one pixel high.
     #[must_use]
     pub fn zero_path(&self, counts: &[u64]) -> String {
@@ -273,6 +297,18 @@ mod tests {
         assert_eq!(Bars::fitting(40, 160, 28), bars);
         assert_eq!(Bars::fitting(180, 1080, 168), Bars { bar: 4, gap: 2, height: 168 });
         assert_eq!(Bars::fitting(1_000, 10, 9).bar, 1);
+    }
+
+    #[test]
+    fn parts_stand_on_each_other_and_each_is_seen() {
+        let bars = Bars { bar: 4, gap: 2, height: 168 };
+        let [old, rest, new] = bars.stacked(&[[4, 2, 6], [0, 0, 12], [1_000, 1, 1], [0, 0, 0]], 12);
+        assert_eq!(old, "M0 168v-56h4v56zM12 168v-168h4v168z");
+        assert_eq!(rest, "M0 111v-27h4v27z");
+        assert_eq!(new, "M0 83v-83h4v83zM6 168v-168h4v168z");
+        let [old, rest, new] = bars.stacked(&[[1, 1, 1_000_000]], 1_000_002);
+        assert_eq!((old.as_str(), rest.as_str()), ("M0 168v-2h4v2z", "M0 165v-2h4v2z"));
+        assert!(new.starts_with("M0 162v-162"), "{new}");
     }
 
     #[test]

@@ -138,16 +138,19 @@ pub struct Verdict {
 /// Users that have to meet a new issue before it counts towards bad: one user may be anything.
 pub const USERS_MIN: u64 = 3;
 /// New issues of that many users that make a deploy bad.
-const NEW_ISSUES_BAD: u64 = 3;
+pub const NEW_ISSUES_BAD: u64 = 3;
 /// Sessions below which a crash rate says nothing.
 const SESSIONS_MIN: u64 = 50;
 /// Part of the traffic below which a release has not been tried.
 const SHARE_MIN: f64 = 0.05;
 /// After this, a release that has hardly any events is one without errors rather than without traffic.
 const SETTLED_S: u64 = 15 * 60;
-const RATE_BAD: Excess = Excess { above: 20.0, times: 3.0 };
+/// Times the usual rate above which errors make it bad.
+pub const RATE_TIMES_BAD: f64 = 3.0;
+const RATE_BAD: Excess = Excess { above: 20.0, times: RATE_TIMES_BAD };
 const RATE_WATCH: Excess = Excess { above: 10.0, times: 1.5 };
-const POINTS_BAD: f64 = 1.0;
+/// Points by which fewer sessions are crash-free that make it bad.
+pub const POINTS_BAD: f64 = 1.0;
 const POINTS_WATCH: f64 = 0.5;
 
 struct Excess {

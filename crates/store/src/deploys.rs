@@ -241,6 +241,59 @@ pub async fn newest(pool: &PgPool, project_id: ProjectId, rows: usize) -> Result
     .collect()
 }
 
+/// The newest deploy of a project to an environment, or to any. Served by `deploys_by_environment` and the key.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn newest_to(
+    pool: &PgPool,
+    project_id: ProjectId,
+    environment: Option<&str>,
+) -> Result<Option<Deploy>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+         from deploys d
+         join projects p on p.id = d.project_id
+         where d.project_id = $1 and ($2::text is null or d.environment = $2)
+         order by d.id desc
+         limit 1",
+        project_id.get(),
+        environment,
+    )
+    .fetch_optional(pool)
+    .await?
+    .map(Deploy::try_from)
+    .transpose()
+}
+
+/// What went to the same place before a deploy and was not taken back or called bad: what to go back to.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn before(pool: &PgPool, deploy: &Deploy) -> Result<Option<Deploy>, StoreError> {
+    sqlx::query_as!(
+        Row,
+        "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+         from deploys d
+         join projects p on p.id = d.project_id
+         where d.project_id = $1 and d.environment = $2 and d.id < $3 and d.version <> $4
+             and d.state not in ('bad', 'rolled_back')
+         order by d.id desc
+         limit 1",
+        deploy.project_id.get(),
+        deploy.environment,
+        deploy.id.get(),
+        deploy.version,
+    )
+    .fetch_optional(pool)
+    .await?
+    .map(Deploy::try_from)
+    .transpose()
+}
+
 /// The newest deploys of each of these projects, at most `each`, the newest first.
 ///
 /// # Errors

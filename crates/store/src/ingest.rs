@@ -279,6 +279,7 @@ impl Writer {
         self.memory.remember_names(due);
         counters::count_issue_events(tx, &plan).await?;
         sessions::count(tx, &batch.sessions).await?;
+        counters::count_release_events(tx, &plan).await?;
         counters::count_project_events(tx, &plan).await?;
         written.discarded = plan.discarded.len() as u64;
         counters::count_outcomes(tx, &plan::outcomes(batch, &plan, &duplicates, &companions)).await?;

@@ -42,5 +42,6 @@ mod turn;
 pub mod verdict;
 pub mod views;
 pub mod wall;
+pub mod watch;
 
 pub use error::StoreError;

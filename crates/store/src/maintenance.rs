@@ -32,6 +32,8 @@ const SIGNALS_PER_ROUND: i64 = 10_000;
 /// How long counters of each width are kept (`docs/ARCHITECTURE.md`, "Counters").
 const PROJECT_SPANS: [(i32, Duration); 3] =
     [(10, Duration::hours(2)), (60, Duration::hours(48)), (3600, Duration::days(90))];
+/// As long as the shortest of those: nobody watches a deploy for longer.
+const RELEASES_KEPT: Duration = Duration::hours(2);
 /// Minutes of issues reach back to the hour before this time the day before yesterday (`engine::escalation`).
 const ISSUE_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(50)), (3600, Duration::days(90))];
 const SESSION_SPANS: [(i32, Duration); 2] = [(60, Duration::hours(48)), (3600, Duration::days(90))];
@@ -188,6 +190,7 @@ async fn prune_counters(connection: &mut PgConnection, now: OffsetDateTime) -> R
             }
         }
     }
+    deleted += prune_release_counts(&mut *connection, now - RELEASES_KEPT).await?;
     for (span_s, kept) in ISSUE_SPANS {
         for _ in 0..STATEMENTS_MAX {
             let rows = sqlx::query!(
@@ -209,6 +212,31 @@ async fn prune_counters(connection: &mut PgConnection, now: OffsetDateTime) -> R
             if rows == 0 {
                 break;
             }
+        }
+    }
+    Ok(deleted)
+}
+
+async fn prune_release_counts(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for _ in 0..STATEMENTS_MAX {
+        let rows = sqlx::query!(
+            "delete from release_counts
+             where ctid = any(array(
+                 select ctid
+                 from release_counts
+                 where bucket < $1
+                 order by bucket
+                 limit $2))",
+            before.unix_timestamp(),
+            ROWS_PER_STATEMENT
+        )
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+        deleted += rows;
+        if rows == 0 {
+            break;
         }
     }
     Ok(deleted)

@@ -183,6 +183,45 @@ pub async fn between(
     Ok((own, all))
 }
 
+/// Sessions of a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Minute {
+    /// When it begins, seconds since 1970.
+    pub bucket: i64,
+    /// Sessions of the release that began in it.
+    pub own: i64,
+    /// All.
+    pub all: i64,
+}
+
+/// Sessions of one release and of all that began in each minute of a stretch of time, in one environment, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_minute(
+    pool: &PgPool,
+    project_id: ProjectId,
+    version: &str,
+    environment: &str,
+    (from, until): (i64, i64),
+) -> Result<Vec<Minute>, StoreError> {
+    Ok(sqlx::query_as!(
+        Minute,
+        r#"select bucket, coalesce(sum(total) filter (where version = $2), 0)::bigint as "own!", sum(total)::bigint as "all!"
+        from release_sessions
+        where project_id = $1 and span_s = 60 and bucket >= $4 and bucket < $5 and environment = $3
+        group by bucket
+        order by bucket"#,
+        project_id.get(),
+        version,
+        environment,
+        from,
+        until,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
 impl Sessions {
     fn add(&mut self, other: &Self) {
         self.total += other.total;

@@ -16,8 +16,8 @@ use crate::release_health;
 
 /// Issues are counted up to here: no limit that a person sets is higher.
 const ISSUES_MAX: i64 = 1_000;
-/// Issues that are named.
-const NAMED_MAX: i64 = 5;
+/// Issues that are named: as many as a lane of the live view shows.
+const NAMED_MAX: i64 = 20;
 /// The rate of now is that of the last two minutes.
 pub(crate) const NOW_MINUTES: i64 = 2;
 /// Minutes before a deploy that its own are compared with, at most. Counters of minutes reach two days back.
@@ -55,6 +55,8 @@ pub struct Named {
     pub events: i64,
     /// The users that met it.
     pub users: i64,
+    /// When it was first seen, or came back.
+    pub at: OffsetDateTime,
 }
 
 /// When a deploy began, as far as anybody said.
@@ -123,7 +125,7 @@ async fn new_issues(
 ) -> Result<(u64, u64, Vec<Named>), StoreError> {
     let rows = sqlx::query!(
         r#"with began as (
-            select id, number, title, events, users
+            select id, number, title, events, users, first_seen
             from issues
             where project_id = $1 and first_release = $2 and first_seen >= $3
                 and status in ('unresolved', 'resolved', 'ignored')
@@ -149,7 +151,7 @@ async fn new_issues(
                 where coalesce(met.environment, $8) = $8
             )
         )
-        select id, number, title, events, users, (select count(*) from new) as "count!",
+        select id, number, title, events, users, first_seen, (select count(*) from new) as "count!",
             (select count(*) from new where users >= $5) as "of_many!"
         from new
         order by users desc, id desc
@@ -173,6 +175,7 @@ async fn new_issues(
         title: row.title,
         events: row.events,
         users: row.users,
+        at: row.first_seen,
     });
     Ok((count, of_many, named.collect()))
 }
@@ -202,7 +205,7 @@ async fn regressed(pool: &PgPool, deploy: &Deploy, since: OffsetDateTime) -> Res
             order by i.status_changed_at desc
             limit $4
         )
-        select id, number, title, events, users, (select count(*) from back) as "count!"
+        select id, number, title, events, users, status_changed_at, (select count(*) from back) as "count!"
         from back
         order by status_changed_at desc
         limit $5"#,
@@ -223,6 +226,7 @@ async fn regressed(pool: &PgPool, deploy: &Deploy, since: OffsetDateTime) -> Res
         title: row.title,
         events: row.events,
         users: row.users,
+        at: row.status_changed_at,
     });
     Ok((count, named.collect()))
 }

@@ -52,7 +52,7 @@ pub async fn fill(pool: &PgPool, project_id: ProjectId, start: OffsetDateTime, e
                  'id:' || (n * 7 + issue_id) % 5003, tags, codec, payload, hash
              from events cross join generate_series(1, {copies}) as n"
         ),
-        "truncate issue_counts, project_counts, environment_counts, issue_users, outcomes".into(),
+        "truncate issue_counts, project_counts, environment_counts, release_counts, issue_users, outcomes".into(),
         "insert into issue_users select distinct project_id, issue_id, substring(sha256(convert_to(user_key, 'UTF8')) for 16)
          from events".into(),
         "insert into issue_counts select project_id, issue_id, span_s,
@@ -64,6 +64,9 @@ pub async fn fill(pool: &PgPool, project_id: ProjectId, start: OffsetDateTime, e
         "insert into environment_counts select project_id, coalesce(environment, ''), span_s,
              floor(extract(epoch from received_at) / span_s)::bigint * span_s, count(*)
          from events cross join (values (10), (60), (3600)) as spans (span_s) group by 1, 2, 3, 4".into(),
+        "insert into release_counts select project_id, coalesce(environment, ''),
+             floor(extract(epoch from received_at) / 10)::bigint * 10, release, count(*), 0
+         from events where release is not null group by 1, 2, 3, 4".into(),
         "insert into outcomes select project_id, floor(extract(epoch from min(received_at)) / 3600)::bigint * 3600, 'error',
              'accepted', '', count(*)
          from events group by 1".into(),

@@ -37,6 +37,13 @@ pub async fn assert_counters_agree(pool: &PgPool) {
              from events cross join (values (10), (60), (3600)) as spans (span_s) group by 1, 2, 3, 4
          ) as recount using (project_id, environment, span_s, bucket)
          where kept.events is distinct from recount.n",
+        "select kept.environment, kept.version, kept.bucket, kept.events, recount.n from release_counts as kept
+         full join (
+             select project_id, coalesce(environment, '') as environment, release as version,
+                 floor(extract(epoch from received_at) / 10)::bigint * 10 as bucket, count(*) as n
+             from events where release is not null group by 1, 2, 3, 4
+         ) as recount using (project_id, environment, version, bucket)
+         where kept.events is distinct from recount.n",
         "select accepted.n, stored.n from
             (select coalesce(sum(quantity), 0)::bigint as n from outcomes where outcome = 'accepted' and category = 'error') as accepted,
             (select count(*) as n from events) as stored

@@ -36,6 +36,8 @@ pub struct TailEvent {
     pub user_key: Option<String>,
     /// Release.
     pub release: Option<String>,
+    /// Environment.
+    pub environment: Option<String>,
 }
 
 /// The newest events of `projects` that arrived after `after`, newest first. It looks back two days:
@@ -59,10 +61,11 @@ pub async fn tail(
         r#"select
             e.project_id as "project_id!", e.event_id as "event_id!", e.issue_id as "issue_id!",
             e.received_at as "received_at!", e.level as "level!", e.title as "title!", e.transaction, e.user_key,
-            e.release, i.number, i.substatus, p.slug
+            e.release, e.environment, i.number, i.substatus, p.slug
         from unnest($1::bigint[]) as wanted (id)
         cross join lateral (
-            select project_id, event_id, issue_id, received_at, level, title, transaction, user_key, release
+            select project_id, event_id, issue_id, received_at, level, title, transaction, user_key, release,
+                environment
             from events
             where project_id = wanted.id and day >= $2 and received_at > $3
             order by day desc, received_at desc, event_id desc
@@ -93,6 +96,7 @@ pub async fn tail(
             transaction: row.transaction,
             user_key: row.user_key,
             release: row.release,
+            environment: row.environment,
         })
         .collect())
 }

@@ -162,6 +162,59 @@ pub(super) async fn count_issue_events(tx: &mut PgConnection, plan: &Plan<'_>) -
     Ok(())
 }
 
+/// Ten-second counters of the releases in their environments: all events, and those of issues that began in the release.
+pub(super) async fn count_release_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
+    let mut counts: BTreeMap<(i64, &str, &str, i64, i64), i64> = BTreeMap::new();
+    for (event, issue_id) in &plan.events {
+        let Some(version) = event.release.as_deref() else { continue };
+        let environment = event.environment.as_deref().unwrap_or_default();
+        let bucket = plan::bucket(event.received_at, 10);
+        *counts.entry((event.project_id.get(), environment, version, bucket, issue_id.get())).or_default() += 1;
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let (keys, events): (Vec<_>, Vec<i64>) = counts.into_iter().unzip();
+    // The issues were written by this transaction: each is one probe of a page at hand.
+    sqlx::query!(
+        "insert into release_counts (project_id, environment, bucket, version, events, fresh)
+         select n.project_id, place.name, n.bucket, n.version, sum(n.events)::bigint,
+             sum(case when issue.first_release = n.version then n.events else 0 end)::bigint
+         from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+             as n (project_id, environment, version, bucket, issue_id, events)
+         cross join lateral (
+             select case
+                 when n.environment = '' then ''
+                 when exists (
+                     select 1
+                     from environments
+                     where project_id = n.project_id and name = n.environment and has_counts) then n.environment
+                 else $7
+             end as name
+         ) place
+         left join lateral (
+             select i.first_release
+             from issues i
+             where i.project_id = n.project_id and i.id = n.issue_id
+             limit 1
+         ) issue on true
+         group by n.project_id, place.name, n.bucket, n.version
+         order by n.project_id, place.name, n.bucket, n.version
+         on conflict (project_id, environment, bucket, version)
+         do update set events = release_counts.events + excluded.events, fresh = release_counts.fresh + excluded.fresh",
+        &keys.iter().map(|key| key.0).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.1).collect::<Vec<_>>() as &[&str],
+        &keys.iter().map(|key| key.2).collect::<Vec<_>>() as &[&str],
+        &keys.iter().map(|key| key.3).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.4).collect::<Vec<_>>(),
+        &events,
+        OTHER_ENVIRONMENTS,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Ten-second, minute and hour counters of the projects and of their environments.
 pub(super) async fn count_project_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), StoreError> {
     if plan.events.is_empty() {
