@@ -70,6 +70,7 @@ pub struct Web {
     config: Arc<Config>,
     queue: QueueDepth,
     hub: Hub,
+    feeds: live::watch::feed::Feeds,
     wall: Wall,
     link_key: LinkKey,
     desk: Desk,
@@ -89,6 +90,7 @@ impl Web {
             base_url: base_url.trim_end_matches('/').to_owned(),
             secure: base_url.starts_with("https://"),
             hub: Hub::default(),
+            feeds: live::watch::feed::Feeds::default(),
             wall: Wall::default(),
             link_key: LinkKey::default(),
             door: Throttle::default(),
@@ -126,6 +128,8 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/regroupings/{id}/undo", post().to(regroupings::undo))
         .route("/live", get().to(live::page))
         .route("/live/stream", get().to(live::stream::open))
+        .route("/deploys/current", get().to(live::watch::page::current))
+        .route("/deploys/{deploy}/summary", get().to(live::watch::summary::show))
         .route("/wall", get().to(wall::page))
         .route("/releases", get().to(releases::list))
         .route("/projects/{slug}/releases/{version}", get().to(releases::show))

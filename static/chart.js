@@ -85,6 +85,75 @@
     }
   };
 
+  // ---- Old and new release in one chart: parts from the foot, a pixel of the page between two.
+  const PARTS = [['old', '.bars-old'], ['rest', '.bars-rest'], ['fresh', '.bars-accent']];
+  const sumOf = (part) => part[0] + part[1] + part[2];
+  const readStack = (figure) => {
+    const lists = PARTS.map(([name]) => figure.dataset[name].split(',').map(Number));
+    const number = (name) => Number(figure.dataset[name]);
+    const [start, span, bar, gap, height, usual] = ['start', 'span', 'bar', 'gap', 'height', 'usual'].map(number);
+    return { start, span, bar, gap, height, usual, parts: lists[0].map((_, index) => lists.map((list) => list[index])) };
+  };
+  const drawStack = (figure, { parts, bar, gap, height, usual }) => {
+    const top = scaleTop(Math.max(usual, ...parts.map(sumOf)));
+    const tall = (n) => (n === 0 ? 0 : Math.max(2, Math.min(height, Math.ceil((n * height) / top))));
+    const paths = ['', '', ''];
+    parts.forEach((part, index) => {
+      let [sum, foot] = [0, 0];
+      part.forEach((n, of) => {
+        if (n === 0) return;
+        sum += n;
+        const between = foot > 0 ? 1 : 0;
+        const head = Math.min(height, Math.max(tall(sum), foot + 2 + between));
+        const from = Math.min(height, foot + between);
+        if (head > from) paths[of] += `M${index * (bar + gap)} ${height - from}v-${head - from}h${bar}v${head - from}z`;
+        foot = head;
+      });
+    });
+    PARTS.forEach(([name, selector], of) => {
+      figure.querySelector(selector).setAttribute('d', paths[of]);
+      figure.dataset[name] = parts.map((part) => part[of]).join(',');
+    });
+    // What is usual was drawn for another scale: stretched from the foot, it is at its place again.
+    const scale = Number(figure.dataset.drawnTop) / top;
+    figure.querySelector('.usual').setAttribute('transform', `translate(0 ${height * (1 - scale)}) scale(1 ${scale})`);
+    figure.querySelector('[data-top]').textContent = short(top);
+    figure.querySelector('[data-half]').textContent = short(Math.floor(top / 2));
+  };
+  const moveMarks = (figure, { start, span, parts }) => {
+    for (const mark of figure.querySelectorAll('[data-mark]')) {
+      const at = ((Number(mark.dataset.mark) - start) / (span * parts.length)) * 100;
+      if (at < 0) { mark.remove(); continue; }
+      const x = `${at.toFixed(2)}%`;
+      if (mark.tagName === 'line') { mark.setAttribute('x1', x); mark.setAttribute('x2', x); } else mark.setAttribute('x', x);
+      if (mark.tagName === 'text' && at < 25) { mark.setAttribute('text-anchor', 'start'); mark.setAttribute('dx', '6'); }
+    }
+  };
+  // Takes bars, each a time and its parts, after moving the chart to now.
+  page.updateStack = (figure, bars) => {
+    if (!figure) return null;
+    const chart = readStack(figure);
+    const size = chart.parts.length;
+    const newest = Math.max(Date.now() / 1000, ...bars.map(([at]) => at));
+    const steps = Math.min(size, Math.floor(newest / chart.span) - Math.floor(chart.start / chart.span) - (size - 1));
+    if (steps > 0) {
+      chart.parts.splice(0, steps);
+      while (chart.parts.length < size) chart.parts.push([0, 0, 0]);
+      chart.start = Math.floor(newest / chart.span) * chart.span - (size - 1) * chart.span;
+    }
+    for (const [at, part] of bars) {
+      const index = Math.floor((at - chart.start) / chart.span);
+      if (index >= 0 && index < size) chart.parts[index] = part;
+    }
+    if (steps > 0 || bars.length) drawStack(figure, chart);
+    if (steps > 0) {
+      figure.dataset.start = chart.start;
+      relabel(figure, { ...chart, counts: chart.parts });
+      moveMarks(figure, chart);
+    }
+    return chart;
+  };
+
   // ---- Hover: one hairline, the time and the count.
   let tip = null;
   const hide = () => {
@@ -97,7 +166,8 @@
     const plot = event.target.closest && event.target.closest('.chart > svg:first-child');
     if (!plot) { hide(); return; }
     const figure = plot.parentElement;
-    const chart = read(figure);
+    const stack = figure.matches('.stack') ? readStack(figure) : null;
+    const chart = stack ? { ...stack, counts: stack.parts.map(sumOf) } : read(figure);
     const rect = plot.getBoundingClientRect();
     const index = Math.min(chart.counts.length - 1, Math.max(0, Math.floor(((event.clientX - rect.left) / rect.width) * chart.counts.length)));
     if (tip && tip.figure !== figure) hide();
@@ -113,7 +183,9 @@
     const x = ((index + 0.5) / chart.counts.length) * 100;
     for (const [name, value] of [['x1', `${x}%`], ['x2', `${x}%`], ['y1', 0], ['y2', chart.height]]) tip.line.setAttribute(name, value);
     const at = new Date((chart.start + index * chart.span) * 1000);
-    tip.box.textContent = `${at.toLocaleTimeString()}${chart.span >= 3600 ? ` ${at.toLocaleDateString()}` : ''}: ${chart.counts[index].toLocaleString('en')}`;
+    const [old, rest, fresh] = stack ? stack.parts[index] : [];
+    const parts = stack && rest + fresh > 0 ? ` (before ${old}, now ${rest}${fresh ? `, new issues ${fresh}` : ''})` : '';
+    tip.box.textContent = `${at.toLocaleTimeString()}${chart.span >= 3600 ? ` ${at.toLocaleDateString()}` : ''}: ${chart.counts[index].toLocaleString('en')}${parts}`;
     // Through the object model, which the content policy allows, unlike style attributes.
     tip.box.style.left = `${Math.min(rect.width - 140, Math.max(0, (x / 100) * rect.width - 40))}px`;
   });

@@ -1,4 +1,4 @@
-// The keyboard: j k o e i a x / ? . u [ ] y, g followed by i, l, r, p or w, and digits in an open menu.
+// The keyboard: j k o e i a x (on Live r m z p, too) / ? . u [ ] y, g followed by i, l, r, p or w, and digits in an open menu.
 (() => {
   'use strict';
   const page = window.firefinch;
@@ -63,6 +63,11 @@
       if (first) first.focus();
     },
     x: choose,
+    // On Live, where they are nearer to each other.
+    r: () => document.querySelector('[data-live-page]') && act([], 'bulk-resolve'),
+    m: () => document.querySelector('[data-live-page]') && act([], 'bulk-ignore'),
+    z: () => act([], 'bulk-expect'),
+    p: () => press('#pause'),
     u: () => press('#undo'),
     y: () => page.copyMarkdown(),
     '.': () => page.letIn && page.letIn(),

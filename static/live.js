@@ -5,7 +5,8 @@
   const page = window.firefinch;
   const body = document.body;
   if (!body.dataset.stream) return;
-  const HEARTBEAT_MS = 15000;
+  const LATE_MS = 5000; // longer than two heartbeats: somebody who watches should know
+  const DEAD_MS = 10000; // the connection is gone although nobody said so
   const sign = () => document.getElementById('stream');
 
   // ---- The sign in the corner.
@@ -13,12 +14,19 @@
   let isCut = true;
   let paused = false;
   let held = 0;
+  page.isCut = () => isCut;
   const setFavicon = (name) => {
     const icon = document.getElementById('favicon');
     if (icon && icon.dataset[name] && icon.getAttribute('href') !== icon.dataset[name]) icon.href = icon.dataset[name];
   };
-  const title = document.title;
+  let title = document.title;
   let news = 0;
+  let isAlarming = false;
+  // A watched deploy says what the title is about.
+  page.setTitle = (count, text, grade) => {
+    [news, title, isAlarming] = [count, text, grade === 'bad' || count > 0];
+    showSign();
+  };
   const showSign = () => {
     const element = sign();
     if (!element) return;
@@ -27,14 +35,19 @@
       const label = element.lastElementChild;
       if (label.textContent !== text) label.textContent = text;
     };
+    const silent = Date.now() - lastWord;
     if (isCut) say('cut', `Reconnecting, data ${page.words((Date.now() - lastWord) / 1000, 'short')} old`);
     else if (paused) say('paused', `Paused, ${held} waiting`);
+    else if (silent > LATE_MS) say('late', `No tick for ${page.words(silent / 1000, 'short')}`);
+    else if (isLive) say('open', `Tick ${(silent / 1000).toFixed(1)} s ago`);
     else say('open', body.querySelector('[data-waiting]') ? 'Listening' : 'Up to date');
-    setFavicon(isCut ? 'cut' : news > 0 ? 'new' : 'calm');
+    setFavicon(isCut ? 'cut' : isWatch ? (isAlarming ? 'new' : 'calm') : news > 0 ? 'new' : 'calm');
     document.title = news > 0 ? `(${news}) ${title}` : title;
   };
+  const isLive = Boolean(document.querySelector('[data-live-page]'));
+  const isWatch = Boolean(document.querySelector('[data-watch]'));
   setInterval(showSign, 1000);
-  document.addEventListener('visibilitychange', () => { if (!document.hidden) { news = 0; showSign(); } });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) { if (!isWatch) news = 0; showSign(); } });
 
   // ---- The connection. Our own reconnecting: a browser gives up for good on a refusal.
   let source = null;
@@ -58,6 +71,11 @@
     heard('issue', onIssue);
     heard('tail', onTail);
     heard('counts', onCounts);
+    heard('watch', (message) => {
+      if (page.onWatch) page.onWatch(message);
+      // The first deploy of a project makes another page of this one.
+      else if (message.deploy) location.reload();
+    });
     source.onerror = () => {
       source.close();
       isCut = true;
@@ -67,8 +85,8 @@
       retryMs = Math.min(retryMs * 1.6, 8000);
     };
   };
-  // Two missed heartbeats: the connection is dead although nobody said so.
-  setInterval(() => { if (!isCut && Date.now() - lastWord > HEARTBEAT_MS * 2.5) source.onerror(); }, 5000);
+  // Also after a night's sleep, when nobody closed anything.
+  setInterval(() => { if (!isCut && Date.now() - lastWord > DEAD_MS) source.onerror(); }, 1000);
   window.addEventListener('pagehide', () => source && source.close());
   window.addEventListener('pageshow', (event) => { if (event.persisted) { body.dataset.seen = ''; connect(); } });
   window.addEventListener('online', connect);
@@ -116,8 +134,10 @@
       pill.hidden = held === 0 && !wanted;
       pill.lastElementChild.textContent = held ? `${held} new` : 'more';
     }
+    const inLanes = isWatch ? page.waitingInLanes() : {};
+    if (isWatch) held = Object.values(inLanes).reduce((sum, n) => sum + n, 0);
     for (const lanePill of document.querySelectorAll('[data-pill]')) {
-      const size = [...waiting.values()].filter((message) => laneOf(message.status) === lanePill.dataset.pill).length;
+      const size = isWatch ? inLanes[lanePill.dataset.pill] || 0 : [...waiting.values()].filter((message) => laneOf(message.status) === lanePill.dataset.pill).length;
       lanePill.hidden = size === 0;
       lanePill.textContent = `${size} waiting`;
     }
@@ -126,19 +146,31 @@
   page.letIn = () => {
     const messages = [...waiting.values()];
     waiting.clear();
-    if (isLive) messages.forEach(place);
+    if (isWatch) page.lanesChanged();
+    else if (isLive) messages.forEach(place);
     if (!isLive || wanted) { wanted = false; page.refetch().catch(() => {}); }
     flushTail();
     showPill();
   };
-  setInterval(() => { if ((waiting.size || wanted || tailWaiting.length) && !isHeld()) page.letIn(); }, 1000);
-  document.addEventListener('click', (event) => { if (event.target.closest('#pill, [data-pill]')) page.letIn(); });
+  // A watched deploy has other rows, or another order of them.
+  page.lanesChanged = () => {
+    if (isHeld() && !isLettingIn) { showPill(); return; }
+    if (page.settleLanes()) resync();
+    showPill();
+  };
+  setInterval(() => { if ((waiting.size || held || wanted || tailWaiting.length) && !isHeld()) page.letIn(); }, 1000);
+  let isLettingIn = false;
+  document.addEventListener('click', (event) => {
+    if (!event.target.closest('#pill, [data-pill]')) return;
+    isLettingIn = true;
+    page.letIn();
+    isLettingIn = false;
+  });
 
   // ---- Issues.
-  const isLive = Boolean(document.querySelector('[data-live-page]'));
   const issuePage = document.querySelector('[data-issue-page]');
   const isWaiting = Boolean(document.querySelector('[data-waiting]'));
-  const laneOf = (status) => ({ new: 'new', regressed: 'regressed', ongoing: 'known' })[status];
+  const laneOf = (status) => ({ new: 'new', regressed: 'regressed', escalating: 'escalating', ongoing: 'known' })[status];
   const set = (root, name, text, hover) => {
     for (const element of root.querySelectorAll(`[data-live="${name}"]`)) {
       if (element.textContent !== text) element.textContent = text;
@@ -199,6 +231,8 @@
 
   // ---- Lanes of the live view.
   function onLane(row, message) {
+    // Which lane it belongs to is told by the feed of the deploy.
+    if (isWatch) { if (row) replace(row, message); return; }
     const lane = laneOf(message.status);
     const inLane = row && row.closest('[data-lane]').dataset.lane;
     if (row && inLane === lane) { replace(row, message); return; }
@@ -215,12 +249,13 @@
   const replace = (row, message) => {
     const young = made(message.row);
     // Only what changes: the link keeps its focus and the pointer its row.
-    for (const part of ['.figures', '.spark']) {
+    row.classList.toggle('done', young.classList.contains('done'));
+    for (const part of ['.figures', '.spark', '.whose']) {
       const [old, fresh] = [row.querySelector(part), young.querySelector(part)];
       if (old && fresh && old.outerHTML !== fresh.outerHTML) old.replaceWith(fresh);
     }
   };
-  const LANE_ROWS_MAX = { new: 20, regressed: 20, known: 8 };
+  const LANE_ROWS_MAX = { new: 20, regressed: 20, escalating: 20, known: 8 };
   function place(message) {
     const lane = laneOf(message.status);
     const old = document.querySelector(`[data-issue="${message.id}"]`);
@@ -241,7 +276,7 @@
       for (const element of document.querySelectorAll(`[data-size-of="${lane.dataset.lane}"]`)) element.textContent = size;
     }
   };
-  page.onSwap(() => { if (isLive) countLanes(); });
+  page.onSwap(() => { if (isLive && !isWatch) countLanes(); });
 
   // ---- The bars of the chart, and the raw tail.
   let tailWaiting = [];
@@ -251,7 +286,7 @@
     if (!isHeld()) flushTail();
   }
   function onCounts(message) {
-    if (!isLive) return;
+    if (!isLive || isWatch) return;
     const chart = page.updateChart(document.getElementById('chart'), (counts, index) => {
       for (const [bucket, events] of message.counts) {
         const at = index(bucket);
@@ -284,6 +319,8 @@
     for (const html of [...tailWaiting].reverse()) {
       const row = made(html);
       if (tail.querySelector(`[data-event="${row.dataset.event}"]`)) continue;
+      const environment = isWatch && document.getElementById('watch-head').dataset.environment;
+      if (environment && row.dataset.environment && row.dataset.environment !== environment) continue;
       row.classList.add('arrived');
       tail.prepend(row);
     }

@@ -6,7 +6,8 @@
 
   // ---- Swapping: parts of the page with an id in SWAP are replaced by those of a fetched page.
   const SWAP = ['issues-top', 'list', 'issue-head', 'live-numbers', 'live-chart', 'lane-new', 'lane-regressed',
-    'lane-known', 'tail', 'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock', 'changes', 'regroup-ways', 'question-place', 'why-regressed', 'owners', 'activity'];
+    'lane-known', 'tail', 'lane-escalating', 'watch-head', 'head-new', 'watch-said', 'watch-chart', 'watch-legend', 'watch-known', 'watch-fixes', 'messenger',
+    'page-name', 'toast-place', 'histogram-place', 'listening', 'shown-count', 'dock', 'changes', 'regroup-ways', 'question-place', 'why-regressed', 'owners', 'activity'];
   const afterSwap = [];
   page.onSwap = (handler) => afterSwap.push(handler);
 

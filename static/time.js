@@ -36,6 +36,8 @@
       element.title = full.format(at);
       if ('clock' in element.dataset) {
         element.textContent = `${clock(at)}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, '0')}`;
+      } else if ('hm' in element.dataset) {
+        element.textContent = clock(at);
       } else if (element.dataset.age) {
         age(element);
       }
@@ -45,6 +47,10 @@
       label.textContent = label.dataset.day === '1'
         ? at.toLocaleDateString(undefined, { day: 'numeric', month: 'short' })
         : clock(at);
+    }
+    for (const label of root.querySelectorAll('text[data-name]')) {
+      const at = new Date(Number(label.dataset.mark) * 1000);
+      label.textContent = `${label.dataset.name} ${clock(at)}:${two(at.getSeconds())}`;
     }
     // 'Ignore for 24 h' becomes 'until 7:00': a night's sleep in the zone of the person.
     for (const button of root.querySelectorAll('button[data-until]')) {

@@ -22,13 +22,15 @@ pub(super) enum Accent {
     All,
     /// Those from this time on: an issue that came back then.
     Since(i64),
+    /// All, in amber: an issue that escalates.
+    Rising,
 }
 
 impl Accent {
-    fn first_bar(self, window: &Window) -> usize {
+    pub(super) fn first_bar(self, window: &Window) -> usize {
         match self {
             Self::None => usize::MAX,
-            Self::All => 0,
+            Self::All | Self::Rising => 0,
             Self::Since(at_s) if at_s < window.start_s => 0,
             Self::Since(at_s) => window.index(at_s).unwrap_or(usize::MAX),
         }
@@ -79,7 +81,8 @@ fn write_bars(
     write!(f, r#"<path class="bars" d="{}"/>"#, bars.path(&part, top))?;
     part = counts.to_vec();
     part[..first].fill(0);
-    write!(f, r#"<path class="bars-accent" d="{}"/>"#, bars.path(&part, top))
+    let class = if accent == Accent::Rising { "bars-rising" } else { "bars-accent" };
+    write!(f, r#"<path class="{class}" d="{}"/>"#, bars.path(&part, top))
 }
 
 /// A line through a chart at one moment, with its name.

@@ -81,6 +81,26 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A rate as it is read at a glance: whole from ten on, and no digit for nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rate(pub f64);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0 * 10.0).round();
+        if self.0 >= 9.95 {
+            // Rates are counts of two minutes, far below what a float holds exactly.
+            Count(self.0.round() as i64).fmt(f)
+        } else if tenths % 10.0 == 0.0 {
+            write!(f, "{:.0}", self.0)
+        } else {
+            write!(f, "{:.1}", self.0)
+        }
+    }
+}
+
+impl HtmlSafe for Rate {}
+
 /// How an age is worded; also told to the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AgeStyle {
@@ -169,6 +189,20 @@ impl fmt::Display for Ahead {
 }
 
 impl HtmlSafe for Ahead {}
+
+/// A time of day; the script tells it in the zone of the viewer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hm(pub OffsetDateTime);
+
+impl fmt::Display for Hm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.0.to_offset(time::UtcOffset::UTC);
+        let (exact, hover) = (rfc3339(at), absolute(at));
+        write!(f, r#"<time datetime="{exact}" title="{hover}" data-hm>{:02}:{:02} UTC</time>"#, at.hour(), at.minute())
+    }
+}
+
+impl HtmlSafe for Hm {}
 
 /// A moment of the day, to the millisecond: `14:08:10.236`.
 #[derive(Debug, Clone, Copy)]

@@ -1,12 +1,14 @@
 //! The live view: what comes in now, and what of it is new.
 //!
-//! The page is complete as rendered; `hub` and `stream` keep it moving. A reload always shows the same
-//! as a page that has been open.
+//! Of a project with a deploy of late, everything is told relative to that (`watch`); otherwise what comes in now is all
+//! there is. The page is complete as rendered; `hub` and `stream` keep it moving. A reload always shows the same as a page
+//! that has been open.
 
 mod hub;
 mod rows;
 pub(super) mod stream;
 mod tick;
+pub(super) mod watch;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -14,18 +16,21 @@ use engine::histogram::{Usual, Window, usual};
 use engine::ids::ProjectId;
 use engine::query::Query;
 use store::counts::{self, Range};
+use store::deploys::{self, Deploy};
 use store::events::{self, TAIL_PROJECTS_MAX, TailEvent};
 use store::issues::{self, IssueSearch, Scope};
 use store::page::Paging;
 use store::projects;
+use store::verdict::began;
 use time::OffsetDateTime;
 
 pub use hub::{Hub, run};
 
 use self::rows::{LiveRow, TailRow, minute_window};
+use self::watch::Choice;
 use super::access::Action;
 use super::chart::{Accent, Chart};
-use super::display::Count;
+use super::display::{Age, Count};
 use super::error::PageError;
 use super::session::Viewer;
 use super::shell::{Nav, Shell, Stream, html};
@@ -39,6 +44,9 @@ const LANE_ROWS: usize = 20;
 const KNOWN_ROWS: usize = 8;
 /// Lines of the raw tail.
 const TAIL_ROWS: i64 = 20;
+/// Deploys that the view of everything leads to, and how many of them may be of one project.
+const DEPLOYS: usize = 4;
+const DEPLOYS_EACH: usize = 2;
 /// Days that say what is usual.
 const USUAL_DAYS: i64 = 7;
 
@@ -46,6 +54,23 @@ const USUAL_DAYS: i64 = 7;
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct LiveAddress {
     project: Option<String>,
+    environment: Option<String>,
+    /// A number pins that deploy, `none` shows everything; without it, the newest is followed.
+    deploy: Option<String>,
+}
+
+impl LiveAddress {
+    fn environment(&self) -> Option<&str> {
+        self.environment.as_deref().filter(|name| !name.is_empty() && !name.contains('\0'))
+    }
+
+    /// Which deploy of a project is asked for.
+    fn choice(&self, project_id: ProjectId) -> Result<Choice, PageError> {
+        match self.deploy.as_deref().filter(|id| !id.is_empty()) {
+            Some(id) => Ok(Choice::Pinned(project_id, id.parse().map_err(|_| PageError::NotFound("deploy"))?)),
+            None => Ok(Choice::Newest(project_id, self.environment().map(str::to_owned))),
+        }
+    }
 }
 
 /// Rows of one kind.
@@ -67,8 +92,17 @@ struct LivePage<'a> {
     half_hour: Count,
     new: Lane,
     regressed: Lane,
+    escalating: Lane,
     known: Lane,
+    deploys: Vec<Shipped>,
     tail: Vec<TailRow<'a>>,
+}
+
+/// A deploy of late that can be watched.
+struct Shipped {
+    link: String,
+    words: String,
+    at: Age,
 }
 
 /// `GET /live`
@@ -79,28 +113,53 @@ pub(super) async fn page(
     address: web::Query<LiveAddress>,
 ) -> Result<HttpResponse, PageError> {
     viewer.must(Action::Read)?;
+    // Before anything is read: what comes after it is told by the stream.
     let seen = web.hub().place();
     let mut shell = Shell::load(&web, &request, viewer, Nav::Live).await?;
     let project = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
         Some(slug) => Some(projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
         None => None,
     };
-    let project_id = project.as_ref().map(|project| project.id);
-    let ids: Vec<ProjectId> = match project_id {
-        Some(id) => vec![id],
-        None => shell.projects.iter().take(TAIL_PROJECTS_MAX).map(|project| project.id).collect(),
-    };
-    shell.project = project.map(|project| project.slug);
-    shell.title = format!("{} · Live", shell.project_name());
-    shell.stream = Some(Stream { url: stream_url(project_id), seen });
     let now = OffsetDateTime::now_utc();
+    shell.project = project.as_ref().map(|project| project.slug.clone());
+    let is_everything = address.deploy.as_deref() == Some("none");
+    if let Some(project) = project.as_ref().filter(|_| !is_everything) {
+        let choice = address.choice(project.id)?;
+        if let Some(deploy) = choice.find(&web, now).await? {
+            return watch::page::show(&web, shell, (&choice, deploy), seen, now).await;
+        }
+        if matches!(choice, Choice::Pinned(..)) {
+            return Err(PageError::NotFound("deploy"));
+        }
+    }
+    let waits_for = project.filter(|_| !is_everything).map(|project| project.id);
+    everything(&web, shell, waits_for, seen, now).await
+}
+
+/// What comes in now, of the chosen project or of all; the page of `waits_for` turns into a watch with its first deploy.
+async fn everything(
+    web: &Web,
+    mut shell: Shell,
+    waits_for: Option<ProjectId>,
+    seen: String,
+    now: OffsetDateTime,
+) -> Result<HttpResponse, PageError> {
+    let chosen =
+        shell.projects.iter().filter(|project| shell.project.as_ref().is_none_or(|slug| *slug == project.slug));
+    let ids: Vec<ProjectId> = match &shell.project {
+        Some(slug) => projects::by_slug(&web.pool, slug).await?.map(|project| project.id).into_iter().collect(),
+        None => chosen.take(TAIL_PROJECTS_MAX).map(|project| project.id).collect(),
+    };
+    let project_id = shell.project.as_ref().and_then(|_| ids.first().copied());
+    shell.title = format!("{} · Live", shell.project_name());
+    shell.stream = Some(Stream { url: stream_url(project_id, waits_for.is_some()), seen });
     let window = Window::ending_at(now.unix_timestamp(), 10, BARS);
-    let counts = read_counts(&web, &ids, &window).await?;
-    let usual = read_usual(&web, &ids, now).await?;
+    let counts = read_counts(web, &ids, &window).await?;
+    let usual = read_usual(web, &ids, now).await?;
     let last_minute: u64 = counts.iter().rev().take(6).sum();
     let usual_minute = usual.map(|usual| usual.middle / 60);
     let tail = events::tail(&web.pool, &ids, None, now, TAIL_ROWS).await?;
-    let lanes = Lanes { web: &web, project: shell.project.as_deref(), project_id, now };
+    let lanes = Lanes { web, project: shell.project.as_deref(), project_id, now };
     let page = LivePage {
         a_minute: count(last_minute),
         usual_a_minute: usual_minute.map(count),
@@ -109,7 +168,9 @@ pub(super) async fn page(
         half_hour: count(counts.iter().sum()),
         new: lanes.read("new", "is:unresolved is:new firstSeen:-24h", LANE_ROWS).await?,
         regressed: lanes.read("regressed", "is:unresolved is:regressed lastSeen:-24h", LANE_ROWS).await?,
+        escalating: lanes.read("escalating", "is:unresolved is:escalating lastSeen:-24h", LANE_ROWS).await?,
         known: lanes.read("known", "is:unresolved is:ongoing lastSeen:-30m", KNOWN_ROWS).await?,
+        deploys: shipped(web, &ids, now).await?,
         narrow: narrow_chart(&window, &counts),
         chart: wide_chart(window, counts, usual),
         tail: tail.iter().map(|event: &TailEvent| TailRow::new(event)).collect(),
@@ -118,8 +179,28 @@ pub(super) async fn page(
     html(&page)
 }
 
-fn stream_url(project_id: Option<ProjectId>) -> String {
-    project_id.map_or_else(|| "/live/stream?view=live".to_owned(), |id| format!("/live/stream?view=live&project={id}"))
+/// The newest deploys that can be watched.
+async fn shipped(web: &Web, ids: &[ProjectId], now: OffsetDateTime) -> Result<Vec<Shipped>, PageError> {
+    let newest = deploys::newest_of_each(&web.pool, ids, DEPLOYS_EACH).await?;
+    let recent = newest.into_iter().filter(|deploy| now - began(deploy) < watch::WATCHED).take(DEPLOYS);
+    Ok(recent.map(|deploy| Shipped::new(&deploy, now)).collect())
+}
+
+impl Shipped {
+    fn new(deploy: &Deploy, now: OffsetDateTime) -> Self {
+        Self {
+            link: watch::page::link(&deploy.project_slug, &deploy.environment, Some(deploy.id)),
+            words: format!("{} {} to {}", deploy.project_slug, watch::page::short(&deploy.version), deploy.environment),
+            at: Age::ago(&began(deploy), &now),
+        }
+    }
+}
+
+/// A page that waits for the first deploy of its project hears of it by the feed of that.
+fn stream_url(project_id: Option<ProjectId>, waits: bool) -> String {
+    let view = if waits { "watch" } else { "live" };
+    project_id
+        .map_or_else(|| format!("/live/stream?view={view}"), |id| format!("/live/stream?view={view}&project={id}"))
 }
 
 async fn read_counts(web: &Web, ids: &[ProjectId], window: &Window) -> Result<Vec<u64>, PageError> {

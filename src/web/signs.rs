@@ -8,7 +8,7 @@ use engine::issue::State;
 use engine::verdict::Grade;
 use store::activity::Actor;
 
-use super::display::{escape, initials};
+use super::display::{Markup, escape, initials};
 use super::signs;
 
 /// A drawing that templates print as it is.
@@ -56,6 +56,7 @@ icon!(DOWN, 12, r#"<path d="m3 4.5 3 3 3-3"/>"#);
 icon!(LEFT, 12, r#"<path d="M7.5 3 4.5 6l3 3"/>"#);
 icon!(RIGHT, 12, r#"<path d="m4.5 3 3 3-3 3"/>"#);
 icon!(UP, 12, r#"<path d="M6 10V2.5M2.8 5.5 6 2.3l3.2 3.2"/>"#);
+icon!(CROSS, 12, r#"<path d="m3 3 6 6m0-6-6 6"/>"#);
 icon!(CHECK, 12, r#"<path d="m2 6.4 2.8 2.8L10 3.4"/>"#);
 icon!(
     MORE,
@@ -162,6 +163,15 @@ impl Flag {
             Self::Escalating => ("regressed", UP, "Escalating"),
             Self::Discarded => ("ignored", STRUCK, "Discarded"),
         }
+    }
+}
+
+impl Flag {
+    /// With words of its own.
+    #[must_use]
+    pub(super) fn named(self, words: &str) -> Markup {
+        let (class, sign, _) = self.parts();
+        Markup(format!(r#"<span class="flag flag-{class}">{sign}{}</span>"#, escape(words)))
     }
 }
 

@@ -20,13 +20,12 @@ use store::deploys::{self, Deploy};
 use store::projects::{self, Project};
 use store::wall::{self, LOUD_MINUTES, Level};
 use store::{StoreError, issues, verdict};
-use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime, UtcOffset};
+use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::access::Action;
-use super::display::{Age, Count, cut};
+use super::display::{Age, Count, Hm, Rate, cut};
 use super::error::PageError;
 use super::session::Viewer;
 use super::shell::html;
@@ -137,26 +136,6 @@ impl Row {
     }
 }
 
-/// A rate as it is read from afar: whole from ten on, and no digit for nothing.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Rate(f64);
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.0 * 10.0).round();
-        if self.0 >= 9.95 {
-            // Rates are counts of two minutes, far below what a float holds exactly.
-            Count(self.0.round() as i64).fmt(f)
-        } else if tenths % 10.0 == 0.0 {
-            write!(f, "{:.0}", self.0)
-        } else {
-            write!(f, "{:.1}", self.0)
-        }
-    }
-}
-
-impl HtmlSafe for Rate {}
-
 /// The last hour of a project: the usual level, a bar for each minute, and a line for each deploy.
 struct Hour {
     counts: Vec<u64>,
@@ -199,20 +178,6 @@ impl fmt::Display for Hour {
 
 impl HtmlSafe for Hour {}
 
-/// A time of day; the script tells it in the zone of the screen.
-struct Hm(OffsetDateTime);
-
-impl fmt::Display for Hm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.0.to_offset(UtcOffset::UTC);
-        // Only years outside 0..=9999 fail to format; then there is no better text than none.
-        let exact = at.format(&Rfc3339).unwrap_or_default();
-        write!(f, r#"<time datetime="{exact}" data-hm>{:02}:{:02} UTC</time>"#, at.hour(), at.minute())
-    }
-}
-
-impl HtmlSafe for Hm {}
-
 /// An issue that is loud now.
 struct Loud {
     flag: Option<Flag>,
@@ -230,7 +195,7 @@ struct Shipped {
     grade: Option<Grade>,
 }
 
-fn class(grade: Grade) -> &'static str {
+pub(super) fn class(grade: Grade) -> &'static str {
     match grade {
         Grade::Bad => "bad",
         Grade::Watch => "watch",

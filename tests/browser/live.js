@@ -1,5 +1,6 @@
 // What happens shows on open pages without a reload.
 import { randomUUID } from "node:crypto";
+import { assert, pictures } from "./look.js";
 import { signIn } from "./pages.js";
 
 // From the moment the event is posted until a person can see it.
@@ -49,6 +50,34 @@ async function assertQuick(what, once) {
   if (middle > VISIBLE_MS_MAX) throw new Error(`${what} only after ${middle} ms`);
 }
 
+async function api(server, method, path, body) {
+  const response = await fetch(`${server.url}/api/0/projects/default/shop/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${server.token}`, "content-type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  assert(response.ok, `${path}: ${response.status} ${await response.clone().text()}`);
+  return response.json();
+}
+
+const minutesAgo = (minutes) => new Date(Date.now() - minutes * 60000).toISOString();
+
+// A release with commits, and its deploy to production so many minutes ago.
+async function deploy(server, version, minutes) {
+  const commit = { id: "a41c9e2".padEnd(40, "0"), repository: "acme/shop", message: "Charge by number", author_name: "ana",
+    author_email: "ana@example.org", timestamp: minutesAgo(60), patch_set: [{ path: "shop/till.py", type: "M" }] };
+  await api(server, "POST", "releases/", { version, commits: [commit] });
+  await api(server, "POST", `releases/${encodeURIComponent(version)}/deploys/`, {
+    environment: "production", name: "Build 471", dateStarted: minutesAgo(minutes), dateFinished: minutesAgo(minutes - 0.5) });
+}
+
+const production = (version, user) => ({ release: version, environment: "production", user: { id: String(user) } });
+
+async function resolve(server, type, version) {
+  const [issue] = await api(server, "GET", `issues/?query=${type}`);
+  await api(server, "PUT", `issues/?id=${issue.id}`, { status: "resolved", statusDetails: { inRelease: version } });
+}
+
 export const checks = [
   ["a new error appears on the live page within a second", async ({ page, server }) => {
     await signIn(page, server);
@@ -83,5 +112,40 @@ export const checks = [
     await post(server, "MissedError");
     await page.waitForSelector("[data-lane=new] [data-issue] >> text=MissedError");
     await assertNotReloaded(page);
+  }],
+
+  ["a deploy is watched, and the next one follows by itself", async ({ page, server, tell, problems }) => {
+    await tell("history");
+    for (const type of ["OldError", "HeldError", "BackError"]) await post(server, type, production("shop@4.7.0", 1));
+    await deploy(server, "shop@4.7.0", 40);
+    await signIn(page, server);
+    await page.goto(`${server.url}/deploys/current?project=shop`);
+    await page.waitForSelector("#watch-head:has-text('shop@4.7.0')");
+    await open(page, `${server.url}/live?project=shop`);
+    await deploy(server, "shop@4.7.1", 6);
+    // The page follows without being loaded anew.
+    await page.waitForSelector("#watch-head:has-text('shop@4.7.1')");
+    await assertNotReloaded(page);
+    for (const type of ["HeldError", "BackError"]) await resolve(server, type, "shop@4.7.1");
+    for (let user = 1; user <= 4; user += 1) {
+      for (const type of ["TypeError", "ChunkLoadError", "PriceError"]) await post(server, type, production("shop@4.7.1", user));
+    }
+    await post(server, "OldError", production("shop@4.7.0", 2));
+    await post(server, "BackError", production("shop@4.7.1", 2));
+    await page.waitForFunction(() => document.querySelectorAll("#lane-new [data-issue]").length === 3);
+    await page.waitForSelector("#lane-regressed >> text=BackError");
+    await page.waitForSelector("#watch-said[data-grade=bad]");
+    await page.waitForFunction(() => document.title.startsWith("(3) \u2718 shop 4.7.1"));
+    await page.waitForSelector("#watch-fixes:has-text('Fixes held 1 of 2')");
+    await page.waitForSelector("#lane-new >> text=a41c9e2 by ana touched it");
+    // What is drawn is what was counted.
+    const drawn = await page.evaluate(() => document.getElementById("stack").dataset.fresh.split(",").reduce((sum, n) => sum + Number(n), 0));
+    assert(drawn === 12, `${drawn} events of new issues are drawn`);
+    await assertNotReloaded(page);
+    const moving = JSON.stringify(await page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")].map((row) => row.dataset.issue)));
+    await page.reload();
+    assert(moving === JSON.stringify(await page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")].map((row) => row.dataset.issue))), "a reload shows other rows");
+    await pictures(page, "live-bad");
+    assert(problems.length === 0, problems.join("\n"));
   }],
 ];

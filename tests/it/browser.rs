@@ -204,14 +204,53 @@ async fn open_pages_follow_what_happens() {
     let settings = [("DATABASE_URL", url.as_str()), ("FIREFINCH_DATA_DIR", dir.path().to_str().unwrap())];
     let mut server = ServerProcess::start(&settings).await;
     let dsn = project.dsn(&server.url);
-    let facts = json!({"url": server.url, "dsn": dsn, "email": "ada@example.org", "password": PASSWORD});
+    let token = db.token(&SCOPES.map(|(scope, _)| scope)).await;
+    let facts =
+        json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
     run_checks("live", &facts, async |command| {
-        assert_eq!(command, "restart");
-        server.kill().await;
-        server.restart().await;
-        "restarted".into()
+        match command {
+            "restart" => {
+                server.kill().await;
+                server.restart().await;
+            }
+            // An hour in which it went as usual, and a busy one a week of days long.
+            "history" => history(&db, &project).await,
+            _ => panic!("{command}"),
+        }
+        "done".into()
     })
     .await;
+}
+
+/// Counters of production as ingest would have written them: 12 errors a minute for a week.
+async fn history(db: &Database, project: &Project) {
+    let sql = format!(
+        "insert into environments (project_id, name, first_seen, last_seen, has_counts, counted_since)
+         values ({p}, 'production', now() - interval '9 days', now(), true, now() - interval '9 days')
+         on conflict (project_id, name) do update set first_seen = excluded.first_seen, counted_since = excluded.counted_since;
+         insert into environment_counts (project_id, environment, span_s, bucket, events)
+         select {p}, 'production', span, b, n
+         from (
+             select 3600 as span, b, 600 + (b / 3600 * 7919) % 240 as n
+             from generate_series(floor(extract(epoch from now()) / 3600)::bigint * 3600 - 8 * 86400,
+                 floor(extract(epoch from now()) / 3600)::bigint * 3600 - 3600, 3600) as b
+             union all
+             select 60, b, 8 + (b / 60 * 7919) % 9
+             from generate_series(floor(extract(epoch from now()) / 60)::bigint * 60 - 2 * 86400,
+                 floor(extract(epoch from now()) / 60)::bigint * 60, 60) as b
+             union all
+             select 10, b, (b / 10 * 7919) % 5
+             from generate_series(floor(extract(epoch from now()) / 10)::bigint * 10 - 1800,
+                 floor(extract(epoch from now()) / 10)::bigint * 10, 10) as b
+         ) as past
+         on conflict (project_id, environment, span_s, bucket) do update set events = excluded.events;
+         insert into project_counts (project_id, span_s, bucket, events)
+         select project_id, span_s, bucket, events from environment_counts
+         where project_id = {p} and environment = 'production'
+         on conflict (project_id, span_s, bucket) do update set events = excluded.events",
+        p = project.id
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&db.pool).await.unwrap();
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod settings;
 mod stream;
 mod system;
 mod twins;
+mod watch;
 
 use std::sync::LazyLock;
 

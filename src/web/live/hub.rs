@@ -48,7 +48,11 @@ struct Inner {
     sender: broadcast::Sender<Arc<Tick>>,
     closed: watch::Sender<bool>,
     streams: Arc<Semaphore>,
+    /// Milliseconds between the arrival of the newest event and the tick that told it; `UNKNOWN` before the first.
+    delay_ms: AtomicU64,
 }
+
+const UNKNOWN: u64 = u64::MAX;
 
 impl Default for Hub {
     fn default() -> Self {
@@ -59,6 +63,7 @@ impl Default for Hub {
                 sender: broadcast::channel(LAG_TICKS_MAX).0,
                 closed: watch::channel(false).0,
                 streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+                delay_ms: AtomicU64::new(UNKNOWN),
             }),
         }
     }
@@ -75,6 +80,11 @@ impl Hub {
     #[must_use]
     pub fn streams(&self) -> usize {
         STREAMS_MAX - self.inner.streams.available_permits()
+    }
+
+    /// How long the newest event that was told took from its arrival to the pages, in milliseconds.
+    pub(super) fn delay_ms(&self) -> Option<u64> {
+        Some(self.inner.delay_ms.load(Ordering::Relaxed)).filter(|delay| *delay != UNKNOWN)
     }
 
     /// One is held by each open stream.
@@ -184,7 +194,12 @@ async fn tick(hub: &Hub, reader: &mut Reader, waiting: &mut Waiting) {
         let place = hub.advance();
         if hub.inner.sender.receiver_count() > 0 {
             match reader.read(&place, &issues).await {
-                Ok(tick) => hub.send(tick),
+                Ok(tick) => {
+                    if let Some(delay) = reader.delay_ms() {
+                        hub.inner.delay_ms.store(delay, Ordering::Relaxed);
+                    }
+                    hub.send(tick);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a tick of the live view could not be read");
                     waiting.is_incomplete = true;

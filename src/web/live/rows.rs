@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::web::chart::{Accent, Spark};
 use crate::web::display::{Age, Clock, Count, split_location};
-use crate::web::signs::{self, Sign};
+use crate::web::signs::{self, Flag, Sign};
 
 /// Minutes in the histogram of a row.
 const MINUTES: usize = 30;
@@ -26,6 +26,10 @@ pub(super) struct LiveRow {
     pub(super) issue: Issue,
     spark: Spark,
     age: Age,
+    /// Events of the last half hour, or since it came back; of a new issue all.
+    shown: Count,
+    /// What is known of it beside: who may have done it, or why it is here.
+    pub(super) note: String,
 }
 
 impl LiveRow {
@@ -33,11 +37,20 @@ impl LiveRow {
         let accent = match &issue.state {
             State::New => Accent::All,
             State::Regressed => Accent::Since(issue.status_changed_at.unix_timestamp()),
+            State::Escalating => Accent::Rising,
             _ => Accent::None,
         };
         // How long it is new, or how long it is back.
         let since = if issue.state == State::Regressed { issue.status_changed_at } else { issue.first_seen };
+        let from = accent.first_bar(&window).min(counts.len());
+        let lately: u64 = match issue.state {
+            State::Regressed => counts[from..].iter().sum(),
+            _ => counts.iter().sum(),
+        };
+        let shown = if issue.state == State::New { issue.events } else { i64::try_from(lately).unwrap_or(i64::MAX) };
         Self {
+            shown: Count(shown),
+            note: String::new(),
             spark: Spark { window, counts, accent, bars: Bars { bar: 2, gap: 2, height: 24 } },
             age: Age::exact(&since, &now),
             issue,
@@ -51,6 +64,24 @@ impl LiveRow {
     fn file(&self) -> &str {
         let file = split_location(&self.issue.location).1;
         if file.is_empty() { &self.issue.culprit } else { file }
+    }
+
+    /// What somebody did to it meanwhile.
+    fn done(&self) -> Option<Flag> {
+        match self.issue.state {
+            State::Resolved(_) => Some(Flag::Resolved),
+            State::Ignored(_) => Some(Flag::Ignored),
+            _ => None,
+        }
+    }
+
+    /// Who has it.
+    fn holder(&self) -> &str {
+        match &self.issue.assignee {
+            Some(actor) if actor.name.is_empty() => &actor.email,
+            Some(actor) => &actor.name,
+            None => "",
+        }
     }
 
     fn users(&self) -> String {

@@ -7,32 +7,46 @@ use std::time::Duration;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use engine::ids::{IssueId, ProjectId};
+use engine::ids::{DeployId, IssueId, ProjectId};
 use futures_util::stream::{self, Stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::{Instant, Interval};
 
 use super::tick::{Tick, Wanted, hello};
+use super::watch::Choice;
+use super::watch::feed::Feeds;
 use crate::web::Web;
 use crate::web::access::Action;
 use crate::web::error::PageError;
 use crate::web::session::Viewer;
 
-/// Proxies drop connections that are silent for 30 s or more; the page takes two missed ones for a cut.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A person who watches sees within 5 s that nothing comes any more (`static/live.js`), and two missed ones are a cut.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// What the address says.
 #[derive(Debug, serde::Deserialize)]
 pub(in crate::web) struct StreamAddress {
     view: Option<String>,
     project: Option<ProjectId>,
+    /// Of a watched deploy: the newest to this environment, or this one.
+    environment: Option<String>,
+    deploy: Option<DeployId>,
     issue: Option<IssueId>,
     /// The place that the page was rendered at.
     since: Option<String>,
 }
 
 impl StreamAddress {
+    /// The deploy that is watched.
+    fn watched(&self) -> Option<Choice> {
+        let project_id = self.project.filter(|_| self.view.as_deref() == Some("watch"))?;
+        Some(match self.deploy {
+            Some(deploy) => Choice::Pinned(project_id, deploy),
+            None => Choice::Newest(project_id, self.environment.clone().filter(|name| !name.contains('\0'))),
+        })
+    }
+
     fn wanted(&self) -> Wanted {
         match (self.issue, self.view.as_deref()) {
             (Some(id), _) => Wanted::Issue(id),
@@ -65,6 +79,7 @@ pub(in crate::web) async fn open(
         closed,
         heartbeat: tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
         wanted: address.wanted(),
+        watched: address.watched().and_then(|choice| Feeds::subscribe(&web, choice)),
         first: Some(hello(&place, is_behind)),
         _permit: permit,
     };
@@ -76,12 +91,24 @@ pub(in crate::web) async fn open(
         .streaming(open.into_stream()))
 }
 
+/// The newest message about the watched deploy, once there is another one; for ever nothing when none is watched.
+async fn newest(watched: &mut Option<watch::Receiver<Bytes>>) -> Option<Bytes> {
+    let receiver = watched.as_mut()?;
+    if receiver.changed().await.is_err() {
+        // Its feed ended with the server.
+        *watched = None;
+        return None;
+    }
+    Some(receiver.borrow_and_update().clone())
+}
+
 /// The state of one stream.
 struct Open {
     ticks: broadcast::Receiver<Arc<Tick>>,
     closed: watch::Receiver<bool>,
     heartbeat: Interval,
     wanted: Wanted,
+    watched: Option<watch::Receiver<Bytes>>,
     first: Option<Bytes>,
     _permit: OwnedSemaphorePermit,
 }
@@ -113,6 +140,7 @@ impl Open {
                     Err(RecvError::Lagged(_)) => return Some(Bytes::from_static(b"event: resync\ndata: \"\"\n\n")),
                     Err(RecvError::Closed) => return None,
                 },
+                Some(message) = newest(&mut self.watched) => return Some(message),
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: beat\ndata: \"\"\n\n")),
             }
         }

@@ -65,6 +65,11 @@ impl Tick {
         Self { live: bytes.clone(), list: bytes, parts: Vec::new(), is_resync: true }
     }
 
+    /// Whether something of a project changed.
+    pub(super) fn concerns(&self, project_id: ProjectId) -> bool {
+        self.is_resync || self.parts.iter().any(|part| part.project_id == project_id)
+    }
+
     /// What one page gets of it; nothing when nothing concerns it.
     pub(super) fn for_page(&self, wanted: Wanted) -> Option<Bytes> {
         let of_project = |id| self.parts.iter().filter(move |part| part.project_id == id);
@@ -137,6 +142,7 @@ pub(super) struct Reader {
     told_until: OffsetDateTime,
     told: HashSet<EventId>,
     told_order: VecDeque<EventId>,
+    delay_ms: Option<u64>,
 }
 
 impl Reader {
@@ -147,7 +153,13 @@ impl Reader {
             told_until: OffsetDateTime::now_utc(),
             told: HashSet::new(),
             told_order: VecDeque::new(),
+            delay_ms: None,
         }
+    }
+
+    /// How old the newest event of the last tick was when it was told, in milliseconds.
+    pub(super) const fn delay_ms(&self) -> Option<u64> {
+        self.delay_ms
     }
 
     /// Reads what changed and renders it.
@@ -199,6 +211,9 @@ impl Reader {
         let since = self.told_until - TAIL_OVERLAP;
         let mut tail = events::tail(&self.pool, projects, Some(since), now, TAIL_ROWS).await?;
         tail.retain(|event| self.is_news(event));
+        let newest = tail.iter().map(|event| event.received_at).max();
+        self.delay_ms =
+            newest.map(|at| u64::try_from((OffsetDateTime::now_utc() - at).whole_milliseconds()).unwrap_or(0));
         let mut parts = Vec::new();
         for &project_id in projects {
             let own = tail.iter().filter(|event| event.project_id == project_id);

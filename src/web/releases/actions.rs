@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::web::Web;
 use crate::web::access::Action;
 use crate::web::error::PageError;
-use crate::web::session::Posted;
+use crate::web::session::{Posted, local_path};
 use crate::web::shell::see_other;
 
 /// What a button asks for.
@@ -64,7 +64,7 @@ pub(in crate::web) async fn post(
             }
         }
     }
-    Ok(see_other(&page_path(&project.slug, &version)))
+    Ok(see_other(local_path(fields.get("back"), &page_path(&project.slug, &version))))
 }
 
 /// One line of what a person typed.

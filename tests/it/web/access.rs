@@ -36,7 +36,7 @@ async fn strangers_are_sent_to_the_door_and_come_back() {
     let site = Site::open().await;
     let issue = site.issue(&exception("E", "v")).await.to_string();
     let mut stranger = Browser::new(&site.http);
-    for page in PAGES.iter().chain(&["/projects/new"]) {
+    for page in PAGES.iter().chain(&["/projects/new", "/deploys/current", "/deploys/1/summary?project=shop"]) {
         let page = page.replace("ISSUE", &issue);
         let reply = stranger.get(&page).await;
         let next: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();

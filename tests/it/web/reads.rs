@@ -34,6 +34,7 @@ fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
         ("{checksum}", "00"),
         ("{fix}", "1"),
         ("{key}", "release"),
+        ("{deploy}", "1"),
         // What the pages call whatever they are about.
         ("{id}", if path.starts_with("/issues") { &issue } else { "1" }),
     ];
