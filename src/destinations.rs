@@ -101,6 +101,8 @@ pub struct Given {
     pub to: Option<Vec<String>>,
     /// Mail everybody who can sign in.
     pub members: Option<bool>,
+    /// Mail whoever has the issue, else its first owner; everybody else only where there is neither.
+    pub owners: Option<bool>,
 }
 
 impl Given {
@@ -109,7 +111,7 @@ impl Given {
     /// # Errors
     /// What is wrong with it, in a sentence.
     pub fn target(self, kind: &str, known: Option<&Target>, allow_private: bool) -> Result<Target, Wrong> {
-        if kind != "mail" && (self.to.is_some() || self.members.is_some()) {
+        if kind != "mail" && (self.to.is_some() || self.members.is_some() || self.owners.is_some()) {
             return Err(Wrong::new("addresses belong to mails"));
         }
         if kind != "webhook" && (self.secret.is_some() || self.headers.is_some() || self.template.is_some()) {
@@ -132,8 +134,9 @@ impl Given {
             target.to = addresses(&to)?;
         }
         target.members = self.members.unwrap_or(target.members);
-        if target.to.is_empty() && !target.members {
-            return Err(Wrong::new("a mail needs an address, or everybody who can sign in"));
+        target.owners = self.owners.unwrap_or(target.owners);
+        if target.to.is_empty() && !target.members && !target.owners {
+            return Err(Wrong::new("a mail needs an address, everybody who can sign in, or the owner of the issue"));
         }
         Ok(Target::Mail(target))
     }
@@ -261,6 +264,7 @@ pub fn name(given: Option<&str>, target: &Target) -> Result<String, Wrong> {
 
 fn usual_name(target: &Target) -> String {
     match target {
+        Target::Mail(MailTarget { owners: true, .. }) => "Owners".to_owned(),
         Target::Mail(MailTarget { members: true, .. }) => "Everybody".to_owned(),
         Target::Mail(MailTarget { to, .. }) => to.join(", "),
         Target::Webhook(target) => format!("Webhook {}", target.host()),
@@ -281,10 +285,15 @@ pub fn words(target: &Target) -> String {
             if target.to.len() > NAMED {
                 who.push(format!("{} more", target.to.len() - NAMED));
             }
-            if target.members {
+            if target.members || who.is_empty() {
                 who.push("everybody who can sign in".to_owned());
             }
-            format!("Mail to {}", who.join(", "))
+            let who = who.join(", ");
+            if target.owners {
+                format!("Mail to who has or owns the issue, else to {who}")
+            } else {
+                format!("Mail to {who}")
+            }
         }
     }
 }
@@ -354,7 +363,7 @@ impl Desk {
     async fn recipients(&self, destination: &Destination, asker: Option<&str>) -> Result<Vec<String>, StoreError> {
         let Target::Mail(target) = &destination.target else { return Ok(Vec::new()) };
         let mut addresses = target.to.clone();
-        if target.members {
+        if target.members || target.to.is_empty() {
             match asker {
                 Some(asker) => addresses.push(asker.to_owned()),
                 None => {
@@ -431,10 +440,12 @@ mod tests {
         let Target::Webhook(anew) = anew.target("webhook", Some(&made), false).unwrap() else { panic!() };
         assert!(anew.url == url && anew.secret != first.secret);
 
-        let known = Target::Mail(MailTarget { to: vec!["a@x.example".into()], members: false, fallback: true });
+        let known =
+            Target::Mail(MailTarget { to: vec!["a@x.example".into()], fallback: true, ..MailTarget::default() });
         let members = Given { members: Some(true), ..Given::default() };
         let changed = members.target("mail", Some(&known), false).unwrap();
-        let expected = MailTarget { to: vec!["a@x.example".into()], members: true, fallback: true };
+        let expected =
+            MailTarget { to: vec!["a@x.example".into()], members: true, fallback: true, ..MailTarget::default() };
         assert_eq!(changed, Target::Mail(expected));
     }
 
@@ -451,7 +462,7 @@ mod tests {
         let target = WebhookTarget { url: "https://hooks.example.org/T0/secret".into(), ..WebhookTarget::default() };
         assert_eq!(super::words(&Target::Webhook(target)), "Webhook at hooks.example.org");
         let to = ["a@x", "b@x", "c@x", "d@x", "e@x"].map(str::to_owned).to_vec();
-        let target = Target::Mail(MailTarget { to, members: true, fallback: false });
+        let target = Target::Mail(MailTarget { to, members: true, ..MailTarget::default() });
         assert_eq!(super::words(&target), "Mail to a@x, b@x, c@x, 2 more, everybody who can sign in");
     }
 }

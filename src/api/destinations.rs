@@ -36,6 +36,7 @@ struct Body {
     template: Option<String>,
     addresses: Option<Vec<String>>,
     members: Option<bool>,
+    owners: Option<bool>,
     /// Of a change.
     disabled: Option<bool>,
 }
@@ -54,6 +55,7 @@ impl Body {
             template: self.template.take(),
             to: self.addresses.take(),
             members: self.members,
+            owners: self.owners,
         }
     }
 }
@@ -176,9 +178,9 @@ async fn shaped(call: &Call, destination: &Destination, secret: Option<&str>) ->
 }
 
 fn shape(destination: &Destination, health: &Health, secret: Option<&str>) -> Value {
-    let (addresses, members) = match &destination.target {
-        Target::Mail(target) => (target.to.as_slice(), target.members),
-        Target::Webhook(_) | Target::Preset(_) => (&[][..], false),
+    let (addresses, members, owners) = match &destination.target {
+        Target::Mail(target) => (target.to.as_slice(), target.members, target.owners),
+        Target::Webhook(_) | Target::Preset(_) => (&[][..], false, false),
     };
     // Of headers only the names: values are secrets.
     let (headers, template): (Vec<&str>, Option<&str>) = match &destination.target {
@@ -197,6 +199,7 @@ fn shape(destination: &Destination, health: &Health, secret: Option<&str>) -> Va
         "headers": headers,
         "template": template,
         "members": members,
+        "owners": owners,
         "project": destination.project,
         "signals": destination.signals,
         "disabled": destination.disabled_at.is_some(),

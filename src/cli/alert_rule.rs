@@ -1,8 +1,9 @@
 //! `firefinch rule …`: which signals go where.
 
 use anyhow::anyhow;
+use engine::access::Email;
 use engine::alert::Kind;
-use engine::alert::rule::{Conditions, Frequency, Rule};
+use engine::alert::rule::{Conditions, Frequency, NOBODY, Rule};
 use engine::ids::DestinationId;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -99,6 +100,9 @@ struct Wanted {
     /// Only with this tag, KEY=VALUE, in which * stands for anything (repeatable: all have to hold)
     #[arg(long = "tag", value_parser = parse_tag)]
     tags: Vec<(String, String)>,
+    /// Only of issues that this person has or owns (repeatable); `nobody` for those without anybody
+    #[arg(long = "owner", value_parser = parse_owner)]
+    owners: Vec<String>,
     /// Of release_issues: told when a release has brought more than so many new issues [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..1000))]
     new_issues: Option<i64>,
@@ -129,8 +133,16 @@ impl Wanted {
             tags: self.tags,
             new_issues: self.new_issues,
             frequency: self.frequency,
+            owners: self.owners,
         };
         Ok(Rule { project, kinds, conditions })
+    }
+}
+
+fn parse_owner(text: &str) -> Result<String, String> {
+    match text {
+        NOBODY => Ok(text.to_owned()),
+        _ => text.parse::<Email>().map(|email| email.as_str().to_owned()).map_err(|error| error.to_string()),
     }
 }
 

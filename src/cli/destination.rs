@@ -99,6 +99,9 @@ pub struct Create {
     /// Mail everybody who can sign in (mail)
     #[arg(long)]
     members: bool,
+    /// Mail whoever has the issue, else its first owner; others named here only hear of what has neither (mail)
+    #[arg(long)]
+    owners: bool,
     /// What to tell (repeatable) [default: new, regressed, escalating]
     #[arg(long = "signal", value_parser = parse_signal)]
     signals: Vec<Kind>,
@@ -139,6 +142,9 @@ pub struct Edit {
     /// Whether everybody who can sign in is mailed to
     #[arg(long)]
     members: Option<bool>,
+    /// Whether whoever has the issue, else its first owner, is mailed to instead of the others
+    #[arg(long)]
+    owners: Option<bool>,
 }
 
 /// What a destination is.
@@ -255,6 +261,7 @@ async fn edit(config: &Config, edit: Edit, output: Output) -> Result<(), Failure
         template: edit.template,
         to: (!edit.to.is_empty()).then(|| edit.to.iter().map(|address| address.as_str().to_owned()).collect()),
         members: edit.members,
+        owners: edit.owners,
     };
     let changed = with_database(config, async |database| {
         let known = find(database, id).await?;
@@ -310,6 +317,7 @@ fn target(config: &Config, new: &Create) -> Result<Target, Failure> {
         template: new.template.clone(),
         to: (!new.to.is_empty()).then(|| new.to.iter().map(|address| address.as_str().to_owned()).collect()),
         members: new.members.then_some(true),
+        owners: new.owners.then_some(true),
     };
     given.target(new.kind.name(), None, config.allow_private_webhooks).map_err(|wrong| Failure::Usage(wrong.flags))
 }
@@ -395,6 +403,7 @@ fn document(destination: &Destination) -> Value {
         Target::Mail(target) => {
             document["to"] = json!(target.to);
             document["members"] = target.members.into();
+            document["owners"] = target.owners.into();
             document["fallback"] = target.fallback.into();
         }
         // The path of a webhook is often its secret.

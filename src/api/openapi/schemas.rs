@@ -99,6 +99,7 @@ fn alert_rules() -> Vec<(&'static str, Value)> {
         ("tags", list(list(text()))),
         ("new_issues", whole()),
         ("frequency", frequency),
+        ("owners", list(text())),
     ]);
     conditions["required"] = json!([]);
     let mut asked = object(&[

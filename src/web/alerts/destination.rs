@@ -96,7 +96,7 @@ impl Entry {
 
     fn is_shared(&self) -> bool {
         match &self.destination.target {
-            Target::Mail(target) => target.members || target.to.len() > 1,
+            Target::Mail(target) => target.members || target.owners || target.to.len() > 1,
             Target::Webhook(_) | Target::Preset(_) => false,
         }
     }

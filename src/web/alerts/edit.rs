@@ -46,25 +46,6 @@ struct Wish {
     is_wanted: bool,
 }
 
-impl Wish {
-    fn words(&self) -> &'static str {
-        match self.kind {
-            alert::Kind::New => "New issues",
-            alert::Kind::Regressed => "Issues that came back",
-            alert::Kind::Escalating => "Issues that escalate",
-            alert::Kind::Resolved => "Resolved issues",
-            alert::Kind::Frequent => "Issues with 100 events in 10 minutes",
-            alert::Kind::Milestone => "Issues whose events reach 10, 100, 1,000 and so on",
-            alert::Kind::SpikeStarted => "A project far above its usual rate",
-            alert::Kind::SpikeEnded => "The end of that",
-            alert::Kind::ReleaseIssues => "Releases with many new issues",
-            alert::Kind::Deploy => "What is thought of a deploy",
-            alert::Kind::CheckinMissed => "Jobs that did not report",
-            alert::Kind::Trouble => "Firefinch itself needs somebody",
-        }
-    }
-}
-
 #[derive(Template)]
 #[template(path = "alerts/form.html")]
 struct FormPage {
@@ -78,6 +59,7 @@ struct FormPage {
     /// Addresses, one in a line.
     to: String,
     members: bool,
+    owners: bool,
     /// Body template of a webhook.
     template: String,
     project: String,
@@ -254,6 +236,7 @@ fn given(kind: Kind, fields: &Fields, known: Option<&Destination>) -> Given {
             let to = text.split(|char: char| char.is_whitespace() || matches!(char, ',' | ';'));
             given.to = Some(to.map(str::to_owned).collect());
             given.members = Some(!fields.get("members").is_empty());
+            given.owners = Some(!fields.get("owners").is_empty());
         }
         "webhook" => {
             given.parts.url = Some(fields.get("url").to_owned()).filter(|url| !url.is_empty());
@@ -284,6 +267,7 @@ impl FormPage {
             fields: kind.asks().iter().map(|ask| Field { ask: *ask, value: String::new() }).collect(),
             to: String::new(),
             members: false,
+            owners: false,
             template: String::new(),
             project: String::new(),
             wishes: alert::Kind::ALL.into_iter().map(|kind| Wish { kind, is_wanted: wanted(kind) }).collect(),
@@ -295,7 +279,9 @@ impl FormPage {
         let mut form = Self::empty(shell, kind);
         form.name = known.name.clone();
         match &known.target {
-            Target::Mail(target) => (form.to, form.members) = (target.to.join("\n"), target.members),
+            Target::Mail(target) => {
+                (form.to, form.members, form.owners) = (target.to.join("\n"), target.members, target.owners);
+            }
             Target::Preset(preset) => {
                 let parts = preset.parts();
                 for field in form.fields.iter_mut().filter(|field| !field.ask.secret) {
@@ -319,6 +305,7 @@ impl FormPage {
         }
         form.to = fields.get("to").to_owned();
         form.members = !fields.get("members").is_empty();
+        form.owners = !fields.get("owners").is_empty();
         form.template = fields.get("template").to_owned();
         form.project = fields.get("project").to_owned();
         for wish in &mut form.wishes {

@@ -1,12 +1,17 @@
 //! Owners: found when a new issue is told of, kept with it, and given the issue where the project wants that.
 
 use engine::access::Role;
+use engine::alert::Kind;
+use engine::alert::rule::{Conditions, Rule};
 use engine::ids::IssueId;
 use serde_json::Value;
+use store::notifications::preview::{Candidate, prepare};
+use store::notifications::{MailTarget, NewRule, Target, create_rule};
 use store::owners::{self, Ownership};
 use store::people::users::{self, NewUser};
 use time::Duration;
 
+use super::rules::silent;
 use super::{THEN, World};
 
 async fn person(world: &World, email: &str, name: &str, role: Role) -> i64 {
@@ -130,4 +135,75 @@ async fn what_is_gone_or_cannot_be_read_keeps_no_message_from_being_told() {
     sqlx::query("update ownership_rules set rules = 'path:'").execute(pool).await.unwrap();
     world.write(vec![world.event(9, 9, THEN)]).await;
     assert_eq!(notifier.fan_out(THEN + Duration::SECOND).await.unwrap().signals, 1);
+}
+
+async fn heard(world: &World) -> Vec<String> {
+    let mut all: Vec<String> = world.deliveries().await.into_iter().map(|delivery| delivery.recipient).collect();
+    sqlx::query("delete from deliveries").execute(world.pool()).await.unwrap();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn a_destination_of_owners_mails_who_has_an_issue_then_who_owns_it_then_everybody_else() {
+    let world = World::new().await;
+    let notifier = world.notifier(&world.settings());
+    let ana = person(&world, "ana@shop.example", "Ana", Role::Member).await;
+    person(&world, "Ben@shop.example", "Ben", Role::Admin).await;
+    let target = MailTarget { to: vec!["lead@shop.example".to_owned()], owners: true, ..MailTarget::default() };
+    let owners = world.destination(Target::Mail(target)).await;
+    rules(&world, "path:src/* @ben @ana", false).await;
+    world.write(vec![world.event(1, 1, THEN)]).await;
+    notifier.fan_out(THEN).await.unwrap();
+    assert_eq!(heard(&world).await, ["Ben@shop.example"], "its first owner");
+    sqlx::query("update issues set assigned_user_id = $1").bind(ana).execute(world.pool()).await.unwrap();
+    world.resolve(THEN + Duration::MINUTE).await;
+    world.write(vec![world.event(2, 1, THEN + Duration::minutes(2))]).await;
+    notifier.fan_out(THEN + Duration::minutes(2)).await.unwrap();
+    assert_eq!(heard(&world).await, ["ana@shop.example"], "who has it");
+    rules(&world, "", false).await;
+    world.write(vec![world.event(3, 3, THEN + Duration::minutes(3))]).await;
+    notifier.fan_out(THEN + Duration::minutes(3)).await.unwrap();
+    assert_eq!(heard(&world).await, ["lead@shop.example"], "nobody owns it");
+    // Without anybody else named it is everybody.
+    sqlx::query("update destinations set config = config || '{\"to\": []}' where id = $1")
+        .bind(owners.get())
+        .execute(world.pool())
+        .await
+        .unwrap();
+    world.write(vec![world.event(4, 4, THEN + Duration::minutes(4))]).await;
+    notifier.fan_out(THEN + Duration::minutes(4)).await.unwrap();
+    assert_eq!(heard(&world).await, ["Ben@shop.example", "ana@shop.example"]);
+}
+
+#[tokio::test]
+async fn a_rule_asks_who_owns_an_issue_and_its_preview_finds_what_was_sent() {
+    let world = World::new().await;
+    let notifier = world.notifier(&world.settings());
+    person(&world, "ana@shop.example", "Ana", Role::Member).await;
+    rules(&world, "path:src/* @ana", false).await;
+    let rule = |owner: &str| Rule {
+        project: Some(world.project_id()),
+        kinds: vec![Kind::New],
+        conditions: Conditions { owners: vec![owner.to_owned()], ..Conditions::default() },
+    };
+    let (of_ana, of_nobody) = (rule("Ana@shop.example"), rule("nobody"));
+    let (a, n) = (silent(&world, "a@shop.example").await, silent(&world, "n@shop.example").await);
+    for (rule, to) in [(&of_ana, a), (&of_nobody, n)] {
+        let new = NewRule { name: "", rule, destinations: &[to] };
+        create_rule(world.pool(), &new, THEN).await.unwrap();
+    }
+    world.write(vec![world.event(1, 1, THEN)]).await;
+    notifier.fan_out(THEN).await.unwrap();
+    rules(&world, "", false).await;
+    world.write(vec![world.event(2, 2, THEN), world.event(3, 3, THEN)]).await;
+    notifier.fan_out(THEN).await.unwrap();
+    assert_eq!(heard(&world).await, ["a@shop.example", "n@shop.example", "n@shop.example"]);
+    // The rules of a project may change: what was sent stays what would have been sent.
+    rules(&world, "* @ana", false).await;
+    for (rule, to, signals) in [(of_ana, a, 1), (of_nobody, n, 2)] {
+        let candidate = Candidate { id: None, rule, destinations: vec![to] };
+        let found = prepare(world.pool(), &candidate, THEN + Duration::HOUR).await.unwrap().run();
+        assert_eq!(found.signals, signals);
+    }
 }

@@ -154,7 +154,7 @@ async fn furnish(world: &World) -> Vec<i64> {
         }
     }
     let mail = |to: &[&str], members| {
-        Target::Mail(MailTarget { to: to.iter().map(ToString::to_string).collect(), members, fallback: false })
+        Target::Mail(MailTarget { to: to.iter().map(ToString::to_string).collect(), members, ..MailTarget::default() })
     };
     let hook = Target::Webhook(WebhookTarget {
         url: "https://hooks.example/".to_owned(),

@@ -9,6 +9,7 @@ use super::Kind;
 use super::text::duration;
 
 pub use super::frequency::{Frequency, Of};
+use crate::access::Email;
 use crate::ids::ProjectId;
 
 /// Events that were so late on arrival tell of the past: an SDK's offline cache, a queue that was replayed. They count, but
@@ -26,6 +27,9 @@ pub const VALUE_CHARS_MAX: usize = 200;
 
 /// Environments that mean production, and `` for none given: what a new instance tells of.
 pub const PRODUCTION: [&str; 5] = ["production", "prod", "live", "main", ""];
+
+/// What stands in the place of an owner for issues that nobody has and nobody owns.
+pub const NOBODY: &str = "nobody";
 
 /// What has to hold of a signal besides its kind. What is empty holds of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,9 @@ pub struct Conditions {
     /// Of frequent issues: from how often on; `Frequency::default` where it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency: Option<Frequency>,
+    /// The issue is with one of these people, or owned by one: addresses, or `NOBODY` for an issue that has no such person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
 }
 
 impl Conditions {
@@ -63,7 +70,10 @@ impl Conditions {
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         let pairs = self.tags.iter().flat_map(|(key, value)| [key, value]);
-        let all = [&self.environments, &self.levels, &self.releases];
+        let all = [&self.environments, &self.levels, &self.releases, &self.owners];
+        if let Some(odd) = self.owners.iter().find(|owner| *owner != NOBODY && owner.parse::<Email>().is_err()) {
+            return Some(format!("{odd:.100} is nobody: an owner is an e-mail address, or {NOBODY}."));
+        }
         if all.iter().any(|list| list.len() > VALUES_MAX) || self.tags.len() > VALUES_MAX {
             return Some(format!("A rule names at most {VALUES_MAX} of each."));
         }
@@ -102,6 +112,8 @@ pub struct Seen {
     pub grew: Option<(i64, i64)>,
     /// Frequent issues: what was asked for.
     pub frequency: Option<Frequency>,
+    /// Who had the issue and whom the ownership rules name for it, when it was told: addresses, who has it first.
+    pub owners: Vec<String>,
 }
 
 impl Seen {
@@ -121,6 +133,12 @@ impl Seen {
             late: Duration::seconds(facts["late_s"].as_i64().unwrap_or(0)),
             grew: facts["grew"][0].as_i64().zip(facts["grew"][1].as_i64()),
             frequency: Frequency::deserialize(&facts["frequency"]).ok(),
+            owners: facts["owners"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|one| one.as_str().map(str::to_owned))
+                .collect(),
         }
     }
 
@@ -152,7 +170,7 @@ impl Rule {
     /// Whether it wants a signal.
     #[must_use]
     pub fn wants(&self, seen: &Seen) -> bool {
-        let Conditions { environments, levels, releases, latest, tags, .. } = &self.conditions;
+        let Conditions { environments, levels, releases, latest, tags, owners, .. } = &self.conditions;
         let Some(kind) = seen.kind.filter(|kind| self.serves(seen) && self.kinds.contains(kind)) else { return false };
         // A spike has no level and no tags: what a signal of no event lacks is not asked of it, so that one rule can
         // want the errors of production and the spikes.
@@ -168,6 +186,7 @@ impl Rule {
             && (releases.is_empty()
                 || lacks(seen.release.is_empty())
                 || releases.iter().any(|pattern| matches(pattern, &seen.release)))
+            && (owners.is_empty() || !kind.is_of_issue() || is_with(owners, &seen.owners))
             && (lacks(seen.tags.is_empty())
                 || tags
                     .iter()
@@ -207,12 +226,21 @@ impl Rule {
         if *latest {
             parts.push("in the newest release".to_owned());
         }
+        if !self.conditions.owners.is_empty() {
+            parts.push(format!("owned by {}", either(&self.conditions.owners)));
+        }
         for (key, value) in tags {
             parts.push(format!("with {key} {value}"));
         }
         let to = if destinations.is_empty() { "nobody".to_owned() } else { list(destinations, "and") };
         format!("{}, tell {to}.", parts.join(" "))
     }
+}
+
+/// Whether an issue is with one of the wanted people, or with nobody where that is wanted.
+fn is_with(wanted: &[String], owners: &[String]) -> bool {
+    let is_owner = |wanted: &String| owners.iter().any(|owner| owner.to_lowercase() == wanted.to_lowercase());
+    wanted.iter().any(|wanted| if wanted == NOBODY { owners.is_empty() } else { is_owner(wanted) })
 }
 
 /// The first of several issues in a sentence is one, the others are the same.
@@ -368,6 +396,29 @@ mod tests {
         assert!(!newest.wants(&facts(json!(false))) && !newest.wants(&facts(json!(null))));
         assert!(!newest.wants(&seen(&json!({}))), "an event without a release is of none");
         assert!(newest.sentence(None, &[]).contains(" of any project in the newest release,"));
+    }
+
+    #[test]
+    fn an_issue_is_with_its_owners_or_with_nobody() {
+        let facts = json!({"owners": ["ben@shop.example", "ana@shop.example"]});
+        for (owners, of_both, of_nobody) in [
+            (json!(["Ana@shop.example"]), true, false),
+            (json!(["cleo@shop.example", "ben@shop.example"]), true, false),
+            (json!(["cleo@shop.example"]), false, false),
+            (json!(["nobody"]), false, true),
+            (json!(["cleo@shop.example", "nobody"]), false, true),
+        ] {
+            let rule = rule(&[Kind::New, Kind::Deploy], json!({"owners": owners}));
+            assert_eq!((rule.wants(&seen(&facts)), rule.wants(&seen(&json!({})))), (of_both, of_nobody), "{owners}");
+            assert!(rule.wants(&Seen::read("deploy", Some(ProjectId(2)), &json!({}))), "a deploy is no issue");
+            assert_eq!(rule.conditions.problem(), None);
+        }
+        let odd = rule(&Kind::USUAL, json!({"owners": ["ana"]}));
+        assert_eq!(odd.conditions.problem().unwrap(), "ana is nobody: an owner is an e-mail address, or nobody.");
+        assert_eq!(
+            rule(&[Kind::New], json!({"owners": ["ana@shop.example", "nobody"]})).sentence(Some("Shop"), &[]),
+            "When an issue is new of Shop owned by ana@shop.example or nobody, tell nobody."
+        );
     }
 
     #[test]

@@ -39,6 +39,7 @@ struct Listener {
     mail: bool,
     to: Vec<String>,
     members: bool,
+    owners: bool,
     paced: bool,
     disabled: bool,
 }
@@ -70,7 +71,8 @@ impl Audience {
                  array(select jsonb_array_elements_text(
                      case jsonb_typeof(config -> 'to') when 'array' then config -> 'to' else '[]' end
                  )) as "to!",
-                 (config ->> 'members') is not distinct from 'true' as "members!"
+                 (config ->> 'members') is not distinct from 'true' as "members!",
+                 (config ->> 'owners') is not distinct from 'true' as "owners!"
              from destinations
              order by id
              limit $1"#,
@@ -82,8 +84,10 @@ impl Audience {
             let listener = Listener {
                 project_id: row.project_id.map(ProjectId),
                 mail: row.kind == "mail",
+                // For what has no owner there has to be somebody.
+                members: row.members || (row.owners && row.to.is_empty()),
                 to: row.to,
-                members: row.members,
+                owners: row.owners,
                 paced: row.paced,
                 disabled: row.disabled,
             };
@@ -112,7 +116,7 @@ impl Audience {
         let mut wanted: HashMap<(bool, String), (i64, DestinationId, &str)> = HashMap::new();
         for rule in self.rules.iter().filter(|rule| self.applies(rule, &seen, mail)) {
             for (id, listener) in self.listeners(rule).filter(|(_, listener)| listener.hears(&seen)) {
-                for recipient in self.recipients(listener) {
+                for recipient in self.recipients(listener, &seen) {
                     wanted.entry(self.identity(id, listener, recipient)).or_insert((rule.id, id, recipient));
                 }
             }
@@ -184,7 +188,7 @@ impl Audience {
         let rule = self.rules.iter().find(|rule| rule.id == id).filter(|rule| self.applies(rule, seen, true))?;
         let mut recipients: HashSet<(bool, String)> = HashSet::new();
         for (id, listener) in self.listeners(rule).filter(|(_, listener)| listener.hears(seen)) {
-            recipients.extend(self.recipients(listener).into_iter().map(|to| self.identity(id, listener, to)));
+            recipients.extend(self.recipients(listener, seen).into_iter().map(|to| self.identity(id, listener, to)));
         }
         Some(recipients.len())
     }
@@ -212,13 +216,24 @@ impl Audience {
         self.rules.iter().any(|rule| !rule.fallback && rule.rule.serves(seen) && mails(rule))
     }
 
+    /// Whoever has the issue, else its first owner, if they can sign in.
+    fn owner(&self, seen: &Seen) -> Option<&str> {
+        let is_here = |owner: &String| self.members.iter().find(|member| member.to_lowercase() == *owner);
+        seen.owners.iter().find_map(is_here).map(String::as_str)
+    }
+
     fn listeners(&self, rule: &AlertRule) -> impl Iterator<Item = (DestinationId, &Listener)> {
         rule.destinations.iter().filter_map(|(id, _)| self.destinations.get(id).map(|listener| (*id, listener)))
     }
 
-    fn recipients<'a>(&'a self, listener: &'a Listener) -> Vec<&'a str> {
+    fn recipients<'a>(&'a self, listener: &'a Listener, seen: &Seen) -> Vec<&'a str> {
         if !listener.mail {
             return vec![""];
+        }
+        if listener.owners
+            && let Some(owner) = self.owner(seen)
+        {
+            return vec![owner];
         }
         let members = if listener.members { &self.members[..] } else { &[] };
         listener.to.iter().chain(members).map(String::as_str).collect()

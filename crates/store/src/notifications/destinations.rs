@@ -56,6 +56,8 @@ pub struct MailTarget {
     pub to: Vec<String>,
     /// Everybody who can sign in at that moment.
     pub members: bool,
+    /// Whoever has the issue, else its first owner; who else is named here only hears of what has neither.
+    pub owners: bool,
     /// Serves only projects that have no other mail destination, and only while a mail server is configured.
     pub fallback: bool,
 }
@@ -126,7 +128,7 @@ impl Target {
     fn config(&self) -> serde_json::Value {
         match self {
             Self::Mail(target) => serde_json::json!({
-                "to": target.to, "members": target.members, "fallback": target.fallback
+                "to": target.to, "members": target.members, "owners": target.owners, "fallback": target.fallback
             }),
             Self::Webhook(target) => serde_json::json!({
                 "url": target.url, "secret": target.secret, "headers": target.headers, "template": target.template,

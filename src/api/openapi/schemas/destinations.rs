@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("template", text()),
         ("addresses", list(text())),
         ("members", flag()),
+        ("owners", flag()),
     ];
     let with = |more: &[(&'static str, Value)], required: Value| {
         let mut schema = object(&[&parts[..], more].concat());
@@ -42,6 +43,7 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
                 ("headers", list(text())),
                 ("template", or_null("string")),
                 ("members", flag()),
+                ("owners", flag()),
                 ("project", or_null("string")),
                 ("signals", list(text())),
                 ("disabled", flag()),

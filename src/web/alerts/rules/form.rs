@@ -27,6 +27,7 @@ pub(super) struct Typed {
     pub(super) releases: String,
     pub(super) latest: bool,
     pub(super) tags: String,
+    pub(super) owners: String,
     pub(super) new_issues: String,
     pub(super) count: String,
     pub(super) of: String,
@@ -59,6 +60,7 @@ impl Typed {
             releases: releases.join("\n"),
             latest: *latest,
             tags: lines.trim_end().to_owned(),
+            owners: stored.rule.conditions.owners.join("\n"),
             new_issues: new_issues.unwrap_or(NEW_ISSUES).to_string(),
             to: stored.destinations.iter().map(|(id, _)| id.to_string()).collect(),
             ..Self::default()
@@ -89,6 +91,7 @@ impl Typed {
             releases: text("releases"),
             latest: !fields.get("latest").is_empty(),
             tags: text("tags"),
+            owners: text("owners"),
             new_issues: text("new_issues"),
             count: text("count"),
             of: text("of"),
@@ -119,6 +122,7 @@ impl Typed {
             tags: lines(&self.tags).into_iter().map(tag).collect::<Result<_, _>>()?,
             new_issues: self.new_issues()?,
             frequency: self.frequency()?,
+            owners: lines(&self.owners),
         };
         match conditions.problem().or_else(|| name_problem(&self.name)) {
             Some(problem) => Err(problem),
@@ -202,6 +206,7 @@ mod tests {
             environments: " production \n\nstaging".to_owned(),
             no_environment: true,
             tags: "region = eu-*".to_owned(),
+            owners: "ana@shop.example\nnobody".to_owned(),
             to: vec!["1".to_owned()],
             ..Typed::new()
         };
@@ -216,6 +221,8 @@ mod tests {
         };
         assert!(wrong(|typed| typed.kinds.clear()).starts_with("Choose at least one thing"));
         assert!(wrong(|typed| typed.tags = "eu".to_owned()).contains("eu is no tag"));
+        assert_eq!(rule.conditions.owners, ["ana@shop.example", "nobody"]);
+        assert!(wrong(|typed| typed.owners = "ana".to_owned()).contains("ana is nobody"));
         assert!(wrong(|typed| typed.count = "many".to_owned()).contains("many is no number of events"));
         assert!(wrong(|typed| typed.minutes = "7".to_owned()).contains("not 7"));
         assert!(wrong(|typed| typed.levels = vec!["loud".to_owned()]).contains("no such level"));
