@@ -12,7 +12,7 @@ use engine::alert::link::{Act, Link, Refusal};
 use engine::ids::{IssueId, UserId};
 use engine::issue::{Fix, Signal, Terms};
 use store::issues::{self, Issue};
-use store::notifications::links::{self, Holder, Use};
+use store::notifications::links::{self, Deed, Holder, Use};
 use store::notifications::mutes;
 use store::{live, projects};
 use time::{Duration, OffsetDateTime, Time};
@@ -97,9 +97,9 @@ pub(super) async fn post(
             }
         }
         (_, done) => {
-            let signal = asked(link.act, done, now)
+            let deed = asked(link.act, done, now)
                 .ok_or_else(|| PageError::BadRequest("Open the link and press its button.".to_owned()))?;
-            act(&web, &link, &signal, now).await?;
+            act(&web, &link, &deed, now).await?;
         }
     }
     Ok(see_other(&format!("/a/{token}")))
@@ -120,7 +120,14 @@ async fn read(web: &Web, token: &str, now: OffsetDateTime) -> Result<Link, PageE
 }
 
 /// What the button of the page says that is to be done.
-fn asked(act: Act, done: &str, now: OffsetDateTime) -> Option<Signal<'static>> {
+fn asked(act: Act, done: &str, now: OffsetDateTime) -> Option<Deed> {
+    if act == Act::Take {
+        return (done == "take").then_some(Deed::Take);
+    }
+    signal(act, done, now).map(Deed::Signal)
+}
+
+fn signal(act: Act, done: &str, now: OffsetDateTime) -> Option<Signal<'static>> {
     let (name, seconds) = done.split_once(':').unwrap_or((done, ""));
     match (act, name) {
         (Act::Resolve, "resolve") => Some(Signal::Resolve { fix: Fix::Now, commit: None }),
@@ -140,12 +147,12 @@ fn next_morning(now: OffsetDateTime) -> OffsetDateTime {
     if today > now { today } else { today + Duration::DAY }
 }
 
-async fn act(web: &Web, link: &Link, signal: &Signal<'_>, now: OffsetDateTime) -> Result<(), PageError> {
+async fn act(web: &Web, link: &Link, deed: &Deed, now: OffsetDateTime) -> Result<(), PageError> {
     let user = may_change(web, link).await?.map_err(PageError::Forbidden)?;
     let issue = issue(web, link).await?;
     let mark = mark(web, link).await?;
     let issue = (issue.project_id, issue.id);
-    let used = Use { mark: &mark, expires_at: link.expires_at, issue, signal, address: &link.recipient, user, at: now };
+    let used = Use { mark: &mark, expires_at: link.expires_at, issue, deed, address: &link.recipient, user, at: now };
     if links::use_once(&web.pool, used).await?
         && let Err(error) = live::notify(&web.pool, &[issue]).await
     {
@@ -164,6 +171,9 @@ async fn may_change(web: &Web, link: &Link) -> Result<Result<Option<UserId>, &'s
             Err("Your account may read issues but not change them. An administrator can change that.")
         }
         Holder::Disabled => Err("The account with this address was disabled."),
+        Holder::Named if link.act == Act::Take => {
+            Err("Whoever has an issue needs an account, and this address has none. An administrator can make one.")
+        }
         Holder::Named => Ok(None),
         Holder::Nobody => Err("This address gets no mails of this project any more, so its links have ended."),
     })
@@ -226,6 +236,9 @@ async fn issue_page(web: &Web, link: &Link, page: LinkPage, now: OffsetDateTime)
     let (short_id, status) = (issue.short_id().to_string(), issue.state.status());
     let used_at = links::used_at(&web.pool, &mark(web, link).await?).await?;
     let page = LinkPage { issue: Some(issue), used_at, ..page };
+    if link.act == Act::Take {
+        return take_page(web, link, page, &short_id).await;
+    }
     if used_at.is_some() {
         let title = match status {
             "unresolved" => format!("{short_id} is open again"),
@@ -257,7 +270,7 @@ async fn issue_page(web: &Web, link: &Link, page: LinkPage, now: OffsetDateTime)
             format!("Ignore until {morning}"),
             Some(7),
         ),
-        Act::Resolve | Act::Mute => (
+        Act::Resolve | Act::Mute | Act::Take => (
             format!("Resolve {short_id}?"),
             "You hear of it when it comes back.",
             "resolve",
@@ -267,6 +280,30 @@ async fn issue_page(web: &Web, link: &Link, page: LinkPage, now: OffsetDateTime)
     };
     let button = Some(Button { value: value.to_owned(), label, until });
     Ok(LinkPage { title, text: text.to_owned(), button, ..page })
+}
+
+/// The page of a link that gives the issue to its reader.
+async fn take_page(web: &Web, link: &Link, page: LinkPage, short_id: &str) -> Result<LinkPage, PageError> {
+    let holder = page.issue.as_ref().and_then(|issue| issue.assignee.clone());
+    let has = holder.as_ref().map_or("Nobody", |holder| holder.shown());
+    if page.used_at.is_some() {
+        let (title, text) = (format!("{has} has {short_id}"), "This link works once.".to_owned());
+        return Ok(LinkPage { title, text, ..page });
+    }
+    let user = match may_change(web, link).await? {
+        Ok(user) => user,
+        Err(why) => return Ok(LinkPage { title: format!("{short_id} stays as it is"), text: why.to_owned(), ..page }),
+    };
+    if holder.is_some() && holder.as_ref().map(|holder| holder.id) == user {
+        let text = "There is nothing to do, and the link stays good.".to_owned();
+        return Ok(LinkPage { title: format!("You have {short_id} already"), text, ..page });
+    }
+    let text = match &holder {
+        Some(holder) => format!("{} has it now. Everybody who looks sees that you do from then on.", holder.shown()),
+        None => "Nobody has it now. Everybody who looks sees that you do from then on.".to_owned(),
+    };
+    let button = Some(Button { value: "take".to_owned(), label: "I\u{2019}m on it".to_owned(), until: None });
+    Ok(LinkPage { title: format!("Take {short_id}?"), text, button, ..page })
 }
 
 #[cfg(test)]
@@ -286,10 +323,12 @@ mod tests {
     fn a_link_does_what_it_was_made_for_and_nothing_else() {
         let now = datetime!(2026-11-22 3:00 UTC);
         let until = |act, done| match asked(act, done, now) {
-            Some(Signal::Ignore(terms)) => Some(terms),
+            Some(Deed::Signal(Signal::Ignore(terms))) => Some(terms),
             _ => None,
         };
-        assert!(matches!(asked(Act::Resolve, "resolve", now), Some(Signal::Resolve { fix: Fix::Now, commit: None })));
+        let resolve = Signal::Resolve { fix: Fix::Now, commit: None };
+        assert_eq!(asked(Act::Resolve, "resolve", now), Some(Deed::Signal(resolve)));
+        assert_eq!(asked(Act::Take, "take", now), Some(Deed::Take));
         let at = |at| Some(Terms::until(Some(at)));
         assert_eq!(until(Act::IgnoreDay, "ignore"), at(now + Duration::DAY));
         assert_eq!(until(Act::IgnoreDay, "ignore:9"), at(now + Duration::DAY));
@@ -304,6 +343,8 @@ mod tests {
             (Act::IgnoreDay, "resolve"),
             (Act::IgnoreMorning, "List-Unsubscribe"),
             (Act::IgnoreDay, ""),
+            (Act::Take, "resolve"),
+            (Act::Resolve, "take"),
         ] {
             assert_eq!(asked(act, done, now), None, "{act:?} {done}");
         }

@@ -240,3 +240,51 @@ async fn mails_are_stopped_by_one_click_for_one_address_and_one_project() {
     assert!(muted().await.is_empty());
     assert!(inbox.http.get(&stop).await.body.contains("Stop the mails of shop?"));
 }
+
+#[tokio::test]
+async fn whoever_says_that_they_are_on_it_has_the_issue_once() {
+    let inbox = Inbox::open().await;
+    let pool = &inbox.server.db.pool;
+    let holder = async || -> Option<String> {
+        let sql = "select u.email from issues i join users u on u.id = i.assigned_user_id";
+        sqlx::query_scalar(sql).fetch_optional(pool).await.unwrap()
+    };
+    let take = inbox.path(Act::Take, "ann@shop.example");
+    let page = inbox.http.get(&take).await.body;
+    assert!(page.contains("Take SHOP-1?") && page.contains("Nobody has it now"), "{page}");
+    assert_eq!(holder().await, None, "opening a link changes nothing");
+    assert_eq!(inbox.post(&take, "do=resolve").await.status, 400);
+    let (one, two) = tokio::join!(inbox.post(&take, "do=take"), inbox.post(&take, "do=take"));
+    assert_eq!((one.status, two.status, holder().await.as_deref()), (303, 303, Some("ann@shop.example")));
+    let line = "ann@shop.example: Took it. By the link in the mail to ann@shop.example.";
+    assert_eq!(inbox.history().await, ("unresolved".to_owned(), vec![line.to_owned()]));
+    assert!(inbox.http.get(&take).await.body.contains("ann@shop.example has SHOP-1"));
+
+    // Given back, it is not taken by the old mail again; a new one of hers asks, and does nothing while she has it.
+    let issue = (ProjectId(inbox.project.id), inbox.issue);
+    let by = store::lifecycle::By { user: None, at: OffsetDateTime::now_utc() };
+    store::lifecycle::assign(pool, &[issue], None, by).await.unwrap();
+    assert_eq!((inbox.post(&take, "do=take").await.status, holder().await), (303, None));
+    let later =
+        Link { expires_at: OffsetDateTime::now_utc() + Duration::DAY, ..inbox.link(Act::Take, "ann@shop.example") };
+    assert_eq!(inbox.post(&path(&later), "do=take").await.status, 303);
+    let again = Link { expires_at: OffsetDateTime::now_utc() + Duration::HOUR, ..later };
+    assert!(inbox.http.get(&path(&again)).await.body.contains("You have SHOP-1 already"));
+
+    // Whoever has an issue can sign in and change it.
+    let target = Target::Mail(MailTarget { to: vec!["list@shop.example".to_owned()], ..MailTarget::default() });
+    let new = NewDestination { project_id: None, name: "List", target, signals: &["new".to_owned()] };
+    outbox::create_destination(pool, &new, OffsetDateTime::now_utc()).await.unwrap();
+    for (who, words) in [
+        ("list@shop.example", "needs an account, and this address has none"),
+        ("vic@shop.example", "may read issues but not change them"),
+        ("off@shop.example", "was disabled"),
+        ("eve@shop.example", "gets no mails of this project any more"),
+    ] {
+        let path = inbox.path(Act::Take, who);
+        let page = inbox.http.get(&path).await.body;
+        assert!(page.contains(words) && !page.contains("<button"), "{who}: {page}");
+        assert_eq!(inbox.post(&path, "do=take").await.status, 403, "{who}");
+    }
+    assert_eq!(holder().await.as_deref(), Some("ann@shop.example"));
+}

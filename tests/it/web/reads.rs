@@ -104,7 +104,7 @@ async fn no_address_changes_anything_by_being_read() {
     let mut answered = 0;
     for address in addresses() {
         // Each act, by a reader of the mail who may.
-        for act in [Act::Resolve, Act::IgnoreDay, Act::IgnoreMorning, Act::Mute] {
+        for act in [Act::Resolve, Act::IgnoreDay, Act::IgnoreMorning, Act::Mute, Act::Take] {
             let recipient = "admin@example.org".to_owned();
             let (project, issue_id) = (ProjectId(site.project.id), Some(IssueId(issue)).filter(|_| act != Act::Mute));
             let link = Link { act, project, issue: issue_id, recipient, expires_at: now + act.lifetime() };

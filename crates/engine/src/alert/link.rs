@@ -35,11 +35,14 @@ pub enum Act {
     IgnoreMorning,
     /// Ends the mails of the project to this address.
     Mute,
+    /// Gives the issue to its reader.
+    Take,
 }
 
 impl Act {
     /// Every act with its byte. A byte is never given to another act.
-    const ALL: [(Self, u8); 4] = [(Self::Resolve, 1), (Self::IgnoreDay, 2), (Self::IgnoreMorning, 3), (Self::Mute, 4)];
+    const ALL: [(Self, u8); 5] =
+        [(Self::Resolve, 1), (Self::IgnoreDay, 2), (Self::IgnoreMorning, 3), (Self::Mute, 4), (Self::Take, 5)];
 
     /// How long a link is good for. A week covers who reads mail after a holiday; to stop mails must work for
     /// as long as anybody keeps them, so that lasts as long as we remember what we sent.
@@ -47,7 +50,7 @@ impl Act {
     pub const fn lifetime(self) -> Duration {
         match self {
             Self::Mute => Duration::days(90),
-            Self::Resolve | Self::IgnoreDay | Self::IgnoreMorning => Duration::days(7),
+            Self::Resolve | Self::IgnoreDay | Self::IgnoreMorning | Self::Take => Duration::days(7),
         }
     }
 

@@ -8,6 +8,7 @@ use super::plain;
 use super::snippet::{Line, snippet};
 use super::text::{bars, count, date, duration, histogram, number, one_line};
 use super::{Calm, Deploy, Digest, Head, Kind, Limit, Message, Note, Shared, Test, TopIssue};
+use crate::ids::IssueId;
 use crate::verdict::Grade;
 
 /// Characters of a sentence.
@@ -99,6 +100,8 @@ pub struct Cause {
 /// An issue in a list.
 #[derive(Debug, Clone)]
 pub struct Row {
+    /// Its id.
+    pub issue: IssueId,
     /// Sign and word of what happened to it.
     pub kind: String,
     /// How loud that is.
@@ -295,6 +298,7 @@ fn row(issue: &TopIssue, head: &Head) -> Row {
         false => (&issue.ty, issue.value.as_str()),
     };
     Row {
+        issue: issue.id,
         kind: format!("{} {}", issue.kind.sign(), issue.kind.word()),
         tone: Tone::of(issue.kind),
         short_id: issue.short_id.clone(),

@@ -84,6 +84,15 @@ pub async fn used_at(pool: &PgPool, mark: &[u8; 16]) -> Result<Option<OffsetDate
     Ok(used.fetch_optional(pool).await?)
 }
 
+/// What a link does to an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Changes its state.
+    Signal(Signal<'static>),
+    /// Gives it to the person with the address.
+    Take,
+}
+
 /// A use of a link that changes an issue.
 #[derive(Debug, Clone, Copy)]
 pub struct Use<'a> {
@@ -94,7 +103,7 @@ pub struct Use<'a> {
     /// The issue, under the id that it has now.
     pub issue: (ProjectId, IssueId),
     /// What it does to it.
-    pub signal: &'a Signal<'a>,
+    pub deed: &'a Deed,
     /// The address that it was mailed to: the activity says so.
     pub address: &'a str,
     /// The person with that address, where there is one.
@@ -122,7 +131,16 @@ pub async fn use_once(pool: &PgPool, used: Use<'_>) -> Result<bool, StoreError> 
         == 1;
     let by = By { user: used.user, at: used.at };
     let via = format!("By the link in the mail to {}.", used.address);
-    if !is_first || lifecycle::apply_via(&mut tx, &[used.issue], used.signal, by, &via).await?.is_empty() {
+    if !is_first {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    let changed = match (used.deed, used.user) {
+        (Deed::Signal(signal), _) => lifecycle::apply_via(&mut tx, &[used.issue], signal, by, &via).await?,
+        (Deed::Take, Some(user)) => lifecycle::assign_in(&mut tx, &[used.issue], Some(user), by, &via).await?,
+        (Deed::Take, None) => Vec::new(),
+    };
+    if changed.is_empty() {
         tx.rollback().await?;
         return Ok(false);
     }

@@ -69,8 +69,15 @@ pub fn lay_out(to: &Recipient<'_>, message: &Message, now: OffsetDateTime) -> an
         }
         other => {
             let sheet = Sheet::new(other, to.destination).context("this form of message has no layout")?;
-            let plain = SheetText { sheet: &sheet, foot }.render().context(FAILED)?;
-            let html = SheetHtml { sheet: &sheet, foot }.render().context(FAILED)?;
+            let takes: Vec<String> = match links {
+                Some(links) => {
+                    sheet.rows.iter().map(|row| links.take(row.issue)).collect::<Option<_>>().with_context(too_long)?
+                }
+                None => Vec::new(),
+            };
+            let takes = takes.as_slice();
+            let plain = SheetText { sheet: &sheet, takes, foot }.render().context(FAILED)?;
+            let html = SheetHtml { sheet: &sheet, takes, foot }.render().context(FAILED)?;
             (sheet.subject, plain, html)
         }
     };
@@ -119,12 +126,27 @@ struct IssueText<'a> {
 #[template(path = "mail/sheet.html")]
 struct SheetHtml<'a> {
     sheet: &'a Sheet,
+    /// For each row, what gives its issue to the reader; empty for what is of no project.
+    takes: &'a [String],
     foot: Foot<'a>,
+}
+
+impl SheetHtml<'_> {
+    fn take(&self, row: &usize) -> Option<&String> {
+        self.takes.get(*row)
+    }
 }
 
 #[derive(Debug, Template)]
 #[template(path = "mail/sheet.txt")]
 struct SheetText<'a> {
     sheet: &'a Sheet,
+    takes: &'a [String],
     foot: Foot<'a>,
+}
+
+impl SheetText<'_> {
+    fn take(&self, row: &usize) -> Option<&String> {
+        self.takes.get(*row)
+    }
 }

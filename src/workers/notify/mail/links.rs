@@ -19,6 +19,7 @@ pub(super) struct Links<'a> {
 /// The buttons of a mail about one issue.
 #[derive(Debug)]
 pub(super) struct IssueLinks {
+    pub(super) take: String,
     pub(super) resolve: String,
     pub(super) ignore_day: String,
     pub(super) ignore_morning: String,
@@ -28,10 +29,16 @@ impl Links<'_> {
     /// What can be done to an issue. `None` for an address that no link can hold; none that a mail server takes is.
     pub(super) fn issue(&self, issue: IssueId) -> Option<IssueLinks> {
         Some(IssueLinks {
+            take: self.take(issue)?,
             resolve: self.url(Act::Resolve, Some(issue))?,
             ignore_day: self.url(Act::IgnoreDay, Some(issue))?,
             ignore_morning: self.url(Act::IgnoreMorning, Some(issue))?,
         })
+    }
+
+    /// What gives an issue to the reader.
+    pub(super) fn take(&self, issue: IssueId) -> Option<String> {
+        self.url(Act::Take, Some(issue))
     }
 
     /// What stops the mails of the project.
