@@ -53,6 +53,7 @@ const PAGES = [
   ["issue-events-misspelt", "/issues/ISSUE/events?query=is%3Anew"],
   ["issue-tag", "/issues/ISSUE/tags/note"],
   ["live", "/live"],
+  ["live-watch", "/live?project=shop&environment=production"],
   ["wall", "/wall"],
   ["releases-list", "/releases"],
   ["release", "/projects/shop/releases/shop%402.2.0"],

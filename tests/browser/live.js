@@ -114,7 +114,7 @@ export const checks = [
     await assertNotReloaded(page);
   }],
 
-  ["a deploy is watched, and the next one follows by itself", async ({ page, server, tell, problems }) => {
+  ["a deploy is watched, and the next one follows by itself", async ({ page, server, tell, until, problems }) => {
     await tell("history");
     for (const type of ["OldError", "HeldError", "BackError"]) await post(server, type, production("shop@4.7.0", 1));
     await deploy(server, "shop@4.7.0", 40);
@@ -142,10 +142,49 @@ export const checks = [
     const drawn = await page.evaluate(() => document.getElementById("stack").dataset.fresh.split(",").reduce((sum, n) => sum + Number(n), 0));
     assert(drawn === 12, `${drawn} events of new issues are drawn`);
     await assertNotReloaded(page);
-    const moving = JSON.stringify(await page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")].map((row) => row.dataset.issue)));
+    // A page that has been open comes to show the same rows, in the same order, as one that is loaded now.
+    const isAsLoaded = () => page.evaluate(async () => {
+      const order = (root) => [...root.querySelectorAll("#rows [data-issue]")].map((row) => row.dataset.issue).join();
+      const loaded = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+      return order(document) === order(loaded);
+    });
+    await until("the open page to be as one that is loaded now", isAsLoaded);
     await page.reload();
-    assert(moving === JSON.stringify(await page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")].map((row) => row.dataset.issue))), "a reload shows other rows");
     await pictures(page, "live-bad");
     assert(problems.length === 0, problems.join("\n"));
+  }],
+
+  ["a page that was cut off says so, and then shows what there is, once", async ({ page, server, tell, until }) => {
+    await deploy(server, "shop@5.0", 2);
+    for (let user = 1; user <= 2; user += 1) await post(server, "FirstError", production("shop@5.0", user));
+    const through = { ...server, url: server.wire };
+    await signIn(page, through);
+    await open(page, `${server.wire}/live?project=shop`);
+    await page.waitForSelector("#stream[data-state=open]");
+    await tell("cut");
+    for (const type of ["FirstError", "SecondError", "ThirdError"]) await post(server, type, production("shop@5.0", 3));
+    // First the heartbeat is missed, then the connection is given up: both are said, with the age of what is shown.
+    await page.waitForSelector("#stream[data-state=late]:has-text('No tick for')");
+    await page.waitForSelector("#stream[data-state=cut]:has-text('Reconnecting, data 1')");
+    assert((await page.getAttribute("#favicon", "href")).includes("favicon-cut"), "the favicon says nothing");
+    await tell("mend");
+    await page.waitForSelector("#stream[data-state=open]");
+    const stored = async () => {
+      const issues = await api(server, "GET", "issues/?query=firstRelease:shop@5.0");
+      return issues.map((issue) => `${issue.id} ${issue.count}`).sort().join();
+    };
+    const shown = () => page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")]
+      .map((row) => `${row.dataset.issue} ${row.querySelector(".figures b").textContent}`).sort().join());
+    await until("the lane to be as the database", async () => (await shown()) === (await stored()));
+    await page.waitForFunction(() => document.querySelectorAll("#lane-new [data-issue]").length === 3);
+    // No line of the tail is doubled, and none of those that were missed is left out.
+    const tail = await page.evaluate(() => [...document.querySelectorAll("#tail [data-event]")].map((row) => row.dataset.event));
+    assert(new Set(tail).size === tail.length, "a line is doubled");
+    const newest = (await page.locator("#tail li").allTextContents()).slice(0, 3).join();
+    for (const type of ["FirstError", "SecondError", "ThirdError"]) assert(newest.includes(type), `${newest} lacks ${type}`);
+    // It goes on from there, and all the while it was the same page.
+    await post(server, "FourthError", production("shop@5.0", 1));
+    await page.waitForSelector("#lane-new >> text=FourthError");
+    await assertNotReloaded(page);
   }],
 ];

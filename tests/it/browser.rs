@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use crate::clients::{Shop, assert_exception};
 use crate::regroup::filled;
 use crate::support::receiver::Receiver;
+use crate::support::wire::Wire;
 use crate::support::{Database, Project, ServerProcess, TestServer, data_dir, until};
 use crate::web::deliveries;
 
@@ -205,8 +206,10 @@ async fn open_pages_follow_what_happens() {
     let mut server = ServerProcess::start(&settings).await;
     let dsn = project.dsn(&server.url);
     let token = db.token(&SCOPES.map(|(scope, _)| scope)).await;
-    let facts =
-        json!({"url": server.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD});
+    let wire = Wire::to(&server.url).await;
+    let facts = json!({
+        "url": server.url, "wire": wire.url, "dsn": dsn, "token": token, "email": "ada@example.org", "password": PASSWORD,
+    });
     run_checks("live", &facts, async |command| {
         match command {
             "restart" => {
@@ -214,6 +217,8 @@ async fn open_pages_follow_what_happens() {
                 server.restart().await;
             }
             // An hour in which it went as usual, and a busy one a week of days long.
+            "cut" => wire.cut(),
+            "mend" => wire.mend(),
             "history" => history(&db, &project).await,
             _ => panic!("{command}"),
         }

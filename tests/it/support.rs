@@ -21,6 +21,7 @@ pub mod recount;
 mod server;
 pub mod smtp;
 mod wait;
+pub mod wire;
 
 pub use database::Database;
 pub use fixtures::Project;

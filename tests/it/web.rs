@@ -17,6 +17,7 @@ mod lists;
 mod owners;
 mod pages;
 mod reads;
+mod realtime;
 mod regroupings;
 mod releases;
 mod rules;

@@ -85,7 +85,8 @@ pub(in crate::web) async fn open(
     };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
-        .insert_header((CACHE_CONTROL, "no-store"))
+        // A proxy that packs or rewrites what passes would hold it back.
+        .insert_header((CACHE_CONTROL, "no-store, no-transform"))
         .insert_header((CONTENT_ENCODING, "identity"))
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
         .streaming(open.into_stream()))
@@ -144,5 +145,42 @@ impl Open {
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: beat\ndata: \"\"\n\n")),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_does_not_read_is_told_to_look_again_and_keeps_nobody_waiting() {
+        let (ticks, receiver) = broadcast::channel(2);
+        let (_open, closed) = watch::channel(false);
+        let (feed, watched) = watch::channel(Bytes::from_static(b"feed 0"));
+        let mut slow = Open {
+            ticks: receiver,
+            closed,
+            heartbeat: tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
+            wanted: Wanted::Live(None),
+            watched: Some(watched),
+            first: None,
+            _permit: Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap(),
+        };
+        // Neither sender ever waits for it.
+        for number in 1..=5 {
+            assert!(ticks.send(Arc::new(Tick::resync(&format!("1-{number}")))).is_ok());
+            feed.send_replace(Bytes::from(format!("feed {number}")));
+        }
+        let mut heard = Vec::new();
+        for _ in 0..4 {
+            heard.push(String::from_utf8(slow.next().await.unwrap().to_vec()).unwrap());
+        }
+        let of_feed: Vec<&String> = heard.iter().filter(|text| text.starts_with("feed")).collect();
+        assert_eq!(of_feed, ["feed 5"], "of the feed, the last message is all that it needs");
+        let of_hub: Vec<&String> = heard.iter().filter(|text| !text.starts_with("feed")).collect();
+        assert!(of_hub[0].starts_with("event: resync"), "it lagged: {of_hub:?}");
+        assert!(of_hub[1].starts_with("id: 1-4") && of_hub[2].starts_with("id: 1-5"), "{of_hub:?}");
     }
 }

@@ -100,10 +100,13 @@ pub(super) fn message(place: &str, name: &str, data: &impl Serialize) -> Bytes {
     Bytes::from(format!("id: {place}\nevent: {name}\ndata: {data}\n\n"))
 }
 
-/// The first bytes of a stream: how soon to come back, and whether the page is behind.
+/// Proxies that know nothing of streams pass on the first bytes when they have so many of them.
+const PADDING_BYTES: usize = 2_048;
+
+/// The first bytes of a stream: a comment as padding, how soon to come back, and whether the page is behind.
 pub(super) fn hello(place: &str, is_behind: bool) -> Bytes {
     let name = if is_behind { "resync" } else { "hello" };
-    Bytes::from(format!("retry: 1000\n\nid: {place}\nevent: {name}\ndata: \"\"\n\n"))
+    Bytes::from(format!(":{:PADDING_BYTES$}\nretry: 1000\n\nid: {place}\nevent: {name}\ndata: \"\"\n\n", ""))
 }
 
 /// What a page is told of an issue.
