@@ -126,11 +126,6 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/s/{secret}", get().to(issue::share::show))
         .route("/issues/{id}/split", post().to(regroupings::split))
         .route("/regroupings/{id}/undo", post().to(regroupings::undo))
-        .route("/live", get().to(live::page))
-        .route("/live/stream", get().to(live::stream::open))
-        .route("/deploys/current", get().to(live::watch::page::current))
-        .route("/deploys/{deploy}/summary", get().to(live::watch::summary::show))
-        .route("/wall", get().to(wall::page))
         .route("/releases", get().to(releases::list))
         .route("/projects/{slug}/releases/{version}", get().to(releases::show))
         .route("/projects/{slug}/releases/{version}", post().to(releases::actions::post))
@@ -177,9 +172,20 @@ pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
         .route("/setup/{secret}", post().to(setup::claim))
         .route("/system", get().to(system::show))
         .route("/theme", post().to(shell::choose_theme))
+        .configure(watching)
         .route("/static/{file}", get().to(assets::get))
         .route("/favicon.ico", get().to(assets::favicon))
         .default_service(web::to(nothing_here))
+}
+
+/// What people leave open.
+fn watching(routes: &mut web::ServiceConfig) {
+    routes
+        .route("/live", get().to(live::page))
+        .route("/live/stream", get().to(live::stream::open))
+        .route("/deploys/current", get().to(live::watch::page::current))
+        .route("/deploys/{deploy}/summary", get().to(live::watch::summary::show))
+        .route("/wall", get().to(wall::page));
 }
 
 async fn home() -> HttpResponse {
