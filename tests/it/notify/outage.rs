@@ -7,7 +7,7 @@ use store::notifications::replay;
 use time::Duration;
 
 use super::mail::{fan_out_and_deliver, mailing};
-use super::storm::{break_everything, by_recipient, pass};
+use super::storm::{break_everything, by_recipient, issue, pass};
 use super::{THEN, World};
 use crate::support::receiver::Receiver;
 use crate::support::smtp::{Behaviour, MailServer, Silence};
@@ -92,4 +92,46 @@ async fn a_storm_outlasts_a_mail_server_that_refuses_hangs_puts_off_rejects_and_
                 where d.state = 'told' and m.state = 'sent'";
     assert_eq!(count(&world, told).await, all, "every signal is accounted for, for everybody");
     assert_eq!(count(&world, "select count(*) from messages where state <> 'sent'").await, 0);
+}
+
+/// Lets a mail server be away for hours while a storm goes on, and counts what each reader gets.
+async fn away_for(hours: i64) -> (World, MailServer) {
+    let world = World::new().await;
+    world.mail_to(&["a@shop.example", "b@shop.example", "c@shop.example"]).await;
+    let mut server = MailServer::start(Behaviour::default()).await;
+    let notifier = mailing(&world, &server.url());
+    server.stop().await;
+    break_everything(&world, 0..40).await;
+    let mut number: u128 = 1_000;
+    for minute in 0..hours * 60 {
+        let now = Duration::MINUTE * i32::try_from(minute).unwrap();
+        if minute % 4 == 0 {
+            number += 1;
+            world.write(vec![issue(&world, number, THEN + now)]).await;
+        }
+        fan_out_and_deliver(&notifier, now).await;
+    }
+    server.restart().await;
+    pass(&notifier, hours * 60..=hours * 60 + 40).await;
+    (world, server)
+}
+
+#[tokio::test]
+async fn a_storm_of_hours_while_nobody_takes_mail_is_five_mails_at_most_and_all_of_it() {
+    let (world, server) = away_for(5).await;
+    let mails = by_recipient(server.mails());
+    assert_eq!(mails.len(), 3);
+    for (person, mails) in &mails {
+        let subjects: Vec<String> = mails.iter().map(|mail| mail.header("Subject").unwrap()).collect();
+        assert!(subjects.len() <= 5, "{person}: {subjects:#?}");
+        assert!(subjects.iter().any(|subject| subject.starts_with("[shop] Storm: 115 new issues, ")), "{subjects:#?}");
+        assert!(subjects.iter().any(|subject| subject.starts_with("[shop] Storm over")), "{subjects:#?}");
+    }
+    assert_eq!(count(&world, "select count(*) from deliveries").await, 3 * 115);
+    let told = "select count(*) from deliveries d join messages m on m.id = d.message_id
+                where d.state = 'told' and m.state = 'sent'";
+    assert_eq!(count(&world, told).await, 3 * 115, "each is in a message that arrived");
+    let wrong = "select count(*) from messages m where m.form <> 'calm'
+                 and m.deliveries <> (select count(*) from deliveries d where d.message_id = m.id)";
+    assert_eq!(count(&world, wrong).await, 0, "messages carry what they were counted with");
 }

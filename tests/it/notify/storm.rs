@@ -15,7 +15,7 @@ use crate::support::receiver::Receiver;
 use crate::support::smtp::{Behaviour, MailServer, Received};
 
 /// An event of an issue of its own.
-fn issue(world: &World, number: u128, at: OffsetDateTime) -> NewEvent {
+pub(super) fn issue(world: &World, number: u128, at: OffsetDateTime) -> NewEvent {
     let mut event = world.event(number, 0, at);
     event.keys[0].hash = number.to_be_bytes();
     event

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use engine::alert::channel::{self, Burst, Form, Hour, Waiting};
+use engine::alert::message::LIST_MAX;
 use engine::ids::DestinationId;
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
@@ -29,6 +30,24 @@ struct Due {
     waiting: Option<Waiting>,
     /// Thread of the oldest signal that waits.
     signal_thread: Option<String>,
+    /// The newest digest of the burst that has not left yet.
+    unsent: Option<Unsent>,
+}
+
+/// A digest that waits for its destination. It tells what is known when it leaves, so it can carry what comes until then.
+#[derive(Clone, Copy)]
+struct Unsent {
+    id: i64,
+    deliveries: i32,
+}
+
+/// Digests that carry more than they were made for.
+#[derive(Default)]
+struct Grown {
+    ids: Vec<i64>,
+    channels: Vec<i64>,
+    forms: Vec<&'static str>,
+    deliveries: Vec<i32>,
 }
 
 /// A message to make.
@@ -61,13 +80,15 @@ pub async fn compose(pool: &PgPool, now: OffsetDateTime, lifetime: Duration) -> 
     if !due.is_empty() {
         let mut hours = hours(&mut transaction, &due, now).await?;
         let mut ids = message_ids(&mut transaction, due.len()).await?;
-        let mut new = New::default();
+        let (mut new, mut grown) = (New::default(), Grown::default());
+        find_unsent(&mut transaction, &mut due, now).await?;
         let mut next = Vec::with_capacity(due.len());
         for channel in &mut due {
-            next.push(decide(channel, &mut hours, &mut ids, &mut new, now));
+            next.push(decide(channel, &mut hours, &mut ids, (&mut new, &mut grown), now));
         }
         insert(&mut transaction, &new, now, lifetime).await?;
         take(&mut transaction, &new).await?;
+        grow(&mut transaction, &grown, now + lifetime).await?;
         store(&mut transaction, &due, &next).await?;
         store_hours(&mut transaction, &hours).await?;
     }
@@ -172,6 +193,7 @@ async fn due(tx: &mut PgConnection, now: OffsetDateTime) -> Result<Vec<Due>, Sto
             thread: row.thread,
             waiting: row.newest.map(|newest| Waiting { count: row.count, newest }),
             signal_thread: row.signal_thread,
+            unsent: None,
         })
         .collect())
 }
@@ -231,23 +253,112 @@ fn decide(
     channel: &mut Due,
     hours: &mut HashMap<String, Hour>,
     ids: &mut std::vec::IntoIter<i64>,
-    new: &mut New,
+    (new, grown): (&mut New, &mut Grown),
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
     let step = channel::step(channel.burst, channel.waiting, hours.get(&channel.person).copied(), now);
     hours.insert(channel.person.clone(), step.hour);
     // An end is of the burst that it ends, a message of the burst that it may have begun.
     let before = channel.burst;
+    let mut burst_now = step.burst;
     for form in step.forms {
+        if form.carries()
+            && let Some(unsent) = channel.unsent.take()
+        {
+            // It counted against the hour when it was made.
+            let hour = Hour { sent: step.hour.sent.saturating_sub(1), ..step.hour };
+            hours.insert(channel.person.clone(), hour);
+            let is_storm = grown.push(channel, unsent, form);
+            burst_now = burst_now.map(|burst| Burst { storm: burst.storm || is_storm, ..burst });
+            continue;
+        }
         let Some(id) = ids.next() else { break };
         let burst = if form == Form::Calm { before.or(step.burst) } else { step.burst.or(before) };
         new.push(channel, form, id, burst, &step.hour);
     }
-    channel.burst = step.burst;
-    if step.burst.is_none() {
+    channel.burst = burst_now;
+    if burst_now.is_none() {
         (channel.first_message_id, channel.last_digest_id, channel.digests) = (None, None, 0);
     }
     step.due
+}
+
+impl Grown {
+    /// Has a digest carry what waits, too; whether it is a storm with that.
+    fn push(&mut self, channel: &mut Due, unsent: Unsent, form: Form) -> bool {
+        let waiting = channel.waiting.take().map_or(0, |waiting| i32::try_from(waiting.count).unwrap_or(i32::MAX));
+        let deliveries = unsent.deliveries.saturating_add(waiting);
+        let is_storm = form == Form::Storm || i64::from(deliveries) > LIST_MAX;
+        self.ids.push(unsent.id);
+        self.channels.push(channel.id);
+        self.forms.push(if is_storm { Form::Storm } else { Form::List }.as_str());
+        self.deliveries.push(deliveries);
+        is_storm
+    }
+}
+
+/// Finds the digests of bursts that wait for their destination and that nobody is sending: while a mail server is away, what
+/// comes joins them, or each quarter of an hour of it would be a mail of its own when it returns. Of a burst that is so few
+/// are looked at: the newest, and the one before it, which is free while the newest is tried. One that is held by a worker
+/// is passed over, not waited for.
+async fn find_unsent(tx: &mut PgConnection, due: &mut [Due], now: OffsetDateTime) -> Result<(), StoreError> {
+    let last: Vec<i64> =
+        due.iter().filter(|channel| channel.waiting.is_some()).filter_map(|channel| channel.last_digest_id).collect();
+    if last.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query!(
+        r#"select m.id, m.channel_id as "channel_id!", m.deliveries
+         from messages m
+         where m.id in (select id from unnest($1::bigint[]) l (id)
+                 union all
+                 select p.replaces_id from messages p where p.id = any ($1))
+             and m.state = 'pending'
+             and m.form in ('list', 'storm')
+             and m.channel_id is not null
+             and (m.leased_until is null or m.leased_until <= $2)
+         order by m.id
+         for update of m skip locked"#,
+        &last,
+        now,
+    )
+    .fetch_all(tx)
+    .await?;
+    for channel in due.iter_mut() {
+        let newest = rows.iter().rev().find(|row| row.channel_id == channel.id);
+        channel.unsent = newest.map(|row| Unsent { id: row.id, deliveries: row.deliveries });
+    }
+    Ok(())
+}
+
+async fn grow(tx: &mut PgConnection, grown: &Grown, expires_at: OffsetDateTime) -> Result<(), StoreError> {
+    if grown.ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with grown as (
+             select *
+             from unnest($1::bigint[], $2::bigint[], $3::text[], $4::integer[]) g (id, channel_id, form, deliveries)
+         ),
+         carried as (
+             update deliveries d
+             set state = 'told', message_id = g.id
+             from grown g
+             where d.channel_id = g.channel_id and d.state = 'waiting'
+         )
+         update messages m
+         set form = g.form, deliveries = g.deliveries, expires_at = greatest(m.expires_at, $5)
+         from grown g
+         where m.id = g.id",
+        &grown.ids,
+        &grown.channels,
+        &grown.forms as &[&str],
+        &grown.deliveries,
+        expires_at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 impl New {
