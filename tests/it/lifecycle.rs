@@ -2,6 +2,7 @@
 //! undoing, discarding and deleting. `random` holds the store against the single-threaded model.
 
 mod random;
+mod remembered;
 
 use engine::ids::{EventId, IssueId, ProjectId, UserId};
 use engine::issue::{Commit, Fix, Signal, Terms, Threshold};

@@ -8,6 +8,7 @@
 
 mod announce;
 mod assign;
+pub(crate) mod facts;
 pub(crate) mod lookup;
 mod removal;
 mod rows;

@@ -4,7 +4,7 @@
 //! DSN can do nothing.
 
 use engine::ids::ProjectId;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
@@ -185,4 +185,22 @@ fn refuse_setting(error: sqlx::Error) -> StoreError {
 /// When the database cannot answer.
 pub async fn none_exist(pool: &PgPool) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar!(r#"select not exists (select 1 from projects) as "none!""#).fetch_one(pool).await?)
+}
+
+/// Says that something changed which writers remember of these projects between batches: they read it anew. To be called
+/// in the transaction of the change, and after any other row that it locks in an order.
+pub(crate) async fn next_generation(tx: &mut PgConnection, projects: &[i64]) -> Result<(), StoreError> {
+    if projects.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with locked as materialized (
+             select id from projects where id = any($1) order by id for no key update
+         )
+         update projects p set generation = p.generation + 1 from locked l where p.id = l.id",
+        projects,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }

@@ -184,6 +184,7 @@ pub struct Asked<'a> {
 /// Waits until no batch of ingest is under way in a project, and keeps others out until the transaction ends.
 async fn close_gate(tx: &mut PgConnection, project_id: ProjectId) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(GATE + project_id.get()).execute(&mut *tx).await?;
+    crate::projects::next_generation(tx, &[project_id.get()]).await?;
     // The statements of a step look rows up by key; a plan made while a table was small would read all of it. And one
     // that takes heap pages for dear walks all events of the project for those of one issue.
     sqlx::query(

@@ -9,7 +9,7 @@
 mod record;
 mod tell;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use engine::ids::ProjectId;
 use engine::release::{self, Name, Order};
@@ -22,9 +22,9 @@ pub use record::{
 };
 pub use tell::{Facts, Told, remove, tell};
 
-use crate::StoreError;
 use crate::lifecycle::waiting;
 use crate::page::PAGE_ROWS_MAX;
+use crate::{StoreError, projects};
 
 /// Greatest versions of a package among which one that is no pre-release is looked for.
 const GREATEST_ROWS: i64 = 50;
@@ -87,6 +87,9 @@ pub(crate) async fn ensure_all(tx: &mut PgConnection, named: &[Named]) -> Result
             created.push(named);
         }
     }
+    // Last, so that nobody waits for the rows of the projects longer than they must.
+    let projects: BTreeSet<i64> = created.iter().map(|named| named.project_id.get()).collect();
+    projects::next_generation(tx, &projects.into_iter().collect::<Vec<_>>()).await?;
     Ok(created)
 }
 

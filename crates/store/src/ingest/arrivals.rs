@@ -1,5 +1,7 @@
 //! Events on issues that are resolved or ignored: the few of a batch that may change a state.
 
+use std::collections::BTreeMap;
+
 use engine::ids::{IssueId, ProjectId};
 use engine::issue::{self, Arrival, Context, Counts, Signal, State, Transition};
 use sqlx::PgConnection;
@@ -22,6 +24,7 @@ pub(super) struct Closed<'a> {
     /// Before the batch, and with it.
     before: Counts,
     total: Counts,
+    generation: i64,
 }
 
 impl<'a> Closed<'a> {
@@ -33,6 +36,8 @@ impl<'a> Closed<'a> {
             since: row.status_changed_at,
             before: Counts { events: row.events - events.len() as i64, users: row.users - new_users },
             total: Counts { events: row.events, users: row.users },
+            // A project that was deleted meanwhile takes all of it along.
+            generation: row.generation.unwrap_or_default(),
             events,
         })
     }
@@ -40,7 +45,8 @@ impl<'a> Closed<'a> {
     fn window(&self) -> Option<Window<'_>> {
         let now = self.events.last()?.received_at;
         let batch = self.events.len() as i64;
-        Some(Window { id: self.id, state: &self.state, since: self.since, now, batch, total: self.total })
+        let Self { id, since, total, generation, .. } = *self;
+        Some(Window { id, state: &self.state, since, now, batch, total, generation })
     }
 
     fn ask(&self, event: &NewEvent) -> Option<Ask> {
@@ -55,10 +61,15 @@ pub(super) async fn act(
     memory: &Memory,
     written: &mut Written,
 ) -> Result<(), StoreError> {
-    let asks = closed.iter().flat_map(|issue| issue.events.iter().filter_map(|event| issue.ask(event)));
-    let standings = lookup::standings(tx, asks.collect::<Vec<_>>()).await?;
-    let windows = closed.iter().filter_map(Closed::window);
-    let in_windows = lookup::in_windows(tx, &windows.collect::<Vec<_>>()).await?;
+    let asks = closed.iter().flat_map(|issue| issue.events.iter().filter_map(|event| issue.ask(event))).collect();
+    let generations: BTreeMap<ProjectId, i64> = closed.iter().map(|issue| (issue.id.0, issue.generation)).collect();
+    let generation = |ask: &Ask| generations.get(&ask.project_id).copied().unwrap_or_default();
+    let standings = lookup::standings_by(tx, asks, generation, &memory.releases).await?;
+    let windows =
+        closed.iter().filter_map(Closed::window).filter(|window| window.is_open() && !memory.is_quiet(window));
+    let windows: Vec<Window<'_>> = windows.collect();
+    let in_windows = lookup::in_windows(tx, &windows).await?;
+    memory.remember_quiet(&windows, &in_windows);
     let (mut notes, mut changes) = (Vec::new(), Vec::new());
     for issue in closed {
         let count = issue.events.len() as i64;

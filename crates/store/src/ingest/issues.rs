@@ -113,6 +113,8 @@ pub(super) struct StateRow {
     pub(super) status_changed_at: OffsetDateTime,
     pub(super) events: i64,
     pub(super) users: i64,
+    /// Of the project (`projects.generation`); only where the state may ask for what is remembered of it.
+    pub(super) generation: Option<i64>,
 }
 
 /// Counts the events into the issues, shows the newest one on each, and returns their states.
@@ -168,7 +170,9 @@ async fn count_into(
              last_release = coalesce(n.release, i.last_release)
          from locked n
          where i.project_id = n.project_id and i.id = n.id
-         returning i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.events, i.users",
+         returning i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.events, i.users,
+             case when i.substatus in ('resolved', 'ignored')
+                 then (select generation from projects where id = i.project_id) end as generation",
         column!(event => event.project_id.get()),
         &ids,
         &events,

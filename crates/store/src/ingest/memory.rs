@@ -1,13 +1,17 @@
 //! What a writer remembers between batches, so that most need no statement for it. Forgetting costs statements, never
-//! correctness: what is remembered is asked again, or held against the database, wherever it decides.
+//! correctness: what is remembered is asked again, or held against the database, wherever it decides. What decides by
+//! itself, releases and quiet windows, is remembered for one generation of its project, and that is read from the database.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::ids::{IssueId, ProjectId};
+use engine::issue::Counts;
 
 use super::counters::{DueName, Name, NameKind};
+use crate::lifecycle::facts::Remembered;
+use crate::lifecycle::lookup::{Quiet, Window};
 
 /// A release or environment is touched again after this many seconds; its `last_seen` is as exact.
 const NAME_FRESH_S: i64 = 60;
@@ -26,6 +30,10 @@ pub(super) struct Memory {
     notes: Mutex<HashSet<(Issue, Option<String>)>>,
     /// Issues that were discarded, perhaps not any more.
     discarded: Mutex<HashSet<Issue>>,
+    /// How releases stand to each other.
+    pub(super) releases: Remembered,
+    /// Ignored issues whose terms are far from being reached.
+    quiet: Mutex<HashMap<Issue, Quiet>>,
 }
 
 impl Memory {
@@ -75,6 +83,24 @@ impl Memory {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    pub(super) fn is_quiet(&self, window: &Window<'_>) -> bool {
+        held(&self.quiet).get(&window.id).is_some_and(|quiet| quiet.covers(window))
+    }
+
+    /// `found`: what the minutes of each window have.
+    pub(super) fn remember_quiet(&self, windows: &[Window<'_>], found: &BTreeMap<Issue, Counts>) {
+        let mut known = held(&self.quiet);
+        if known.len() + windows.len() > ROWS_MAX {
+            known.clear();
+        }
+        for window in windows {
+            match Quiet::new(window, found.get(&window.id).copied().unwrap_or_default()) {
+                Some(quiet) => known.insert(window.id, quiet),
+                None => known.remove(&window.id),
+            };
+        }
     }
 
     /// Forgets those that are not discarded any more.

@@ -2,14 +2,15 @@
 //! something is counted, cost a statement, and all of a batch share it: how many there are in a batch does not matter.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use engine::ids::{IssueId, ProjectId};
 use engine::issue::{Counts, Fix, Standing, State, UNREPLACED_MAX};
-use engine::release::{self, Comparison, Name, Order, Seen};
+use engine::release::{self, Comparison, Name, Order};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::facts::{ReleaseFacts, Remembered};
 use crate::StoreError;
 
 /// Newest events whose users are told apart. Who asks for more users within some minutes waits until they are seen.
@@ -45,6 +46,11 @@ impl Ask {
         let is_old = at - since >= UNREPLACED_MAX;
         Some(Self { project_id, release: release?.to_owned(), pin: pin.clone(), since, is_old })
     }
+
+    /// The releases that it is about.
+    pub(crate) fn names(&self) -> [&str; 2] {
+        [&self.release, &self.pin]
+    }
 }
 
 /// The answers, each once.
@@ -56,86 +62,54 @@ pub(crate) async fn standings(
     if asks.is_empty() {
         return Ok(HashMap::new());
     }
-    let releases = Releases::read(connection, &asks).await?;
-    let mut found = HashMap::with_capacity(asks.len());
-    let mut open = Vec::new();
-    for ask in asks {
-        let (one, other) = (releases.seen(&ask, &ask.release), releases.seen(&ask, &ask.pin));
-        let comparison = release::compare(one, other, releases.order(&ask));
-        // A later version that came to life has replaced it: nothing is left to be asked.
-        let is_replaced = comparison == Comparison { ordering: Ordering::Less, by: Order::Version };
-        if ask.is_old && !(is_replaced && other.first_seen.is_some()) {
-            open.push((ask.clone(), one.first_seen));
-        }
-        let was_there = one.first_seen.is_some_and(|at| at <= ask.since);
-        found.insert(ask, Standing { comparison, was_there, is_unreplaced: false });
-    }
-    for ask in unreplaced(connection, &open).await? {
-        if let Some(standing) = found.get_mut(ask) {
-            standing.is_unreplaced = true;
-        }
-    }
-    Ok(found)
+    let facts = ReleaseFacts::read(connection, &asks).await?;
+    Weighed::new(&asks, &facts).settle(connection).await
 }
 
-/// What is stored of the releases that are asked about: how their projects order them, and when each was first seen.
-struct Releases {
-    orders: HashMap<i64, Order>,
-    first_seen: HashMap<(i64, String), OffsetDateTime>,
+/// `standings`, without a statement for what is remembered of the running generation of a project.
+pub(crate) async fn standings_by(
+    connection: &mut PgConnection,
+    asks: HashSet<Ask>,
+    generation: impl Fn(&Ask) -> i64,
+    remembered: &Remembered,
+) -> Result<HashMap<Ask, Standing>, StoreError> {
+    if asks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let weighed = remembered.with(connection, &asks, generation, |facts| Weighed::new(&asks, facts)).await?;
+    weighed.settle(connection).await
 }
 
-impl Releases {
-    /// One statement for both: its price is mostly that of being one.
-    async fn read(connection: &mut PgConnection, asks: &HashSet<Ask>) -> Result<Self, StoreError> {
-        let projects: BTreeSet<i64> = asks.iter().map(|ask| ask.project_id.get()).collect();
-        let names: BTreeSet<(i64, &str)> = asks
-            .iter()
-            .flat_map(|ask| [&ask.release, &ask.pin].map(|name| (ask.project_id.get(), name.as_str())))
-            .collect();
-        let (projects_of_names, names): (Vec<i64>, Vec<&str>) = names.into_iter().unzip();
-        let rows = sqlx::query!(
-            r#"select p.id as "project_id!", r.version as "version!", r.first_seen as "first_seen!",
-                true as "is_newest!"
-             from unnest($1::bigint[]) as p (id)
-             cross join lateral (
-                 select version, first_seen
-                 from releases
-                 where project_id = p.id
-                 order by first_seen desc, version desc
-                 limit $2
-             ) r
-             union all
-             select r.project_id, r.version, r.first_seen, false
-             from unnest($3::bigint[], $4::text[]) as n (project_id, version)
-             cross join lateral (
-                 select project_id, version, first_seen
-                 from releases
-                 where project_id = n.project_id and version = n.version
-                 limit 1
-             ) r"#,
-            &projects.into_iter().collect::<Vec<_>>(),
-            release::NEWEST as i64,
-            &projects_of_names,
-            &names as &[&str],
-        )
-        .fetch_all(connection)
-        .await?;
-        let mut newest: HashMap<i64, Vec<&str>> = HashMap::new();
-        for row in rows.iter().filter(|row| row.is_newest) {
-            newest.entry(row.project_id).or_default().push(&row.version);
+/// What the releases' facts say, and what they leave open: whether a release was replaced.
+struct Weighed {
+    found: HashMap<Ask, Standing>,
+    open: Vec<(Ask, Option<OffsetDateTime>)>,
+}
+
+impl Weighed {
+    fn new(asks: &HashSet<Ask>, facts: &ReleaseFacts) -> Self {
+        let (mut found, mut open) = (HashMap::new(), Vec::new());
+        for ask in asks {
+            let (one, other) = (facts.seen(ask, &ask.release), facts.seen(ask, &ask.pin));
+            let comparison = release::compare(one, other, facts.order(ask));
+            // A later version that came to life has replaced it: nothing is left to be asked.
+            let is_replaced = comparison == Comparison { ordering: Ordering::Less, by: Order::Version };
+            if ask.is_old && !(is_replaced && other.first_seen.is_some()) {
+                open.push((ask.clone(), one.first_seen));
+            }
+            let was_there = one.first_seen.is_some_and(|at| at <= ask.since);
+            found.insert(ask.clone(), Standing { comparison, was_there, is_unreplaced: false });
         }
-        let orders = newest.into_iter().map(|(id, newest)| (id, release::choose_order(&newest).0)).collect();
-        let named = rows.into_iter().filter(|row| !row.is_newest);
-        Ok(Self { orders, first_seen: named.map(|row| ((row.project_id, row.version), row.first_seen)).collect() })
+        Self { found, open }
     }
 
-    fn order(&self, ask: &Ask) -> Order {
-        self.orders.get(&ask.project_id.get()).copied().unwrap_or(Order::Version)
-    }
-
-    fn seen<'a>(&self, ask: &Ask, name: &'a str) -> Seen<'a> {
-        let first_seen = self.first_seen.get(&(ask.project_id.get(), name.to_owned())).copied();
-        Seen { name, first_seen }
+    async fn settle(mut self, connection: &mut PgConnection) -> Result<HashMap<Ask, Standing>, StoreError> {
+        for ask in unreplaced(connection, &self.open).await? {
+            if let Some(standing) = self.found.get_mut(ask) {
+                standing.is_unreplaced = true;
+            }
+        }
+        Ok(self.found)
     }
 }
 
@@ -200,6 +174,8 @@ pub(crate) struct Window<'a> {
     pub(crate) batch: i64,
     /// Events and users so far, with the batch.
     pub(crate) total: Counts,
+    /// Of the project: in another one, the issue may have got events or lost some otherwise than by ingest.
+    pub(crate) generation: i64,
 }
 
 /// How many minutes of events and of users are looked at, where the count of the terms can have been reached.
@@ -209,6 +185,12 @@ struct Minutes {
 }
 
 impl Window<'_> {
+    /// Whether anything has to be looked up for it.
+    pub(crate) fn is_open(&self) -> bool {
+        let minutes = self.minutes();
+        minutes.events.is_some() || minutes.users.is_some()
+    }
+
     /// Nothing is asked until so many events came since the issue was ignored, or it has so many users at all: no
     /// stretch of minutes holds more.
     fn minutes(&self) -> Minutes {
@@ -220,6 +202,42 @@ impl Window<'_> {
             events: of_events.and_then(|threshold| threshold.minutes),
             users: of_users.and_then(|threshold| threshold.minutes),
         }
+    }
+}
+
+/// Until when the terms of an ignored issue need not be held against what is stored: its minutes lack so many events or
+/// users that not even this many events more can fill them, whenever they come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quiet {
+    generation: i64,
+    since: OffsetDateTime,
+    asked_at: OffsetDateTime,
+    until_events: i64,
+}
+
+impl Quiet {
+    /// `in_window`: what the minutes had when they were asked for.
+    pub(crate) fn new(window: &Window<'_>, in_window: Counts) -> Option<Self> {
+        let State::Ignored(ignored) = window.state else { return None };
+        let minutes = window.minutes();
+        let events =
+            if minutes.events.is_some() { in_window.events } else { window.total.events - ignored.from.events };
+        let users = if minutes.users.is_some() { in_window.users } else { window.total.users };
+        let of_events = ignored.terms.events.map(|threshold| threshold.count - events);
+        let of_users = ignored.terms.users.map(|threshold| threshold.count - users);
+        let missing = of_events.into_iter().chain(of_users).min()?;
+        let until_events = window.total.events + missing;
+        let Window { generation, since, now: asked_at, .. } = *window;
+        (missing > 0).then_some(Self { generation, since, asked_at, until_events })
+    }
+
+    /// Whether it says of this window that nothing need be asked.
+    pub(crate) fn covers(&self, window: &Window<'_>) -> bool {
+        // Earlier minutes, as another server's clock may have them, were not looked at.
+        self.generation == window.generation
+            && self.since == window.since
+            && self.asked_at <= window.now
+            && window.total.events < self.until_events
     }
 }
 

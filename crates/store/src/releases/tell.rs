@@ -120,6 +120,7 @@ pub async fn remove(pool: &PgPool, projects: &[ProjectId], version: &str) -> Res
     let removed = sqlx::query!("delete from releases where project_id = any($1) and version = $2", &projects, version)
         .execute(&mut *tx)
         .await?;
+    crate::projects::next_generation(&mut tx, &projects).await?;
     tx.commit().await?;
     Ok(removed.rows_affected())
 }
