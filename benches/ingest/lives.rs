@@ -10,18 +10,26 @@ use crate::load;
 use crate::machine::{self, Usage};
 use crate::server::Server;
 
-/// Pairs of rounds. Each second pair begins with the other project, so that what grows meets both.
-const PAIRS: usize = 8;
+/// Pairs of rounds: so many that the median stands still although single pairs do not. Each second pair begins with the
+/// other project, so that what grows meets both.
+const PAIRS: usize = 24;
 
 /// Where the events of a stream go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spread {
     /// As a team sees it: of a hundred events 70 are of unresolved issues, 20 of ignored ones, and 10 of resolved ones, all
-    /// but one in fifty of these of a release from before the fix.
+    /// but one in fifty of these of a release from before the fix. Within each kind a few issues have most of the events,
+    /// and of the old releases the last one has: the n-th of them is n times as rare as the first (Zipf's law).
     Lived,
+    /// The same shares, but within each kind every issue and every release is as rare as any other: nearly every event is
+    /// the first of its issue and release in the run, so that nothing that was remembered or written before helps.
+    Scattered,
     /// Every issue is as likely as any other: more than half of the events are of issues that are closed.
     Even,
 }
+
+/// Steps of the numbers that choose an issue.
+const PARTS: usize = 1 << 20;
 
 /// Events per second, and microseconds of CPU per event.
 struct Round {
@@ -42,12 +50,13 @@ pub(crate) async fn compare(server: &Server, issues: usize, events: usize, conne
     let plain = Past::make(server, "bench-plain", issues, history::unresolved).await;
     let lived = Past::make(server, "bench-lived", issues, history::state).await;
     let per_round = (events / PAIRS / 2).max(1);
-    for (spread, series) in [(Spread::Lived, 10), (Spread::Even, 20)] {
+    for (spread, series) in [(Spread::Lived, 10), (Spread::Scattered, 20), (Spread::Even, 30)] {
         server.settle().await;
         println!("load average before: {}", machine::load_average());
-        // Both learn what they remember between events before anything is measured.
+        // Both learn what they remember between events, and say what is said once, before anything is measured: a project
+        // is old for all but its first hour.
         for past in [&plain, &lived] {
-            let stream = requests(server.address, past, spread, per_round, series << 32);
+            let stream = requests(server.address, past, spread, per_round * PAIRS, (series << 32) - 1);
             load::post(server.address, stream, connections).await;
         }
         let mut pairs = Vec::new();
@@ -98,18 +107,17 @@ fn print(spread: Spread, per_round: usize, pairs: &[(Round, Round)]) {
             lived.cpu_us() / plain.cpu_us()
         );
     }
-    let median = |of: fn(&(Round, Round)) -> f64| {
+    println!("  median (and the half of the pairs around it), of that of unresolved issues:");
+    let line = |name: &str, of: fn(&(Round, Round)) -> f64| {
         let mut all: Vec<f64> = pairs.iter().map(of).collect();
         all.sort_by(f64::total_cmp);
-        (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0
+        let median = (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0;
+        println!("    {name} {median:.3} ({:.3} to {:.3})", all[all.len() / 4], all[(all.len() - 1) * 3 / 4]);
     };
-    println!(
-        "  median: throughput {:.3}, CPU per event {:.3} of that of unresolved issues (server {:.3}, PostgreSQL {:.3})",
-        median(|(plain, lived)| lived.per_second / plain.per_second),
-        median(|(plain, lived)| lived.cpu_us() / plain.cpu_us()),
-        median(|(plain, lived)| lived.server_us / plain.server_us),
-        median(|(plain, lived)| lived.postgres_us / plain.postgres_us)
-    );
+    line("throughput", |(plain, lived)| lived.per_second / plain.per_second);
+    line("CPU per event", |(plain, lived)| lived.cpu_us() / plain.cpu_us());
+    line("CPU of the server", |(plain, lived)| lived.server_us / plain.server_us);
+    line("CPU of PostgreSQL", |(plain, lived)| lived.postgres_us / plain.postgres_us);
 }
 
 /// One stream: the same numbers and releases for every project, with ids of their own.
@@ -125,9 +133,18 @@ fn requests(address: SocketAddr, past: &Past, spread: Spread, count: usize, seri
                 (_, 0..700) => (of(UNRESOLVED), RELEASES[dice / 100 % 3]),
                 (_, 700..900) => (of(IGNORED), RELEASES[dice / 100 % 3]),
                 (_, 900..902) => (RESOLVED.start, RELEASES[0]),
+                (Spread::Lived, _) => {
+                    let age = (RELEASES.len() as f64).powf((dice / 100 % PARTS) as f64 / PARTS as f64) as usize;
+                    (of(RESOLVED.start + 1..RESOLVED.end), RELEASES[age.clamp(1, RELEASES.len() - 1)])
+                }
                 _ => (of(RESOLVED.start + 1..RESOLVED.end), RELEASES[1 + dice / 100 % 9]),
             };
-            let number = (dice / 1_000_000 % rows) * ROW + slot;
+            let fraction = (dice / 1_000_000 % PARTS) as f64 / PARTS as f64;
+            let row = match spread {
+                Spread::Lived => (rows as f64).powf(fraction) as usize - 1,
+                Spread::Scattered | Spread::Even => (rows as f64 * fraction) as usize,
+            };
+            let number = row * ROW + slot;
             let id = format!("{project_id:08x}{:08x}{:016x}", series >> 32, mix(series << 32 | i as u64));
             envelope(address, (*project_id, key), &id, &exception(number, &id, release))
         })
