@@ -1,8 +1,9 @@
 //! From one event's JSON to the row that is stored.
 //!
-//! Owns the order of the pure stages: repair, parse, normalise, name, group, pack. Runs on the
+//! Owns the order of the pure stages: repair, scrub, parse, normalise, name, group, pack. Runs on the
 //! HTTP worker, without I/O, and again for what comes out of the spool.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::IpAddr;
 
@@ -11,6 +12,7 @@ use engine::ids::{EventId, ProjectId};
 use engine::normalize::{self, Arrival};
 use engine::outcome::Category;
 use engine::payload::{Codec, Packer};
+use engine::scrub::Scrubber;
 use engine::{json, limits, title};
 use store::ingest::NewEvent;
 use time::OffsetDateTime;
@@ -62,15 +64,21 @@ pub(super) fn event(
     if json.len() > limits::EVENT_BYTES_MAX {
         return Err(Refusal::EventTooLarge(json.len()));
     }
+    let scrubber = Scrubber::standard();
     if let Ok(text) = std::str::from_utf8(json)
         && !json::has_nul(json)
-        && let Ok(event) = Event::from_json(text)
     {
-        return Ok(finish(known, origin, header_id, &event, text, packed));
+        let clean = scrubber.json(text);
+        if let Ok(event) = Event::from_json(&clean) {
+            // The client's own bytes hold what was hidden.
+            let packed = packed.filter(|_| matches!(clean, Cow::Borrowed(_)));
+            return Ok(finish(known, origin, header_id, &event, &clean, packed));
+        }
     }
     let repaired = json::repair(json);
-    let event = Event::from_json(&repaired).map_err(|error| Refusal::Event(error.to_string()))?;
-    Ok(finish(known, origin, header_id, &event, &repaired, None))
+    let clean = scrubber.json(&repaired);
+    let event = Event::from_json(&clean).map_err(|error| Refusal::Event(error.to_string()))?;
+    Ok(finish(known, origin, header_id, &event, &clean, None))
 }
 
 fn finish(
@@ -141,7 +149,7 @@ fn row(
     }
 }
 
-/// Makes the row of a spooled event again. The payload is stored as it was packed.
+/// Makes the row of a spooled event again. The payload is stored as it was packed, unless something is to be hidden.
 pub(super) fn again(
     known: &KnownKeys,
     origin: Origin,
@@ -150,9 +158,16 @@ pub(super) fn again(
     payload: Vec<u8>,
 ) -> Result<Prepared, Refusal> {
     let text = engine::payload::decode(codec, &payload).map_err(|error| Refusal::Event(error.to_string()))?;
-    let event = Event::from_json(&text).map_err(|error| Refusal::Event(error.to_string()))?;
-    let mut prepared = row(known, origin, event_id, &event, || (Codec::Json, Vec::new()));
-    prepared.codec = codec;
-    prepared.payload = payload;
+    // A version that hid less may have spooled it.
+    let clean = Scrubber::standard().json(&text);
+    let event = Event::from_json(&clean).map_err(|error| Refusal::Event(error.to_string()))?;
+    let mut prepared = row(known, origin, event_id, &event, || match &clean {
+        Cow::Borrowed(_) => (Codec::Json, Vec::new()),
+        Cow::Owned(clean) => PACKER.with_borrow_mut(|packer| packer.pack(clean)),
+    });
+    if matches!(clean, Cow::Borrowed(_)) {
+        prepared.codec = codec;
+        prepared.payload = payload;
+    }
     Ok(Prepared { origin, event: prepared })
 }

@@ -3,6 +3,7 @@
 //! Pure but for the thread's buffers; every item that is found ends either in a prepared event or in
 //! exactly one outcome.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use actix_web::web::Bytes;
@@ -15,6 +16,7 @@ use engine::legacy::{self, StoreBody};
 use engine::normalize::Arrival;
 use engine::outcome::{Category, ItemKind, Outcome, Reason};
 use engine::payload::Codec;
+use engine::scrub::Scrubber;
 use engine::session::{self, Report};
 use engine::{feedback, limits, security};
 use store::ingest::{NewAttachment, NewFeedback, NewSessions};
@@ -177,8 +179,25 @@ fn files(origin: Origin, event_id: EventId, boundary: &str, body: &[u8]) -> Resu
 /// The client's gzip bytes, where they hold little besides the event: files have a place of their own.
 fn keepable<'a>(request: &'a Request, envelope: &Envelope<'_>, item: &Item<'_>, body: &[u8]) -> Option<Packed<'a>> {
     let mostly_event = envelope.items.len() == 1 || item.payload.len() * 10 >= body.len() * 9;
-    let kept = request.encoding == Encoding::Gzip && mostly_event;
+    let kept = request.encoding == Encoding::Gzip && mostly_event && is_clean_around(item.payload, body);
     kept.then_some(Packed { codec: Codec::GzipEnvelope, bytes: &request.body })
+}
+
+/// Hides the secrets of a text that is stored beside an event.
+fn hide_in(text: &mut String) {
+    if let Cow::Owned(clean) = Scrubber::standard().text(text) {
+        *text = clean;
+    }
+}
+
+/// Whether what stands before and behind an item, headers and other items, has nothing that is to be hidden.
+fn is_clean_around(payload: &[u8], body: &[u8]) -> bool {
+    let start = payload.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+    let around = [body.get(..start), body.get(start + payload.len()..)];
+    around.into_iter().all(|part| {
+        let text = part.and_then(|part| std::str::from_utf8(part).ok());
+        text.is_some_and(|text| matches!(Scrubber::standard().text(text), Cow::Borrowed(_)))
+    })
 }
 
 fn store(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Received, Refusal> {
@@ -283,7 +302,12 @@ impl Received {
             Ok(_) if self.load.feedback.len() == FEEDBACK_PER_REQUEST_MAX => {
                 self.count(Category::Feedback, Outcome::Invalid, Reason::TooMany);
             }
-            Ok(said) => self.load.feedback.push(NewFeedback { project_id, received_at, said }),
+            Ok(mut said) => {
+                for text in [&mut said.name, &mut said.message, &mut said.url] {
+                    hide_in(text);
+                }
+                self.load.feedback.push(NewFeedback { project_id, received_at, said });
+            }
             Err(cause) => self.refuse(Category::Feedback, Refusal::Feedback(cause)),
         }
     }
@@ -304,7 +328,8 @@ impl Received {
     }
 
     /// A file that is not kept costs nobody the event; only who sends nothing else is told.
-    fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, about: About, content: &[u8]) {
+    fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, mut about: About, content: &[u8]) {
+        hide_in(&mut about.name);
         let Origin { project_id, received_at, .. } = origin;
         let kept = &self.load.attachments;
         let bytes: usize = kept.iter().map(|file| file.content.len()).sum();

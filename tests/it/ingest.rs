@@ -7,6 +7,7 @@ mod hostile;
 mod packing;
 mod pressure;
 mod raw;
+mod scrubbing;
 
 use std::collections::BTreeMap;
 

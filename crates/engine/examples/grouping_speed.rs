@@ -1,4 +1,4 @@
-//! Measures reading and grouping over the recorded events: `cargo run --release --example grouping_speed`.
+//! Measures scrubbing, reading and grouping over the recorded events: `cargo run --release --example grouping_speed`.
 
 #![allow(
     unsafe_code,
@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use engine::event::Event;
 use engine::grouping::{self, Rules};
+use engine::scrub::Scrubber;
 
 const ROUNDS: u32 = 20;
 
@@ -52,21 +53,23 @@ fn main() {
         }
     }
     println!(
-        "{:<10} {:>7} {:>9} {:>10} {:>10} {:>12}",
-        "platform", "events", "kB/event", "parse µs", "group µs", "explain µs"
+        "{:<10} {:>7} {:>9} {:>10} {:>10} {:>10} {:>12}",
+        "platform", "events", "kB/event", "scrub µs", "parse µs", "group µs", "explain µs"
     );
     for (platform, texts) in &texts {
         let parsed: Vec<Event<'_>> = texts.iter().map(|text| Event::from_json(text).unwrap()).collect();
         let bytes: usize = texts.iter().map(String::len).sum();
         let per_event = |seconds: f64| seconds * 1e6 / f64::from(ROUNDS) / texts.len() as f64;
+        let scrub = time(|| texts.iter().for_each(|text| drop(black_box(Scrubber::standard().json(text)))));
         let parse = time(|| texts.iter().for_each(|text| drop(black_box(Event::from_json(text)))));
         let group = time(|| parsed.iter().for_each(|event| drop(black_box(grouping::group(event, Rules::builtin())))));
         let explain =
             time(|| parsed.iter().for_each(|event| drop(black_box(grouping::explain(event, Rules::builtin())))));
         println!(
-            "{platform:<10} {:>7} {:>9.1} {:>10.1} {:>10.1} {:>12.1}",
+            "{platform:<10} {:>7} {:>9.1} {:>10.1} {:>10.1} {:>10.1} {:>12.1}",
             texts.len(),
             bytes as f64 / 1000.0 / texts.len() as f64,
+            per_event(scrub),
             per_event(parse),
             per_event(group),
             per_event(explain)

@@ -24,7 +24,7 @@ pub mod event;
 pub mod json;
 pub mod normalize;
 pub mod payload;
-pub mod secrets;
+pub mod scrub;
 pub mod session;
 
 pub mod grouping;

@@ -3,7 +3,7 @@
 //! Pure: a JSON value in, texts out. Lists that may be long are cut here, and the page says so.
 //! To show one more part of an event, add a field to `EventView` and a section to `issue/event.html`.
 
-use engine::secrets;
+use engine::scrub::Scrubber;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -327,7 +327,7 @@ fn request(request: &Map<String, Value>) -> Request {
 /// behind: commands are pasted into chats and kept in histories.
 fn curl(request: &Map<String, Value>) -> String {
     let mut hidden = Value::Object(request.clone());
-    secrets::hide(&mut hidden);
+    Scrubber::standard().value(&mut hidden);
     let request = hidden.as_object().unwrap_or(request);
     let (method, url) = target(request);
     let mut command = format!("curl -X {} {}", quote(method), quote(&url));

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use engine::secrets::hide_in_text;
+use engine::scrub::Scrubber;
 use store::events::Event;
 use store::issues::Issue;
 
@@ -25,7 +25,8 @@ const VALUE_CHARS_MAX: usize = 300;
 
 /// Writes an issue with one of its events.
 pub(super) fn write(issue: &Issue, shown: Option<(&Event, &EventView)>, link: &str) -> String {
-    let mut text = format!("**[{}]({link})** {}\n\n", issue.short_id(), fenced(&hide_in_text(&issue.title)));
+    let mut text =
+        format!("**[{}]({link})** {}\n\n", issue.short_id(), fenced(&Scrubber::standard().text(&issue.title)));
     figures(&mut text, issue);
     let Some((event, view)) = shown else {
         text.push_str("\nNo event of it is stored any more.\n");

@@ -8,7 +8,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::ids::IssueId;
-use engine::secrets as secrets_of_events;
+use engine::scrub::Scrubber;
 use serde_json::Value;
 use store::events::StoredEvent;
 use store::issues::{self, Issue};
@@ -91,7 +91,7 @@ struct SharePage {
 impl SharePage {
     fn heading(&self) -> (String, String) {
         let (ty, value) = self.issue.heading();
-        (ty.to_owned(), secrets_of_events::hide_in_text(value).into_owned())
+        (ty.to_owned(), Scrubber::standard().text(value).into_owned())
     }
 
     fn place(&self) -> (&str, &str) {
@@ -145,7 +145,7 @@ pub(in crate::web) async fn show(
 fn shown(mut stored: StoredEvent) -> Result<Shown, PageError> {
     let mut event = unpack(&stored)?;
     leave_out_person(&mut event);
-    secrets_of_events::hide(&mut event);
+    Scrubber::standard().value(&mut event);
     stored.event.tags.retain(|(key, _)| !is_about_person(key));
     Ok(twin::for_elsewhere(stored, &event))
 }

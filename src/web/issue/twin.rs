@@ -5,7 +5,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
-use engine::secrets;
+use engine::scrub::{self, Scrubber};
 use serde_json::{Value, json};
 use store::events::{Neighbours, StoredEvent};
 use store::issues::Issue;
@@ -128,17 +128,17 @@ pub(super) fn markdown_of(issue: &Issue, shown: Option<&Shown>, link: &str) -> H
 /// An event for somewhere else.
 fn without_secrets(stored: StoredEvent) -> Result<Shown, PageError> {
     let mut event = unpack(&stored)?;
-    secrets::hide(&mut event);
+    Scrubber::standard().value(&mut event);
     Ok(for_elsewhere(stored, &event))
 }
 
 /// A stored event and what may be seen of it, as what the pages show.
 pub(super) fn for_elsewhere(mut stored: StoredEvent, event: &Value) -> Shown {
     let facts = &mut stored.event;
-    facts.title = secrets::hide_in_text(&facts.title).into_owned();
+    let scrubber = Scrubber::standard();
+    facts.title = scrubber.text(&facts.title).into_owned();
     for (key, value) in &mut facts.tags {
-        *value =
-            if secrets::is_secret(key) { secrets::HIDDEN.into() } else { secrets::hide_in_text(value).into_owned() };
+        *value = if scrub::is_secret(key) { scrub::HIDDEN.into() } else { scrubber.text(value).into_owned() };
     }
     let view = EventView::new(event, Code::default());
     Shown { stored, view, neighbours: Neighbours { older: None, newer: None }, files: Vec::new(), said: Vec::new() }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web};
 use engine::ids::DeployId;
+use engine::scrub::Scrubber;
 use store::verdict::Named;
 use store::{deploys, projects};
 use time::OffsetDateTime;
@@ -92,7 +93,7 @@ fn issues(text: &mut String, what: &str, named: &[Named], slug: &str, base_url: 
     let _ = writeln!(text, "\n## {what}\n");
     for issue in named.iter().take(NAMED_MAX) {
         let short_id = engine::ids::ShortId::new(slug, issue.number);
-        let title = cut(&engine::secrets::hide_in_text(&issue.title), TITLE_CHARS);
+        let title = cut(&Scrubber::standard().text(&issue.title), TITLE_CHARS);
         let _ = writeln!(
             text,
             "- [{short_id}]({base_url}/issues/{}) {}: {} events, {} users",
