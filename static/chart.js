@@ -184,9 +184,50 @@
     for (const [name, value] of [['x1', `${x}%`], ['x2', `${x}%`], ['y1', 0], ['y2', chart.height]]) tip.line.setAttribute(name, value);
     const at = new Date((chart.start + index * chart.span) * 1000);
     const [old, rest, fresh] = stack ? stack.parts[index] : [];
-    const parts = stack && rest + fresh > 0 ? ` (before ${old}, now ${rest}${fresh ? `, new issues ${fresh}` : ''})` : '';
+    const told = stack && rest + fresh > 0 ? ` (before ${old}, now ${rest}${fresh ? `, new issues ${fresh}` : ''})` : '';
+    const named = [...figure.querySelectorAll('[data-part]')]
+      .map((part) => [part.dataset.name || 'without', Number(part.dataset.part.split(',')[index])])
+      .filter(([, n]) => n > 0).map(([name, n]) => `; ${name}: ${n.toLocaleString('en')}`).join('');
+    const parts = `${told}${named}`;
     tip.box.textContent = `${at.toLocaleTimeString()}${chart.span >= 3600 ? ` ${at.toLocaleDateString()}` : ''}: ${chart.counts[index].toLocaleString('en')}${parts}`;
     // Through the object model, which the content policy allows, unlike style attributes.
     tip.box.style.left = `${Math.min(rect.width - 140, Math.max(0, (x / 100) * rect.width - 40))}px`;
   });
+
+  // ---- Drawing over a part of the time leads to it. Links do the same without a pointer.
+  let drag = null;
+  const drop = () => {
+    if (drag) drag.shade.remove();
+    drag = null;
+  };
+  const place = (event) => Math.min(1, Math.max(0, (event.clientX - drag.rect.left) / drag.rect.width));
+  document.addEventListener('pointerdown', (event) => {
+    const plot = event.button === 0 && event.target.closest && event.target.closest('.chart[data-zoom] > svg:first-child');
+    if (!plot) return;
+    const shade = document.createElementNS(SVG, 'rect');
+    shade.setAttribute('class', 'selection');
+    shade.setAttribute('height', plot.parentElement.dataset.height);
+    plot.append(shade);
+    drag = { figure: plot.parentElement, rect: plot.getBoundingClientRect(), shade, from: 0 };
+    drag.from = place(event);
+    plot.setPointerCapture(event.pointerId);
+  });
+  document.addEventListener('pointermove', (event) => {
+    if (!drag) return;
+    const to = place(event);
+    drag.shade.setAttribute('x', `${Math.min(drag.from, to) * 100}%`);
+    drag.shade.setAttribute('width', `${Math.abs(to - drag.from) * 100}%`);
+  });
+  document.addEventListener('pointerup', (event) => {
+    if (!drag) return;
+    const [from, to] = [drag.from, place(event)].sort((a, b) => a - b);
+    const { figure, rect } = drag;
+    drop();
+    if ((to - from) * rect.width < 8) return;
+    const chart = read(figure);
+    const at = (part) => Math.round(chart.start + part * chart.span * chart.counts.length);
+    window.location.assign(`?from=${at(from)}&until=${at(to)}${figure.dataset.zoom}#histogram`);
+  });
+  document.addEventListener('pointercancel', drop);
+  document.addEventListener('keydown', (event) => { if (event.key === 'Escape') drop(); });
 })();

@@ -94,6 +94,20 @@ pub(super) struct Mark {
     pub name: String,
 }
 
+/// Parts that are drawn: some by name, the others together, and what is not known. What is beyond is not.
+pub(super) const PARTS_MAX: usize = 7;
+
+/// A part of the counts of a chart.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// Class of its bars.
+    pub class: String,
+    /// What it is.
+    pub name: String,
+    /// Its counts.
+    pub counts: Vec<u64>,
+}
+
 /// A big chart with a time axis below and a scale at its right.
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
@@ -109,6 +123,10 @@ pub(super) struct Chart {
     pub marks: Vec<Mark>,
     /// The usual level: lowest, middle and highest count of a bar.
     pub usual: Option<(u64, u64, u64)>,
+    /// What the counts are made of, from the foot up; nothing when they are not split.
+    pub parts: Vec<Part>,
+    /// Where a part of it that is drawn over leads, behind `?from=…&until=…`; none where it leads nowhere.
+    pub zoom: Option<String>,
     /// Width of the bars at which they are whole pixels.
     pub width: u32,
     /// Height of the bars.
@@ -137,6 +155,26 @@ impl Chart {
         )
     }
 
+    /// Bars on top of each other, each part with its numbers for the pointer.
+    fn write_parts(&self, f: &mut fmt::Formatter<'_>, bars: &Bars, top: u64) -> fmt::Result {
+        let count =
+            |part: usize, bar: usize| self.parts.get(part).and_then(|part| part.counts.get(bar)).copied().unwrap_or(0);
+        let counts: Vec<[u64; PARTS_MAX]> =
+            (0..self.counts.len()).map(|bar| std::array::from_fn(|part| count(part, bar))).collect();
+        write!(f, r#"<path class="bars-zero" d="{}"/>"#, bars.zero_path(&self.counts))?;
+        for (part, path) in self.parts.iter().zip(bars.stacked(&counts, top)) {
+            let list: Vec<String> = part.counts.iter().map(u64::to_string).collect();
+            let name = escape(&part.name);
+            write!(
+                f,
+                r#"<path class="{}" data-name="{name}" data-part="{}" d="{path}"/>"#,
+                part.class,
+                list.join(",")
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_axis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let below = self.height + 18;
         for tick in self.window.ticks(self.ticks) {
@@ -155,6 +193,7 @@ impl Chart {
                 self.label(tick.at_s),
             )?;
         }
+        let mut named = Vec::new();
         for mark in &self.marks {
             let permille = (mark.at_s - self.window.start_s).saturating_mul(1000)
                 / (self.window.end_s() - self.window.start_s).max(1);
@@ -167,11 +206,28 @@ impl Chart {
             let name = escape(&mark.name);
             write!(
                 f,
-                r#"<line class="mark-line" x1="{x}" x2="{x}" y1="-10" y2="{}"/><text class="mark-name" x="{x}" y="-1" dx="{dx}" text-anchor="{anchor}">{name}</text>"#,
+                r#"<line class="mark-line" x1="{x}" x2="{x}" y1="-10" y2="{}"><title>{name}</title></line>"#,
                 self.height,
             )?;
+            if self.is_free(&mut named, permille, mark) {
+                write!(f, r#"<text class="mark-name" x="{x}" y="-1" dx="{dx}" text-anchor="{anchor}">{name}</text>"#)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the name of a mark meets none of those that are written; it is then one of them.
+    fn is_free(&self, named: &mut Vec<(i64, i64)>, permille: i64, mark: &Mark) -> bool {
+        /// Of one character at the size of the axis, in pixels, about.
+        const CHARACTER: i64 = 6;
+        let characters = i64::try_from(mark.name.chars().count()).unwrap_or(i64::MAX).saturating_add(2);
+        let width = characters.saturating_mul(CHARACTER * 1000) / i64::from(self.width.max(1));
+        let place = if permille > 500 { (permille - width, permille) } else { (permille, permille + width) };
+        let is_free = named.iter().all(|(from, until)| place.1 <= *from || place.0 >= *until);
+        if is_free {
+            named.push(place);
+        }
+        is_free
     }
 
     /// True when the axis names days rather than times.
@@ -195,9 +251,10 @@ impl fmt::Display for Chart {
         let (width, height, top) = (bars.width(self.counts.len()), self.height, self.top());
         let list: Vec<String> = self.counts.iter().map(u64::to_string).collect();
         let accent = self.accent.first_bar(&self.window).min(self.counts.len());
+        let zoom = self.zoom.as_ref().map_or_else(String::new, |zoom| format!(r#" data-zoom="{}""#, escape(zoom)));
         write!(
             f,
-            r#"<figure class="chart {}" id="{}" data-start="{}" data-span="{}" data-bar="{}" data-gap="{}" data-height="{height}" data-accent="{accent}" data-counts="{}">"#,
+            r#"<figure class="chart {}" id="{}"{zoom} data-start="{}" data-span="{}" data-bar="{}" data-gap="{}" data-height="{height}" data-accent="{accent}" data-counts="{}">"#,
             self.class,
             self.id,
             self.window.start_s,
@@ -217,7 +274,11 @@ impl fmt::Display for Chart {
             r#"<svg class="plot" width="100%" height="{height}" viewBox="0 0 {width} {height}" preserveAspectRatio="none">"#
         )?;
         self.write_usual(f, &bars, width, top)?;
-        write_bars(f, &bars, &self.window, &self.counts, self.accent, top)?;
+        if self.parts.is_empty() {
+            write_bars(f, &bars, &self.window, &self.counts, self.accent, top)?;
+        } else {
+            self.write_parts(f, &bars, top)?;
+        }
         f.write_str("</svg>")?;
         self.write_axis(f)?;
         write!(
@@ -265,6 +326,8 @@ mod tests {
             accent: Accent::None,
             marks: vec![Mark { at_s: 60, name: "<script>".into() }],
             usual: Some((0, 1, 2)),
+            parts: Vec::new(),
+            zoom: None,
             width: 40,
             height: 40,
             ticks: 3,

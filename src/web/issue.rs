@@ -7,6 +7,7 @@ mod ask;
 pub(super) mod comments;
 mod event;
 pub(super) mod events;
+mod histogram;
 mod markdown;
 pub(super) mod share;
 mod side;
@@ -17,13 +18,11 @@ mod twin;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::histogram::Window;
 use engine::ids::{EventId, IssueId};
 use engine::issue::State;
 use engine::payload;
 use engine::title;
 use store::activity::{self, Activity};
-use store::counts::{self, Range};
 use store::events::{Neighbours, StoredEvent};
 use store::issues::{self, Issue};
 use store::owners::{self, IssueOwner};
@@ -33,6 +32,7 @@ use time::OffsetDateTime;
 
 use self::ask::Ask;
 use self::event::EventView;
+use self::histogram::{Histogram, SPANS};
 use self::side::{ChangeRow, Suggestion, Tag, WhyKeys};
 use self::sources::Sources;
 pub(super) use self::sources::{OurFrame, our_frames};
@@ -43,7 +43,6 @@ use super::Web;
 use super::access::Action;
 use super::alerts::deliveries::{self, Line};
 use super::attachments::File;
-use super::chart::{Accent, Chart, Mark};
 use super::display::{self, Age, Clock, Count, split_location};
 use super::error::PageError;
 use super::feedback::{self, Said, Told};
@@ -61,39 +60,15 @@ const ACTIVITY_ROWS: usize = 20;
 /// Releases offered to resolve in, besides the current one.
 const RELEASES_SHOWN: usize = 5;
 
-/// A range of the histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
-    name: &'static str,
-    words: &'static str,
-    span_s: i64,
-    bars: usize,
-}
-
-const SPANS: [Span; 5] = [
-    Span { name: "1h", words: "Last hour", span_s: 60, bars: 60 },
-    Span { name: "24h", words: "Last 24 h", span_s: 1_800, bars: 48 },
-    Span { name: "7d", words: "Last 7 days", span_s: 7_200, bars: 84 },
-    Span { name: "30d", words: "Last 30 days", span_s: 43_200, bars: 60 },
-    Span { name: "90d", words: "Last 90 days", span_s: 86_400, bars: 90 },
-];
-
-impl Span {
-    /// The named one, else the smallest that shows the beginning of a young issue.
-    fn choose(name: Option<&str>, issue: &Issue, now: OffsetDateTime) -> Self {
-        let by_age = match (now - issue.first_seen).whole_hours() {
-            ..1 => SPANS[0],
-            1..24 => SPANS[1],
-            _ => SPANS[2],
-        };
-        SPANS.into_iter().find(|span| Some(span.name) == name).unwrap_or(by_age)
-    }
-}
-
 /// What the address says besides the issue.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct IssueAddress {
     range: Option<String>,
+    /// A part of time instead of a range, in seconds since 1970.
+    from: Option<String>,
+    until: Option<String>,
+    /// By what the histogram is split.
+    by: Option<String>,
     /// What a link in a mail asks for; see `ask`.
     ask: Option<String>,
 }
@@ -128,10 +103,8 @@ struct IssuePage {
     short_id: String,
     flag: Option<Flag>,
     level: Sign,
-    chart: Chart,
-    range: &'static str,
+    histogram: Histogram,
     ranges: Vec<(&'static str, &'static str)>,
-    in_range: Count,
     event: Option<Shown>,
     event_path: String,
     tags: Vec<Tag>,
@@ -303,8 +276,7 @@ async fn page(
         shell.back = format!("/issues/{}", issue.id);
     }
     let activity = activity::list(&web.pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?;
-    let span = Span::choose(address.range.as_deref(), &issue, now);
-    let chart = chart(web, &issue, span, &activity, now).await?;
+    let histogram = histogram::load(web, &issue, address, &activity, now).await?;
     let (tags, tagged_events) = side::tags(web, &issue).await?;
     let suspects = match &stored {
         Some(stored) => suspects::find(web, &issue, &activity, &unpack(stored)?, now).await?,
@@ -321,9 +293,7 @@ async fn page(
         short_id: issue.short_id().to_string(),
         flag: Flag::of(&issue.state),
         level: signs::level(&issue.level),
-        in_range: Count(chart.counts.iter().fold(0, |sum, n| sum + i64::try_from(*n).unwrap_or(0))),
-        chart,
-        range: span.name,
+        histogram,
         ranges: SPANS.iter().map(|known| (known.name, known.words)).collect(),
         why: side::why(web, &issue).await?,
         changes: side::changes(web, &issue).await?,
@@ -391,42 +361,4 @@ async fn shown(web: &Web, issue: &Issue, stored: StoredEvent) -> Result<Shown, P
     let said = store::feedback::of_event(&web.pool, project_id, event_id).await?;
     let said = feedback::with_files(web, (project_id, &issue.project_slug), said, Told::Event).await?;
     Ok(Shown { stored, view, neighbours, files, said })
-}
-
-async fn chart(
-    web: &Web,
-    issue: &Issue,
-    span: Span,
-    activity: &[Activity],
-    now: OffsetDateTime,
-) -> Result<Chart, PageError> {
-    let window = Window::ending_at(now.unix_timestamp(), span.span_s, span.bars);
-    // Minutes are kept for two days, hours for as long as any range here.
-    let span_s = if span.span_s % 3_600 == 0 { 3_600 } else { 60 };
-    let range = Range { span_s, from: window.start_s, until: window.end_s() };
-    let buckets = counts::of_issue(&web.pool, issue.project_id, issue.id, range).await?;
-    let accent = match &issue.state {
-        State::New => Accent::All,
-        State::Regressed => Accent::Since(issue.status_changed_at.unix_timestamp()),
-        _ => Accent::None,
-    };
-    let marks = activity.iter().filter(|change| change.kind == "resolved").take(1).map(|change| Mark {
-        at_s: change.at.unix_timestamp(),
-        name: change
-            .release
-            .as_ref()
-            .map_or_else(|| "resolved".to_owned(), |release| format!("resolved in {}", display::cut(release, 40))),
-    });
-    Ok(Chart {
-        id: "histogram",
-        counts: window.fill(buckets.iter().map(|bucket| (bucket.bucket, bucket.events))),
-        window,
-        accent,
-        marks: marks.collect(),
-        usual: None,
-        width: 600,
-        height: 48,
-        ticks: 5,
-        class: "",
-    })
 }

@@ -229,6 +229,8 @@ fn wide_chart(window: Window, counts: Vec<u64>, usual: Option<Usual>) -> Chart {
     Chart {
         id: "chart",
         usual: usual.map(|usual| (per_bar(usual.low), per_bar(usual.middle), per_bar(usual.high))),
+        parts: Vec::new(),
+        zoom: None,
         window,
         counts,
         accent: Accent::None,
@@ -251,6 +253,8 @@ fn narrow_chart(window: &Window, counts: &[u64]) -> Chart {
         accent: Accent::None,
         marks: Vec::new(),
         usual: None,
+        parts: Vec::new(),
+        zoom: None,
         width: 330,
         height: 112,
         ticks: 3,

@@ -169,6 +169,8 @@ fn chart(window: Window, hours: &[HourOutcome]) -> Chart {
         accent: Accent::None,
         marks: Vec::new(),
         usual: None,
+        parts: Vec::new(),
+        zoom: None,
         width: 600,
         height: 64,
         ticks: 5,

@@ -48,6 +48,8 @@ const PAGES = [
   ["issues-none", "/issues?query=is%3Aresolved+nothing"],
   ["issues-misspelt", "/issues?query=level%3Aeror"],
   ["issue", "/issues/ISSUE"],
+  ["issue-split", "/issues/ISSUE?range=24h&by=release"],
+  ["issue-feedback", "/issues/ISSUE/feedback"],
   ["issue-oldest", "/issues/ISSUE/events/oldest"],
   ["issue-events", "/issues/ISSUE/events"],
   ["issue-events-misspelt", "/issues/ISSUE/events?query=is%3Anew"],
@@ -66,6 +68,7 @@ const PAGES = [
   ["projects", "/projects"],
   ["project-new", "/projects/new"],
   ["project-start", "/projects/shop"],
+  ["project-feedback", "/projects/shop/feedback"],
   ["project-settings", "/projects/shop/settings"],
   ["project-sources", "/projects/shop/code"],
   ["project-owners", "/projects/shop/owners"],
@@ -79,6 +82,28 @@ async function issue(server) {
   const query = `${server.url}/api/0/projects/default/shop/issues/?query=CheckoutError`;
   const response = await fetch(query, { headers: { authorization: `Bearer ${server.token}` } });
   return (await response.json())[0].id;
+}
+
+// A picture, a log, and what somebody says, with the newest event of the issue.
+async function companions(server, id) {
+  const headers = { authorization: `Bearer ${server.token}` };
+  const [event] = await (await fetch(`${server.url}/api/0/issues/${id}/events/`, { headers })).json();
+  const item = (header, payload) => [JSON.stringify({ ...header, length: payload.length }), "\n", payload, "\n"];
+  const picture = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
+  const log = Buffer.from("12:00:01 till 3 opened\n12:00:09 charge refused\n".repeat(20));
+  const said = Buffer.from(JSON.stringify({ event_id: event.eventID, name: "Ada", email: "ada@example.org", comments: "I wanted to pay and it said no.\nTwice." }));
+  const body = Buffer.concat([
+    JSON.stringify({ event_id: event.eventID }), "\n",
+    ...item({ type: "attachment", filename: "screenshot.png", content_type: "image/png" }, picture),
+    ...item({ type: "attachment", filename: "till.log", content_type: "text/plain" }, log),
+    ...item({ type: "attachment", filename: "core.bin" }, log),
+    ...item({ type: "user_report" }, said),
+  ].map((part) => Buffer.from(part)));
+  const dsn = new URL(server.dsn);
+  const response = await fetch(`${dsn.origin}/api${dsn.pathname}/envelope/?sentry_key=${dsn.username}`, { method: "POST", body });
+  if (response.status !== 200) throw new Error(await response.text());
+  const files = await (await fetch(`${server.url}/api/0/projects/default/shop/events/${event.eventID}/attachments/`, { headers })).json();
+  return files.find((file) => file.name === "till.log").id;
 }
 
 async function assign(server, id) {
@@ -107,10 +132,11 @@ export const checks = [
     await post(server, "CheckoutError", { ...RICH, user: { id: "4712" } });
     const id = await issue(server);
     await assign(server, id);
+    const file = await companions(server, id);
     await signIn(page, server);
     await owners(page, server);
     const faults = [];
-    for (const [name, path] of PAGES) {
+    for (const [name, path] of [...PAGES, ["attachment", `/projects/shop/attachments/${file}`]]) {
       await page.goto(`${server.url}${path.replace("ISSUE", id)}`);
       await page.waitForSelector("main");
       await pictures(page, `gallery-${name}`).catch((error) => faults.push(error.message));

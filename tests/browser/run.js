@@ -4,6 +4,7 @@
 //
 // runs tests/browser/pages.js, which exports `checks`: an array of [name, async (t) => …]. A check
 // fails by throwing. `t` holds
+//   browser   for a context of other make: a phone, say
 //   page      a fresh page in a browser context of its own
 //   server    what the Rust side passed in the FIREFINCH variable (url, dsn, email, password, …)
 //   tell(s)   sends one line to the Rust side and gives its answer (to restart the server, say)
@@ -45,7 +46,7 @@ async function runCheck(browser, title, check) {
   page.on("pageerror", (error) => problems.push(`page error: ${error.stack}`));
   page.on("console", (message) => message.type() === "error" && problems.push(`console: ${message.text()}`));
   try {
-    await check({ page, context, server, tell, until, problems });
+    await check({ page, context, browser, server, tell, until, problems });
     console.log(`ok ${title}`);
     return true;
   } catch (error) {

@@ -1,16 +1,13 @@
 // An ordinary day: issues by keyboard, rows that wait, a project's first event, no script, a phone,
 // and text from outside that wants to be code.
 import { post } from "./live.js";
+import { assert, pictures } from "./look.js";
 import { signIn } from "./pages.js";
 
 async function inList(page, server) {
   await signIn(page, server);
   await page.goto(`${server.url}/issues`);
   await page.waitForSelector("#stream[data-state=open]");
-}
-
-function assert(holds, what) {
-  if (!holds) throw new Error(what);
 }
 
 export const checks = [
@@ -131,6 +128,38 @@ export const checks = [
     } finally {
       await plain.close();
     }
+  }],
+
+  ["a part of the histogram is drawn over, and its address shows it", async ({ page, server, problems }) => {
+    await post(server, "DrawnError");
+    await signIn(page, server);
+    await page.goto(`${server.url}/issues?query=DrawnError`);
+    await page.click("#rows .row-title");
+    const plot = await page.locator("#histogram > svg").first().boundingBox();
+    await page.mouse.move(plot.x + plot.width / 2, plot.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(plot.x + plot.width - 2, plot.y + 20, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/from=\d+&until=\d+/);
+    await page.waitForSelector("#histogram-large");
+    assert((await page.locator(".histogram-large tbody td").first().textContent()) === "1", "the event is not in it");
+    assert(problems.length === 0, `the console complains: ${problems}`);
+  }],
+
+  ["issues are chosen by touch, whole rows", async ({ browser, server }) => {
+    const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    const page = await context.newPage();
+    await post(server, "TouchedError");
+    await signIn(page, server);
+    await page.goto(`${server.url}/issues?query=TouchedError`);
+    await page.tap(".choosing");
+    const title = await page.locator("#rows .row .type").boundingBox();
+    await page.touchscreen.tap(title.x + 4, title.y + 4);
+    await page.waitForSelector("#chosen:has-text('1 chosen')");
+    await pictures(page, "phone-chosen");
+    await page.tap("#bulk-resolve");
+    await page.waitForSelector("#toast:has-text('resolved')");
+    await context.close();
   }],
 
   ["on a phone the failing line is on the first screen and nothing is wider than it", async ({ page, server }) => {

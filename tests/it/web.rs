@@ -11,6 +11,7 @@ pub(crate) mod deliveries;
 mod destinations;
 mod door;
 mod events;
+mod histogram;
 mod hostile;
 mod large;
 mod lists;

@@ -10,6 +10,7 @@
 
 mod payloads;
 mod search;
+mod split;
 mod tail;
 
 use engine::ids::{EventId, IssueId, ProjectId};
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use payloads::{COUNT_MAX, StoredPayload, count, newest_payloads};
 pub use search::{Found, is_searchable, search};
+pub use split::{SPLIT_EVENTS_MAX, SplitBucket, SplitBy, split_of_issue};
 pub use tail::{TAIL_PROJECTS_MAX, TAIL_ROWS_MAX, TailEvent, tail};
 
 use crate::StoreError;
