@@ -1,19 +1,35 @@
 // The first minute of a new installation: the link, a password, a first error.
 import { post } from "./live.js";
+import { assert, pictures } from "./look.js";
 
 export const checks = [
-  ["the printed link makes the first administrator, who sees the first error", async ({ page, server, problems }) => {
+  ["from the printed link to the first error on the screen in six clicks at most", async ({ page, server, problems }) => {
+    await page.addInitScript(() => window.addEventListener("click", () => {
+      sessionStorage.setItem("clicks", String(1 + Number(sessionStorage.getItem("clicks"))));
+    }, true));
     await page.goto(server.setup_url);
+    await pictures(page, "first-1-link");
     await page.fill("input[name=email]", server.email);
     await page.fill("input[name=password]", server.password);
     await page.click("form button");
-    await page.waitForURL((url) => !url.pathname.startsWith("/setup"));
-    await page.goto(`${server.url}/live`);
+    // The address of the first project, and a page that listens.
+    await page.waitForURL(/\/projects\//);
+    assert((await page.inputValue("#dsn")) === server.dsn, "another address is shown than the one that was printed");
+    await page.waitForSelector("#stream[data-state=open]");
+    await page.click(".tabs a:has-text('Node')");
+    await page.waitForURL(/sdk=/);
+    await page.waitForSelector("#stream[data-state=open]");
+    await page.click("[data-copy]:has-text('Copy DSN')");
+    await pictures(page, "first-2-address");
     await post(server, "FirstError");
-    await page.click("[data-lane=new] [data-issue] a:has-text('FirstError')");
+    // It turns into the issue by itself.
+    await page.waitForURL(/\/issues\/\d+/);
     await page.waitForSelector("text=basket 17 has no total");
     await page.waitForSelector("text=shop/till.py");
-    if (problems.length) throw new Error("the browser's console complains");
+    await pictures(page, "first-3-error");
+    const clicks = Number(await page.evaluate(() => sessionStorage.getItem("clicks")));
+    assert(clicks >= 3 && clicks <= 6, `it takes ${clicks} clicks`);
+    assert(problems.length === 0, `the browser's console complains: ${problems}`);
   }],
 
   ["the link works only once", async ({ page, server }) => {
