@@ -1,19 +1,26 @@
 //! Who may call what: every endpoint against every scope, and what strangers are told.
 
 use engine::access::SCOPES;
+use engine::attachment::About;
+use engine::ids::{EventId, ProjectId};
 use firefinch::api::endpoints;
 use reqwest::Method;
 use serde_json::{Value, json};
-use time::Duration;
+use store::ingest::{Batch, NewAttachment};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::{Served, event};
 use crate::support::Reply;
 
 /// A path of the table with its parts filled in.
+const FILE: &str = "00000000-0000-0000-0000-000000000001";
+const NO_FILE: &str = "00000000-0000-0000-0000-000000000099";
+
 fn filled(path: &str) -> String {
     let path = path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
     let path = path.replace("{regrouping}", "1").replace("{version}", "shop@2.1").replace("{deploy}", "1");
-    let path = path.replace("{activity}", "1").replace("{destination}", "1");
+    let path = path.replace("{activity}", "1").replace("{destination}", "1").replace("{attachment}", FILE);
     format!("/api/0{}", path.replace("{event}", &format!("{:032x}", 1)))
 }
 
@@ -42,20 +49,36 @@ async fn a_deploy(served: &Served) {
     assert_eq!(made["id"], "1");
 }
 
+/// A file of event 1, under a known id.
+async fn a_file(served: &Served) {
+    let file = NewAttachment {
+        project_id: ProjectId(served.shop.id),
+        event_id: EventId(Uuid::from_u128(1)),
+        received_at: OffsetDateTime::now_utc(),
+        about: About::new(Some("log.txt"), None, None),
+        content: b"a line".to_vec(),
+    };
+    served.writer.write(&Batch { attachments: vec![file], ..Batch::default() }).await.unwrap();
+    let sql = "update attachments set id = $1::uuid";
+    sqlx::query(sql).bind(FILE).execute(&served.database.pool).await.unwrap();
+}
+
 #[tokio::test]
 async fn every_endpoint_asks_for_one_of_its_scopes() {
     let served = Served::start().await;
     served.store(vec![event(&served.shop, 1, 1, Duration::ZERO), event(&served.shop, 2, 2, Duration::ZERO)]).await;
     a_merge(&served).await;
     a_deploy(&served).await;
+    a_file(&served).await;
     for (scope, name) in SCOPES {
         let http = served.with_scopes(&[scope]).await;
         for endpoint in endpoints() {
             let mut path = filled(endpoint.path);
-            let is_deletion = endpoint.method == "DELETE" && endpoint.path.ends_with("/issues/{issue}/");
+            let is_kept = ["/issues/{issue}/", "/{attachment}/"].iter().any(|end| endpoint.path.ends_with(end));
+            let is_deletion = endpoint.method == "DELETE" && is_kept;
             if is_deletion {
-                // The issue is still needed: one that is not there.
-                path = path.replace("SHOP-1", "SHOP-99");
+                // What is there is still needed: one that is not.
+                path = path.replace("SHOP-1", "SHOP-99").replace(FILE, NO_FILE);
             }
             let request = http.request(method(&endpoint.method), &path).body("{}");
             let reply = http.send(request).await;
@@ -110,6 +133,7 @@ async fn paths_answer_with_and_without_slash_and_never_redirect() {
     served.store(vec![event(&served.shop, 1, 1, Duration::ZERO), event(&served.shop, 2, 2, Duration::ZERO)]).await;
     a_merge(&served).await;
     a_deploy(&served).await;
+    a_file(&served).await;
     for endpoint in endpoints().into_iter().filter(|endpoint| endpoint.method == actix_web::http::Method::GET) {
         let path = filled(endpoint.path);
         for path in [path.as_str(), path.trim_end_matches('/')] {
