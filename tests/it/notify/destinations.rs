@@ -47,7 +47,7 @@ async fn what_a_stop_ended_goes_out_when_it_is_taken_back() {
         "{:?}",
         world.states().await
     );
-    assert_eq!(server.mails().len(), 2);
+    assert_eq!(server.mails().len(), 1);
 }
 
 #[tokio::test]
