@@ -170,6 +170,20 @@ fn what_is_no_json_is_read_as_far_as_it_is() {
 }
 
 #[test]
+fn what_is_too_deep_is_hidden_and_what_follows_is_read() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("{}\"password=x, \\\"] }}\"{}", open.repeat(300), close.repeat(300));
+        let json = format!("{{\"extra\":{deep},\"password\":\"hunter2\"}}");
+        let clean = Scrubber::standard().json(&json);
+        assert!(!clean.contains("hunter2") && !clean.contains("password=x"), "{clean}");
+        // 127 levels are left, and JSON; two more brackets are those of what is hidden.
+        assert!((127..=129).contains(&clean.matches(open).count()), "{clean}");
+        let mut levels = serde_json::Deserializer::from_str(&clean);
+        assert!(serde::de::IgnoredAny::deserialize(&mut levels).is_ok() && levels.end().is_ok(), "{clean}");
+    }
+}
+
+#[test]
 fn projects_add_rules_and_take_some_back() {
     let rules = "# ours\nname *_number\nkeep order_number\nkeep session\npath extra.payment.**\npath extra.list.*\ntext ACC-\\d{8}\n";
     let scrubber = Scrubber::compile(Policy { emails: true, ip_addresses: true, ..Policy::default() }, rules).unwrap();

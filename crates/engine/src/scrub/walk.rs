@@ -9,7 +9,8 @@ use super::names::is_secret;
 use super::text::{self, Finder, HIDDEN, Hints};
 use super::{Found, Scrubber, numbers};
 
-/// Levels that are told apart; deeper ones do not parse as an event either.
+/// Levels that are told apart. Deeper values are hidden as a whole: reading them would take a stack without a bound, and SDKs send
+/// some ten levels.
 const DEPTH_MAX: usize = 128;
 
 /// Names that a path may have.
@@ -109,9 +110,37 @@ impl<'a> Walk<'a> {
             Some(b'{') if self.depth < DEPTH_MAX => self.nested(|walk| walk.object(mode)),
             Some(b'[') if self.depth < DEPTH_MAX => self.nested(|walk| walk.array(mode)),
             Some(b'"') => self.text(mode),
-            Some(b'{' | b'[') => self.at = self.json.len(),
+            Some(b'{' | b'[') => self.too_deep(),
             Some(_) => self.word(mode),
             None => {}
+        }
+    }
+
+    /// Hides the object or list that stands here, however deep it is.
+    fn too_deep(&mut self) {
+        let (start, mut open) = (self.at, 0_usize);
+        while let Some(byte) = self.byte() {
+            match byte {
+                b'"' => {
+                    self.string();
+                    continue;
+                }
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            self.at += 1;
+            if open == 0 {
+                break;
+            }
+        }
+        while !self.json.is_char_boundary(self.at) {
+            self.at += 1;
+        }
+        // What never ends is no JSON: who sent it is told where that is in their own text.
+        if open == 0 {
+            self.note("", HIDDEN);
+            self.edits.push(Edit { start, end: self.at, text: format!("\"{HIDDEN}\"") });
         }
     }
 
@@ -219,8 +248,7 @@ impl<'a> Walk<'a> {
     fn is_last_but_one(&self) -> bool {
         let rest = self.json[self.at..].trim_start_matches([' ', '\n', '\r', '\t']);
         let Some(rest) = rest.strip_prefix(',') else { return false };
-        let mut ahead =
-            Walk { at: self.json.len() - rest.len(), hints: Vec::new().into_iter().peekable(), ..self.scout() };
+        let mut ahead = self.scout(self.json.len() - rest.len());
         ahead.space();
         match ahead.byte() {
             Some(b'"') => {
@@ -233,11 +261,11 @@ impl<'a> Walk<'a> {
         ahead.byte() == Some(b']')
     }
 
-    /// Another reader of the same text, which changes nothing.
-    fn scout(&self) -> Self {
+    /// Another reader of the same text, from `at` on, which changes nothing.
+    fn scout(&self, at: usize) -> Self {
         Walk {
             json: self.json,
-            at: self.at,
+            at,
             depth: self.depth,
             scrubber: self.scrubber,
             hints: Vec::new().into_iter().peekable(),
