@@ -166,7 +166,7 @@ pub(super) async fn start(
 ) -> Result<HttpResponse, PageError> {
     viewer.must(Action::Read)?;
     let seen = web.hub().place();
-    let project = projects::by_slug(&web.pool, &slug).await?.ok_or(PageError::NotFound("project"))?;
+    let project = find(&web, &slug).await?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Projects).await?;
     shell.project = Some(project.slug.clone());
     let newest_issue = issues::newest_of_project(&web.pool, project.id).await?.map(|id| id.get());
@@ -215,6 +215,11 @@ async fn outcomes(web: &Web, project_id: ProjectId) -> Result<(Count, Vec<(Strin
             .map(|total| (format!("{}, {}", words(&total.category), words(&total.reason)), Count(total.quantity)))
             .collect(),
     ))
+}
+
+/// The project that an address names.
+pub(super) async fn find(web: &Web, slug: &str) -> Result<Project, PageError> {
+    projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))
 }
 
 #[cfg(test)]

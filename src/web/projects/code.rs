@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::code_link::{EDITOR_SCHEMES, Links, MAPPINGS_MAX, Mapping};
-use store::projects::{self, Project};
+use store::projects::Project;
 use store::{code_mappings, events};
 
 use super::super::access::Action;
@@ -13,6 +13,7 @@ use super::super::issue::{self, OurFrame};
 use super::super::session::{Fields, Posted, Viewer};
 use super::super::shell::{Nav, Shell, html, see_other};
 use super::super::{Web, signs};
+use super::find;
 
 /// Newest events that are looked through for one with frames of ours.
 const EVENTS_TRIED: i64 = 20;
@@ -96,10 +97,6 @@ fn read(fields: &Fields) -> Vec<Mapping> {
         .filter(|mapping| *mapping != Mapping::default())
         .take(MAPPINGS_MAX)
         .collect()
-}
-
-async fn find(web: &Web, slug: &str) -> Result<Project, PageError> {
-    projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))
 }
 
 async fn page(

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::owners::{Problem, Rules, TEXT_CHARS_MAX};
 use store::owners::{self, Ownership};
-use store::projects::{self, Project};
+use store::projects::Project;
 use time::OffsetDateTime;
 
 use super::super::access::Action;
@@ -13,6 +13,7 @@ use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
 use super::super::shell::{Nav, Shell, html, see_other};
 use super::super::{Web, display, signs};
+use super::find;
 use crate::ownership::{self, Tried};
 
 #[derive(Template)]
@@ -95,10 +96,6 @@ pub(in super::super) async fn post(
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     Ok(response)
-}
-
-async fn find(web: &Web, slug: &str) -> Result<Project, PageError> {
-    projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))
 }
 
 async fn page(

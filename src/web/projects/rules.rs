@@ -12,7 +12,7 @@ use engine::grouping::Rules;
 use engine::grouping::preview::{Change, Part};
 use engine::grouping::rules::{BUILTIN_FINGERPRINT_RULES, BUILTIN_STACK_RULES, Problem, Problems};
 use store::StoreError;
-use store::projects::{self, Project};
+use store::projects::Project;
 use store::rules::{NewRules, ProjectRules};
 use time::OffsetDateTime;
 
@@ -22,6 +22,7 @@ use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
 use super::super::shell::{Nav, Shell, html, see_other};
 use super::super::{Web, signs};
+use super::find;
 use crate::preview::{self, Preview, PreviewError};
 
 /// Characters of a line that are shown around a problem.
@@ -130,10 +131,6 @@ pub(in super::super) async fn show(
     page.is_saved = address.saved.is_some();
     page.tell(compiled.map(|(_, warnings)| warnings));
     html(&page)
-}
-
-async fn find(web: &Web, slug: &str) -> Result<Project, PageError> {
-    projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))
 }
 
 async fn page(

@@ -12,6 +12,7 @@ use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
 use super::super::shell::{Nav, Shell, html, see_other};
 use super::super::{Web, signs};
+use super::find;
 
 #[derive(Template)]
 #[template(path = "projects/settings.html")]
@@ -80,10 +81,6 @@ pub(in super::super) async fn post(
     let mut response = html(&page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
-}
-
-async fn find(web: &Web, slug: &str) -> Result<Project, PageError> {
-    projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))
 }
 
 async fn page(
