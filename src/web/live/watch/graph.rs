@@ -107,8 +107,8 @@ impl Stack {
                 at.unix_timestamp()
             )?;
             if *is_start {
-                // Left of the line, where there is room.
-                let (anchor, dx) = if permille > 250 { ("end", -6) } else { ("start", 6) };
+                // On the side that has more room: on a phone, a third of the width is too little.
+                let (anchor, dx) = if permille > 500 { ("end", -6) } else { ("start", 6) };
                 write!(
                     f,
                     r#"<text class="mark-name" x="{x}" y="-1" dx="{dx}" text-anchor="{anchor}" data-mark="{}" data-name="{1}">{1} {2} UTC</text>"#,
