@@ -135,3 +135,30 @@ async fn a_storm_of_hours_while_nobody_takes_mail_is_five_mails_at_most_and_all_
                  and m.deliveries <> (select count(*) from deliveries d where d.message_id = m.id)";
     assert_eq!(count(&world, wrong).await, 0, "messages carry what they were counted with");
 }
+
+#[tokio::test]
+async fn a_storm_that_ended_while_nobody_took_mail_is_told_before_its_end() {
+    let world = World::new().await;
+    let people: Vec<String> = (0..20).map(|number| format!("p{number}@shop.example")).collect();
+    world.mail_to(&people.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut server = MailServer::start(Behaviour::default()).await;
+    let notifier = mailing(&world, &server.url());
+    server.stop().await;
+    break_everything(&world, 0..1).await;
+    fan_out_and_deliver(&notifier, Duration::ZERO).await;
+    break_everything(&world, 1..40).await;
+    pass(&notifier, 1..=50).await;
+    assert_eq!(count(&world, "select count(*) from messages where form = 'calm'").await, 20, "it is over already");
+    assert_eq!(count(&world, "select count(*) from messages where state <> 'pending'").await, 0);
+
+    server.restart().await;
+    pass(&notifier, 51..=180).await;
+    let mails = by_recipient(server.mails());
+    assert_eq!(mails.len(), people.len());
+    for (person, mails) in &mails {
+        let subjects: Vec<String> = mails.iter().map(|mail| mail.header("Subject").unwrap()).collect();
+        let (last, before) = subjects.split_last().unwrap();
+        assert!(last.starts_with("[shop] Storm over"), "{person}: {subjects:#?}");
+        assert!(before.iter().any(|subject| subject.starts_with("[shop] Storm: 40 new issues")), "{subjects:#?}");
+    }
+}

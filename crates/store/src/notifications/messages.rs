@@ -104,7 +104,7 @@ pub struct BurstPart {
 
 /// Takes due messages, a few of each destination, and leases them. Of a destination whose breaker is open it takes
 /// nothing, and one message when somebody may try again: of several workers that ask then, one gets it. A message whose
-/// time is over is taken all the same, so that it ends.
+/// time is over is taken all the same, so that it ends. The end of a storm is not due while its first message or its last digest is.
 ///
 /// # Errors
 /// When PostgreSQL fails.
@@ -132,6 +132,10 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
                      and y.next_attempt_at <= $1
                      and (y.leased_until is null or y.leased_until <= $1)
                      and (x.most > 0 or y.expires_at <= $1)
+                     -- The end of a storm follows what is told of it, however late that is.
+                     and (y.form <> 'calm' or not exists (
+                         select from messages p where p.id in (y.first_id, y.replaces_id) and p.state = 'pending'
+                     ))
                  order by y.next_attempt_at
                  limit case when x.most > 0 then x.most else $4 end
                  for update skip locked
@@ -193,6 +197,9 @@ async fn trials(pool: &PgPool, claim: &Claim<'_>) -> Result<Vec<i64>, StoreError
                      and y.state = 'pending'
                      and y.next_attempt_at <= $1
                      and (y.leased_until is null or y.leased_until <= $1)
+                     and (y.form <> 'calm' or not exists (
+                         select from messages p where p.id in (y.first_id, y.replaces_id) and p.state = 'pending'
+                     ))
              )
          returning h.destination_id",
         claim.now,
