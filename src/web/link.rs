@@ -89,10 +89,11 @@ pub(super) async fn post(
     let link = read(&web, &token, now).await?;
     match (link.act, fields.get("do")) {
         (Act::Mute, "hear") => drop(mutes::unmute(&web.pool, link.project, &link.recipient).await?),
-        (Act::Mute, done) => {
+        // A mail program says nothing that we ask for.
+        (Act::Mute, done @ ("" | "stop")) => {
             mutes::mute(&web.pool, link.project, &link.recipient, now).await?;
             if done.is_empty() {
-                // A mail program, which must not be sent anywhere else.
+                // It must not be sent anywhere else either.
                 return html(&page(&web, &link, Theme::of(&request), now).await?);
             }
         }

@@ -120,39 +120,70 @@ async fn a_link_acts_once_and_the_history_says_by_whose_mail() {
     assert_eq!(used().await, 0);
 }
 
-#[tokio::test]
-async fn forged_altered_and_late_links_are_refused_in_words() {
-    let inbox = Inbox::open().await;
-    let good = inbox.path(Act::Resolve, "ann@shop.example");
-    let mut altered = good.clone().into_bytes();
-    altered[10] = if altered[10] == b'A' { b'B' } else { b'A' };
-    let late = Link {
-        expires_at: OffsetDateTime::now_utc() - Duration::SECOND,
-        ..inbox.link(Act::Resolve, "ann@shop.example")
+/// What each link asks for with its button.
+const ACTS: [(Act, &str); 5] = [
+    (Act::Resolve, "do=resolve"),
+    (Act::IgnoreDay, "do=ignore%3A86400"),
+    (Act::IgnoreMorning, "do=ignore%3A3600"),
+    (Act::Mute, "do=stop"),
+    (Act::Take, "do=take"),
+];
+
+/// A link with one character changed, at each of so many places that each field of it and the signature are met.
+fn altered(good: &str) -> Vec<String> {
+    let places = (0..good.len()).skip("/a/".len()).step_by(7);
+    let change = |at: usize| {
+        let with = if &good[at..=at] == "A" { "B" } else { "A" };
+        format!("{}{with}{}", &good[..at], &good[at + 1..])
     };
-    let foreign = inbox.link(Act::Resolve, "ann@shop.example").sign(&Key::new([8; 32])).unwrap();
-    let gone = Link { issue: Some(IssueId(999_999)), ..inbox.link(Act::Resolve, "ann@shop.example") };
-    for (path, status, words) in [
-        (String::from_utf8(altered).unwrap(), 403, "incomplete, or was altered"),
-        (good[..good.len() - 1].to_owned(), 403, "incomplete, or was altered"),
-        (format!("{good}A"), 403, "incomplete, or was altered"),
-        ("/a/x".to_owned(), 403, "incomplete, or was altered"),
-        (format!("/a/{}", "A".repeat(4000)), 403, "incomplete, or was altered"),
-        (format!("/a/{foreign}"), 403, "incomplete, or was altered"),
-        (path(&late), 410, "This link ended on"),
-        (path(&gone), 404, "No such issue"),
-    ] {
-        for reply in [inbox.http.get(&path).await, inbox.post(&path, "do=resolve").await] {
-            assert_eq!(reply.status, status, "{path}: {}", reply.body);
-            assert!(reply.body.contains(words), "{path}: {}", reply.body);
+    places.map(change).collect()
+}
+
+#[tokio::test]
+async fn forged_altered_and_late_links_of_every_act_are_refused_in_words() {
+    let inbox = Inbox::open().await;
+    let broken = "incomplete, or was altered";
+    for (act, button) in ACTS {
+        let link = inbox.link(act, "ann@shop.example");
+        let good = path(&link);
+        let foreign = link.sign(&Key::new([8; 32])).unwrap();
+        let late = Link { expires_at: OffsetDateTime::now_utc() - Duration::SECOND, ..link.clone() };
+        let mut refused: Vec<(String, u16, &str)> =
+            altered(&good).into_iter().map(|path| (path, 403, broken)).collect();
+        refused.extend([
+            (good[..good.len() - 1].to_owned(), 403, broken),
+            (format!("{good}A"), 403, broken),
+            (format!("/a/{foreign}"), 403, broken),
+            (path(&late), 410, "This link ended on"),
+        ]);
+        if act != Act::Mute {
+            refused.push((path(&Link { issue: Some(IssueId(999_999)), ..link.clone() }), 404, "No such issue"));
         }
+        assert!(refused.len() > 12, "{} places of a link of {} characters", refused.len(), good.len());
+        for (path, status, words) in refused {
+            for reply in [inbox.http.get(&path).await, inbox.post(&path, button).await] {
+                assert_eq!(reply.status, status, "{act:?} {path}: {}", reply.body);
+                assert!(reply.body.contains(words), "{act:?} {path}: {}", reply.body);
+            }
+        }
+        // A good link, but the button of another; and a form of another site.
+        for (_, other) in ACTS.into_iter().filter(|(_, other)| *other != button && !button.starts_with("do=ignore")) {
+            assert_eq!(inbox.post(&good, other).await.status, 400, "{act:?} with {other}");
+        }
+        if act != Act::Mute {
+            assert_eq!(inbox.post(&good, "List-Unsubscribe=One-Click").await.status, 400, "{act:?}");
+        }
+        let foreign = inbox.http.request(Method::POST, &good).header("content-type", FORM);
+        let foreign = foreign.header("sec-fetch-site", "cross-site").body(button);
+        assert_eq!(inbox.http.send(foreign).await.status, 403, "{act:?}");
     }
-    // A good link, but not its button; and a form of another site.
-    assert_eq!(inbox.post(&good, "do=ignore").await.status, 400);
-    assert_eq!(inbox.post(&good, "List-Unsubscribe=One-Click").await.status, 400);
-    let foreign =
-        inbox.http.request(Method::POST, &good).header("content-type", FORM).header("sec-fetch-site", "cross-site");
-    assert_eq!(inbox.http.send(foreign.body("do=resolve")).await.status, 403);
+    for path in ["/a/x".to_owned(), format!("/a/{}", "A".repeat(4000))] {
+        assert_eq!(inbox.http.get(&path).await.status, 403, "{path}");
+        assert_eq!(inbox.post(&path, "do=resolve").await.status, 403, "{path}");
+    }
+    let changed = "select (select count(*) from used_links) + (select count(*) from mail_mutes)
+                   + (select count(*) from issues where assigned_user_id is not null)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(changed).fetch_one(&inbox.server.db.pool).await.unwrap(), 0);
     assert_eq!(inbox.history().await, ("unresolved".to_owned(), vec![]));
 }
 
