@@ -2,7 +2,8 @@
 //! webhook are, and while the mail server among them hangs. Ratios of one run, because everything else that the machine
 //! does meets all three.
 //!
-//! In every round a trickle of new issues goes beside the stream, as many a minute as one bad deploy brings. Only who
+//! A round is long against the windows of a storm: digests for everybody are made when it begins, and then for none of them for
+//! a while. In every round a trickle of new issues goes beside the stream, as many a minute as one bad deploy brings. Only who
 //! hears of them differs, so what new issues themselves cost meets all rounds alike.
 
 use std::net::SocketAddr;
@@ -158,15 +159,14 @@ pub(crate) async fn compare(server: &Server, ends: &Ends, issues: usize, events:
     server.command(&mail);
     let hook = format!("http://{}/hook", ends.hook);
     server.command(&["destination", "create", "--kind", "webhook", "--url", &hook].map(str::to_owned));
-    let per_round = (events / TURNS).max(1);
-    load::post(server.address, stream(server.address, &past, per_round, 1), connections).await;
+    load::post(server.address, stream(server.address, &past, events, 1), connections).await;
     let (mut turns, mut new) = (Vec::new(), NEW_FROM);
     println!("load average before: {}", machine::load_average());
     for turn in 0..TURNS {
         let mut rounds: Vec<(Kind, Round)> = Vec::new();
         for offset in 0..KINDS.len() {
             let kind = KINDS[(turn + offset) % KINDS.len()];
-            let requests = stream(server.address, &past, per_round, (turn as u64 + 2) << 8 | kind as u64);
+            let requests = stream(server.address, &past, events, (turn as u64 + 2) << 8 | kind as u64);
             rounds.push((kind, round(server, ends, kind, &past, requests, connections, &mut new).await));
         }
         let of = |wanted: Kind| rounds.iter().position(|(kind, _)| *kind == wanted).unwrap();
@@ -186,12 +186,21 @@ pub(crate) async fn compare(server: &Server, ends: &Ends, issues: usize, events:
             rounds[hanging].1.told
         );
         let rate = |index: usize| rounds[index].1.per_second;
-        turns.push((rate(told) / rate(silent), rate(hanging) / rate(silent)));
+        let cpu = |index: usize| rounds[index].1.cpu_us;
+        turns.push([
+            rate(told) / rate(silent),
+            rate(hanging) / rate(silent),
+            cpu(told) / cpu(silent),
+            cpu(hanging) / cpu(silent),
+        ]);
     }
+    let of = |column: usize| median(turns.iter().map(|turn| turn[column]).collect());
     println!(
-        "  median throughput of that while nobody is told: {:.3} while people are, {:.3} while the mail server hangs",
-        median(turns.iter().map(|turn| turn.0).collect()),
-        median(turns.iter().map(|turn| turn.1).collect())
+        "  medians of that while nobody is told: throughput {:.3} while people are, {:.3} while the mail server hangs; CPU per event {:.3} and {:.3}",
+        of(0),
+        of(1),
+        of(2),
+        of(3)
     );
     println!(
         "  {} mails and {} webhooks taken",

@@ -12,7 +12,7 @@
 //!
 //! `--scenario alerts` asks what a storm of notifications costs ingest (`alerts`), also while the mail server hangs.
 //!
-//! Arguments after `--`: `--events N` per scenario (default 60000), `--connections N` (default 64),
+//! Arguments after `--`: `--events N` per scenario, and per round of `alerts` (default 60000), `--connections N` (default 64),
 //! `--scenario mix|storm|distinct|lives|alerts` (default the first three), `--issues N` (default none, 100000 for `lives`,
 //! 1000 for `alerts`): issues with a past that stand in the database before anything is measured (`history`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]

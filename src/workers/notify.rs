@@ -49,6 +49,10 @@ use mail::Mailer;
 /// signal, and retries become due.
 const POLL: Duration = Duration::from_secs(1);
 
+/// After a turn the next one waits so long, though signals come: those of a storm are fanned out together, as each turn is a dozen
+/// statements beside ingest. Whoever comes after a pause is told at once.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// How often the gauges are set and old signals forgotten.
 const UPKEEP: Duration = Duration::from_secs(60);
 
@@ -411,7 +415,9 @@ async fn tell(notifier: &Arc<Notifier>, wake: &Notify, mut shutdown: watch::Rece
     let mut upkeep = tokio::time::interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut healthy = true;
+    let (mut is_woken, mut next) = (false, Instant::now());
     loop {
+        let may_wait = flight.may_keep_others_waiting();
         tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
@@ -420,10 +426,22 @@ async fn tell(notifier: &Arc<Notifier>, wake: &Notify, mut shutdown: watch::Rece
                 let Some(done) = upkeep.await else { break };
                 report(&mut healthy, done);
             }
-            () = wake.notified() => {}
+            () = wake.notified(), if !is_woken => {
+                is_woken = true;
+                continue;
+            }
+            () = tokio::time::sleep_until(next.into()), if is_woken => {}
             _ = poll.tick() => {}
-            Some(_) = flight.land() => {}
+            Some(_) = flight.land() => {
+                if may_wait {
+                    let taken = unless_stopped(&mut shutdown, notifier.take_off(&mut flight, OffsetDateTime::now_utc()));
+                    let Some(done) = taken.await else { break };
+                    report(&mut healthy, done);
+                }
+                continue;
+            }
         }
+        (is_woken, next) = (false, Instant::now() + PAUSE);
         // A message that is claimed and not on its way when this is dropped is taken again when its lease ends.
         let Some(done) = unless_stopped(&mut shutdown, turn(notifier, &mut flight)).await else { break };
         report(&mut healthy, done);

@@ -9,7 +9,7 @@ use store::notifications::{Claimed, Outcome};
 use time::OffsetDateTime;
 use tokio::task::{Id, JoinSet};
 
-use super::Notifier;
+use super::{IN_FLIGHT_MAX, IN_FLIGHT_PER_DESTINATION_MAX, Notifier};
 
 /// A set of tasks, each with the lease it works under.
 #[derive(Debug, Default)]
@@ -37,6 +37,11 @@ impl Flight {
             *counts.entry(lease.destination).or_default() += 1;
         }
         counts.into_iter().filter(|(_, count)| *count >= max).map(|(destination, _)| destination.get()).collect()
+    }
+
+    /// Whether something may be due that there was no room for: then there is when the next one has landed.
+    pub(super) fn may_keep_others_waiting(&self) -> bool {
+        self.len() >= IN_FLIGHT_MAX || !self.busy(IN_FLIGHT_PER_DESTINATION_MAX).is_empty()
     }
 
     pub(super) fn start(&mut self, notifier: Arc<Notifier>, claimed: Claimed, now: OffsetDateTime) {
