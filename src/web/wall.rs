@@ -17,9 +17,10 @@ use engine::verdict::{Grade, Verdict, judge, judge_rate};
 use sqlx::PgPool;
 use store::counts::{self, Range};
 use store::deploys::{self, Deploy};
+use store::issues::{self, Issue};
 use store::projects::{self, Project};
 use store::wall::{self, LOUD_MINUTES, Level};
-use store::{StoreError, issues, verdict};
+use store::{StoreError, verdict};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -42,6 +43,8 @@ const PROJECTS_MAX: i64 = 100;
 const ROWS: usize = 4;
 /// Loud issues, and deploys.
 const LINES: usize = 3;
+/// Loud issues that are asked who has them. Whoever took the fire has one of these.
+const ASKED: usize = 20;
 /// Deploys of a project that are looked at: for the lines in its bars, and its newest.
 const DEPLOYS_EACH: usize = 5;
 /// How long a deploy is judged.
@@ -106,6 +109,8 @@ struct Row {
     usual: Option<f64>,
     hour: Hour,
     new: Count,
+    /// Who has the loudest of its issues that anybody has.
+    holder: Option<String>,
 }
 
 impl Row {
@@ -220,6 +225,7 @@ impl Reading {
         let deploys = deploys::newest_of_each(pool, &ids, DEPLOYS_EACH).await?;
         let mut judged = Judged::default();
         let mut rows = Vec::new();
+        let loudest = loudest(pool, now).await?;
         let new = wall::new_today(pool, &shown, now).await?;
         let window = Window::ending_at(now.unix_timestamp(), 60, MINUTES);
         let range = Range { span_s: 60, from: window.start_s, until: window.end_s() };
@@ -234,7 +240,9 @@ impl Reading {
             };
             let counts = minutes.iter().filter(|bucket| bucket.project_id == id.get());
             let counts = window.fill(counts.map(|bucket| (bucket.bucket, bucket.events)));
-            rows.push(row(project, level, &own, said, (window, counts), Count(new), now));
+            let mut row = row(project, level, &own, said, (window, counts), Count(new), now);
+            row.holder = holder(&loudest, project.id);
+            rows.push(row);
         }
         let mut shipped = Vec::new();
         for deploy in deploys.iter().take(LINES) {
@@ -246,7 +254,7 @@ impl Reading {
                 grade: said.map(|said| said.grade),
             });
         }
-        Ok(Self { at: now, rows, rest, loud: loud(pool, now).await?, deploys: shipped })
+        Ok(Self { at: now, rows, rest, loud: loudest.iter().take(LINES).map(Loud::of).collect(), deploys: shipped })
     }
 
     /// The first project whose newest deploy is bad.
@@ -336,25 +344,39 @@ fn row(
             deploys: deploys.iter().filter_map(|deploy| bar(deploy)).collect(),
         },
         new,
+        holder: None,
     }
 }
 
-async fn loud(pool: &PgPool, now: OffsetDateTime) -> Result<Vec<Loud>, StoreError> {
-    let loudest = wall::loudest(pool, now, i64::try_from(LINES).unwrap_or(1)).await?;
+/// The loudest issues with their events of the last minutes.
+async fn loudest(pool: &PgPool, now: OffsetDateTime) -> Result<Vec<(Issue, i64)>, StoreError> {
+    let loudest = wall::loudest(pool, now, i64::try_from(ASKED).unwrap_or(1)).await?;
     let ids: Vec<_> = loudest.iter().map(|(id, _)| *id).collect();
-    let found = issues::by_ids(pool, &ids).await?;
-    let line = |(id, events): &(IssueId, i64)| {
-        let issue = found.iter().find(|issue| issue.id == *id)?;
+    let mut found = issues::by_ids(pool, &ids).await?;
+    let take = |(id, events): (IssueId, i64)| {
+        let at = found.iter().position(|issue| issue.id == id)?;
+        Some((found.swap_remove(at), events))
+    };
+    Ok(loudest.into_iter().filter_map(take).collect())
+}
+
+/// Who has the loudest issue of a project that anybody has.
+fn holder(loudest: &[(Issue, i64)], project: ProjectId) -> Option<String> {
+    let own = loudest.iter().map(|(issue, _)| issue).filter(|issue| issue.project_id == project);
+    own.filter_map(|issue| issue.assignee.as_ref()).map(|actor| cut(actor.shown(), NAME_CHARS)).next()
+}
+
+impl Loud {
+    fn of((issue, events): &(Issue, i64)) -> Self {
         let text = if issue.ty.is_empty() { &issue.title } else { &issue.value };
-        Some(Loud {
+        Self {
             flag: Flag::of(&issue.state),
             ty: cut(&issue.ty, NAME_CHARS),
             text: cut(text, TITLE_CHARS),
             project: cut(&issue.project_slug, NAME_CHARS),
             rate: Rate(*events as f64 / LOUD_MINUTES as f64),
-        })
-    };
-    Ok(loudest.iter().filter_map(line).collect())
+        }
+    }
 }
 
 #[derive(Template)]

@@ -24,6 +24,16 @@ async function deploy(server, project, version, minutes) {
   });
 }
 
+// Somebody says that they are on it.
+async function take(server, title) {
+  const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
+  const list = `${server.url}/api/0/projects/default/shop-web/issues/?query=${title}`;
+  const [issue] = await (await fetch(list, { headers })).json();
+  const body = JSON.stringify({ assignedTo: "ana@example.org" });
+  const response = await fetch(`${server.url}/api/0/issues/${issue.id}/`, { method: "PUT", headers, body });
+  assert(response.ok, `${response.status} ${await response.text()}`);
+}
+
 async function onTelevision(page, server) {
   await page.setViewportSize({ width: 1920, height: 1080 });
   await page.emulateMedia({ reducedMotion: "reduce" });
@@ -85,6 +95,9 @@ export const checks = [
     assert((await page.locator("[data-project=shop-api] .grade-watch").count()) === 1, "shop-api is not to be watched");
     await page.waitForSelector(".rest:has-text('2 more projects')");
     await page.waitForSelector(".loud:has-text('TypeError')");
+    await page.waitForSelector(".alarm .holder:has-text('Nobody has it')");
+    await take(server, "TypeError");
+    await page.waitForSelector(".alarm .holder:has-text('has it') >> text=ana");
     await page.waitForSelector(".shipped:has-text('shop-web 4.7.1') >> text=BAD");
     await assertNoScrolling(page);
     await picture(page, "firefight");

@@ -46,6 +46,7 @@ async fn traffic(db: &Database, project: &Project, traffic: &Traffic) {
 async fn a_television_shows_how_it_goes() {
     let db = Database::create().await;
     db.user("ada@example.org", Role::Viewer, PASSWORD).await;
+    db.user("ana@example.org", Role::Member, PASSWORD).await;
     let token = db.token(&engine::access::SCOPES.map(|(scope, _)| scope)).await;
     let mut projects = Vec::new();
     for slug in ["shop-web", "shop-api", "payments", "mobile-app", "reports", "mailer"] {
