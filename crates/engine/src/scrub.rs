@@ -1,8 +1,8 @@
 //! What must never reach a disk, a log or a mail: passwords, tokens, card numbers, and what a project adds to them.
 //!
 //! Owns the one pass that every event goes through before anything else is made of it: `names` says which names are those
-//! of secrets, `text` and `numbers` find secrets by their form, `walk` goes through the JSON, `rules` is what a project
-//! says. What is hidden is replaced by `[Filtered]`, with a word for what it was where no name says so. SDKs hide much of
+//! of secrets, `text` and `numbers` find secrets by their form where `words` says that one may be, `walk` goes through the
+//! JSON, `rules` is what a project says. What is hidden is replaced by `[Filtered]`, with a word for what it was where no name says so. SDKs hide much of
 //! it themselves; people switch that off, and put tokens into places that no list knows.
 //!
 //! It errs on the side of hiding: a word too much that is hidden costs a question, a password that is stored costs a night.
@@ -13,6 +13,7 @@ mod numbers;
 mod rules;
 mod text;
 mod walk;
+mod words;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -26,8 +27,9 @@ pub use rules::{Problem, RULES_BYTES_MAX, RULES_MAX};
 pub use text::HIDDEN;
 
 use self::rules::Own;
-use self::text::{Also, Hints};
+use self::text::Also;
 use self::walk::Walk;
+use self::words::{Finder, Hints};
 
 /// What is hidden without a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +112,7 @@ impl Scrubber {
     /// A text without its secrets.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.hide(text, text::Finder::shared().hints(text), false)
+        self.hide(text, Finder::shared().hints(text), false)
     }
 
     /// The address of a sender as it may be kept.

@@ -87,22 +87,27 @@ impl Own {
         !self.names.is_empty() || self.has_paths() || self.has_texts()
     }
 
+    #[inline]
     pub(super) fn has_paths(&self) -> bool {
         !self.paths.is_empty()
     }
 
+    #[inline]
     pub(super) fn has_texts(&self) -> bool {
         !self.texts.is_empty()
     }
 
+    #[inline]
     pub(super) fn hides_name(&self, name: &str) -> bool {
         !self.names.is_empty() && self.names.is_match(name)
     }
 
+    #[inline]
     pub(super) fn keeps(&self, name: &str) -> bool {
         !self.kept.is_empty() && self.kept.is_match(name)
     }
 
+    #[inline]
     pub(super) fn hides_path(&self, path: &[Cow<'_, str>], name: &str) -> bool {
         self.has_paths() && {
             let mut joined = path.join(".");

@@ -6,133 +6,14 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Captures, Regex};
 
-use super::names::{HINTS, is_secret};
+use super::names::is_secret;
 use super::numbers;
+use super::words::Hints;
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "[Filtered]";
-
-/// Which patterns are worth running over a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Hints(u8);
-
-impl Hints {
-    /// A word of a name that may be a secret's.
-    pub(super) const NAME: Self = Self(1);
-    /// The beginning of a token that its issuer marks.
-    pub(super) const TOKEN: Self = Self(2);
-    /// `://`.
-    pub(super) const ADDRESS: Self = Self(4);
-    /// A way to authorise, before its token.
-    pub(super) const SCHEME: Self = Self(8);
-    /// Digits enough for a card.
-    pub(super) const NUMBER: Self = Self(16);
-    /// `@`.
-    pub(super) const MAIL: Self = Self(32);
-    /// An escape that may hide any of these.
-    pub(super) const ESCAPE: Self = Self(64);
-    pub(super) const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(super) const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub(super) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-/// How tokens begin that their issuers mark, for secret scanners and for us.
-const TOKENS: [&str; 37] = [
-    "eyJ",
-    "AKIA",
-    "ASIA",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "xoxa-",
-    "xoxb-",
-    "xoxe-",
-    "xoxo-",
-    "xoxp-",
-    "xoxr-",
-    "xoxs-",
-    "sk_",
-    "rk_",
-    "sk-",
-    "whsec_",
-    "AIza",
-    "ya29.",
-    "npm_",
-    "pypi-",
-    "SG.",
-    "hf_",
-    "shpat_",
-    "shpca_",
-    "shppa_",
-    "shpss_",
-    "sq0",
-    "dop_v1_",
-    "sntry",
-    "hooks.slack",
-    "webhooks/",
-    "-----BEGIN",
-];
-/// Ways to authorise that are no names of secrets: those are hints for both.
-const SCHEMES: [&str; 2] = ["basic ", "digest "];
-
-/// Finds the hints of a whole event in one pass.
-pub(super) struct Finder {
-    words: Option<AhoCorasick>,
-    kinds: Vec<Hints>,
-}
-
-impl Finder {
-    /// The words of all patterns.
-    pub(super) fn shared() -> &'static Self {
-        static SHARED: LazyLock<Finder> = LazyLock::new(|| {
-            let words = HINTS.iter().map(|word| (*word, Hints::NAME));
-            let words = words.chain(TOKENS.iter().map(|word| (*word, Hints::TOKEN)));
-            let words = words.chain(SCHEMES.iter().map(|word| (*word, Hints::SCHEME)));
-            let words = words.chain([
-                ("sid", Hints::NAME),
-                ("://", Hints::ADDRESS),
-                ("@", Hints::MAIL),
-                ("\\u00", Hints::ESCAPE),
-                ("\\/", Hints::ESCAPE),
-            ]);
-            let (words, kinds): (Vec<&str>, Vec<Hints>) = words.unzip();
-            let words = AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .kind(Some(AhoCorasickKind::DFA))
-                .match_kind(MatchKind::Standard)
-                .build(words);
-            Finder { words: words.ok(), kinds }
-        });
-        &SHARED
-    }
-
-    /// Where the hints of a text stand, in order.
-    pub(super) fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, Hints)> + 'a {
-        let all = self.words.iter().flat_map(move |words| words.find_iter(text));
-        all.map(|found| (found.start(), self.kinds.get(found.pattern().as_usize()).copied().unwrap_or_default()))
-    }
-
-    /// The hints of one text.
-    pub(super) fn hints(&self, text: &str) -> Hints {
-        let number = if numbers::may_hold(text.as_bytes()) { Hints::NUMBER } else { Hints::default() };
-        self.find(text).fold(number, |all, (_, hint)| all.and(hint))
-    }
-}
 
 struct Patterns {
     /// `name=value`, also where the `=` is escaped for a URL, and with a value in quotes.

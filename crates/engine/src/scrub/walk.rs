@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use super::names::is_secret;
-use super::text::{self, Finder, HIDDEN, Hints};
+use super::text::{self, HIDDEN};
+use super::words::{Finder, Hints};
 use super::{Found, Scrubber, numbers};
 
 /// Levels that are told apart. Deeper values are hidden as a whole: reading them would take a stack without a bound, and SDKs send
@@ -47,8 +48,11 @@ pub(super) struct Walk<'a> {
     at: usize,
     depth: usize,
     scrubber: &'a Scrubber,
-    /// The hints of the text, the next one first.
-    hints: std::iter::Peekable<std::vec::IntoIter<(usize, Hints)>>,
+    /// The hints of the text in order, and how many of them stand before `at`.
+    hints: Vec<(usize, Hints)>,
+    hints_read: usize,
+    /// The string that was read last has escapes.
+    is_escaped: bool,
     edits: Vec<Edit>,
     /// Names from the outermost to the value that is read; kept only where rules name paths or somebody wants to know.
     path: Vec<Cow<'a, str>>,
@@ -58,13 +62,14 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(json: &'a str, scrubber: &'a Scrubber, wants_found: bool) -> Self {
-        let hints: Vec<(usize, Hints)> = Finder::shared().find(json).collect();
         Self {
             json,
             at: 0,
             depth: 0,
             scrubber,
-            hints: hints.into_iter().peekable(),
+            hints: Finder::shared().find(json),
+            hints_read: 0,
+            is_escaped: false,
             edits: Vec::new(),
             path: Vec::new(),
             keeps_path: wants_found || scrubber.own.has_paths(),
@@ -268,7 +273,9 @@ impl<'a> Walk<'a> {
             at,
             depth: self.depth,
             scrubber: self.scrubber,
-            hints: Vec::new().into_iter().peekable(),
+            hints: Vec::new(),
+            hints_read: 0,
+            is_escaped: false,
             edits: Vec::new(),
             path: Vec::new(),
             keeps_path: false,
@@ -318,13 +325,17 @@ impl<'a> Walk<'a> {
         let bytes = self.json.as_bytes();
         let start = self.at;
         self.at += 1;
+        self.is_escaped = false;
         loop {
             match memchr::memchr2(b'"', b'\\', &bytes[self.at.min(bytes.len())..]) {
                 Some(found) if bytes[self.at + found] == b'"' => {
                     self.at += found + 1;
                     break;
                 }
-                Some(found) => self.at = (self.at + found + 2).min(bytes.len()),
+                Some(found) => {
+                    self.is_escaped = true;
+                    self.at = (self.at + found + 2).min(bytes.len());
+                }
                 None => {
                     self.at = bytes.len();
                     break;
@@ -337,18 +348,19 @@ impl<'a> Walk<'a> {
         }
         let number = if numbers::may_hold(&bytes[start..self.at]) { Hints::NUMBER } else { Hints::default() };
         let mut all = number;
-        while let Some((_, hint)) = self.hints.next_if(|(at, _)| *at < self.at) {
-            all = all.and(hint);
+        while let Some((_, hint)) = self.hints.get(self.hints_read).filter(|(end, _)| *end <= self.at) {
+            all = all.and(*hint);
+            self.hints_read += 1;
         }
         all
     }
 
-    /// The text of the string between its quotes.
+    /// The text between the quotes of the string that was read last.
     fn decoded(&self, start: usize, end: usize) -> Cow<'a, str> {
         let raw = &self.json[start..end];
         let inner = raw.strip_prefix('"').unwrap_or(raw);
         let inner = inner.strip_suffix('"').unwrap_or(inner);
-        if !inner.contains('\\') {
+        if !self.is_escaped {
             return Cow::Borrowed(inner);
         }
         serde_json::from_str(raw).map_or(Cow::Borrowed(inner), Cow::Owned)
@@ -393,8 +405,9 @@ impl<'a> Walk<'a> {
     }
 
     fn skip_word(&mut self) {
-        let rest = &self.json[self.at..];
-        self.at += rest.find([',', ']', '}', ' ', '\n', '\r', '\t', '"', '{', '[', ':']).unwrap_or(rest.len());
+        let is_end = |byte: &u8| b",]} \n\r\t\"{[:".contains(byte);
+        let rest = &self.json.as_bytes()[self.at..];
+        self.at += rest.iter().position(is_end).unwrap_or(rest.len());
     }
 
     /// Hides the value that was just read.
