@@ -127,15 +127,12 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
                  -- Served by messages_due.
                  select y.id
                  from messages y
-                 where y.destination_id = x.id
-                     and y.state = 'pending'
-                     and y.next_attempt_at <= $1
+                 where y.destination_id = x.id and y.state = 'pending' and y.next_attempt_at <= $1
                      and (y.leased_until is null or y.leased_until <= $1)
                      and (x.most > 0 or y.expires_at <= $1)
                      -- The end of a storm follows what is told of it, however late that is.
-                     and (y.form <> 'calm' or not exists (
-                         select from messages p where p.id in (y.first_id, y.replaces_id) and p.state = 'pending'
-                     ))
+                     and (y.form <> 'calm' or not exists (select from messages p
+                         where p.id in (y.first_id, y.replaces_id) and p.state = 'pending'))
                  order by y.next_attempt_at
                  limit case when x.most > 0 then x.most else $4 end
                  for update skip locked
@@ -143,8 +140,7 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Vec<Claimed>, Stor
              limit $3
          ),
          taken as (
-             update messages m
-             set attempts = m.attempts + 1, leased_until = $2
+             update messages m set attempts = m.attempts + 1, leased_until = $2
              from due
              where m.id = due.id
              returning m.*
@@ -197,9 +193,8 @@ async fn trials(pool: &PgPool, claim: &Claim<'_>) -> Result<Vec<i64>, StoreError
                      and y.state = 'pending'
                      and y.next_attempt_at <= $1
                      and (y.leased_until is null or y.leased_until <= $1)
-                     and (y.form <> 'calm' or not exists (
-                         select from messages p where p.id in (y.first_id, y.replaces_id) and p.state = 'pending'
-                     ))
+                     and (y.form <> 'calm' or not exists (select from messages p
+                         where p.id in (y.first_id, y.replaces_id) and p.state = 'pending'))
              )
          returning h.destination_id",
         claim.now,
