@@ -56,7 +56,7 @@ pub struct Kind {
 
 /// All kinds, in the order in which people look for them.
 pub const KINDS: [Kind; 10] = [
-    kind("mail", "Mail", "A mail to each of some addresses, or to everybody who can sign in."),
+    kind("mail", "Mail", "A mail to each of some addresses, or to everybody who sees the project."),
     kind("slack", "Slack", "A channel, by an incoming webhook, or by a bot, which updates its message of a storm."),
     kind("discord", "Discord", "A channel, by a webhook; the message of a storm is updated."),
     kind("telegram", "Telegram", "A chat, group or channel, by a bot; the message of a storm is updated."),
@@ -99,7 +99,7 @@ pub struct Given {
     pub template: Option<String>,
     /// Addresses of mails.
     pub to: Option<Vec<String>>,
-    /// Mail everybody who can sign in.
+    /// Mail everybody who sees the project.
     pub members: Option<bool>,
     /// Mail whoever has the issue, else its first owner; everybody else only where there is neither.
     pub owners: Option<bool>,
@@ -136,7 +136,9 @@ impl Given {
         target.members = self.members.unwrap_or(target.members);
         target.owners = self.owners.unwrap_or(target.owners);
         if target.to.is_empty() && !target.members && !target.owners {
-            return Err(Wrong::new("a mail needs an address, everybody who can sign in, or the owner of the issue"));
+            return Err(Wrong::new(
+                "a mail needs an address, everybody who sees the project, or the owner of the issue",
+            ));
         }
         Ok(Target::Mail(target))
     }
@@ -286,7 +288,7 @@ pub fn words(target: &Target) -> String {
                 who.push(format!("{} more", target.to.len() - NAMED));
             }
             if target.members || who.is_empty() {
-                who.push("everybody who can sign in".to_owned());
+                who.push("everybody who sees the project".to_owned());
             }
             let who = who.join(", ");
             if target.owners {
@@ -340,7 +342,7 @@ impl Desk {
     }
 
     /// Sends a test message from here, not through the outbox, as the answer is what is wanted. It goes to every address
-    /// that the destination names; of everybody who can sign in, only to `asker`, where that is known.
+    /// that the destination names; of everybody who sees the project, only to `asker`, where that is known.
     ///
     /// # Errors
     /// When nothing was sent.
@@ -463,6 +465,6 @@ mod tests {
         assert_eq!(super::words(&Target::Webhook(target)), "Webhook at hooks.example.org");
         let to = ["a@x", "b@x", "c@x", "d@x", "e@x"].map(str::to_owned).to_vec();
         let target = Target::Mail(MailTarget { to, members: true, ..MailTarget::default() });
-        assert_eq!(super::words(&target), "Mail to a@x, b@x, c@x, 2 more, everybody who can sign in");
+        assert_eq!(super::words(&target), "Mail to a@x, b@x, c@x, 2 more, everybody who sees the project");
     }
 }

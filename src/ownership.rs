@@ -43,7 +43,7 @@ const STRANGERS_MAX: usize = 20;
 /// # Errors
 /// When the database fails.
 pub(crate) async fn try_out(pool: &PgPool, project_id: ProjectId, rules: Rules) -> Result<Tried, StoreError> {
-    let people = People::load(pool).await?;
+    let people = People::load(pool, project_id).await?;
     let mappings = code_mappings::list(pool, project_id).await?;
     let mut stored = Vec::new();
     for newest in events::newest_payloads(pool, project_id, None, EVENTS_TRIED).await? {

@@ -1,10 +1,11 @@
 //! The pages: server-rendered HTML, the live stream, and the forms that change things.
 //!
-//! Every handler has the same silhouette: extract, authorise, call, render. Routes stand on this page.
+//! Every handler has the same silhouette: extract, call, render. Routes stand in `routes`, each with what it asks for;
+//! `access` has checked that before a handler runs.
 //! `ingest`, `api` and `workers` are never named here: the database is where they meet.
 //!
 //! To add a page: a handler in a module named after what it shows, a template of the same name, and its
-//! line in `configure`.
+//! line in `routes`.
 
 mod access;
 mod alerts;
@@ -21,11 +22,13 @@ mod issues;
 mod link;
 mod live;
 mod me;
+mod people;
 mod problem;
 mod projects;
 mod regroupings;
 mod releases;
 mod rendered;
+mod routes;
 mod session;
 mod setup;
 mod shell;
@@ -39,7 +42,7 @@ mod wall;
 use std::sync::Arc;
 
 use actix_web::dev::HttpServiceFactory;
-use actix_web::web::{self, get, post};
+use actix_web::web;
 use actix_web::{HttpResponse, middleware};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -51,8 +54,10 @@ use crate::config::Config;
 use crate::destinations::Desk;
 use crate::link_key::LinkKey;
 
+pub use access::{Action, Needs, Noun};
 pub use headers::CONTENT_SECURITY_POLICY;
 pub use live::{Hub, run as run_live};
+pub use routes::{Page, pages};
 
 /// Passwords hashed at a time: each takes 19 MiB for some 30 ms.
 const HASHING_MAX: usize = 2;
@@ -108,84 +113,8 @@ impl Web {
 /// Every route of the pages, and the page for addresses that do not exist. Register it after all other
 /// services: it answers whatever is left.
 pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
-    web::scope("")
-        .app_data(web)
-        .wrap(middleware::from_fn(headers::around))
-        .route("/", get().to(home))
-        .route("/issues", get().to(issues::list))
-        .route("/issues", post().to(issues::actions::post))
-        .route("/issues/completions", get().to(issues::completions::get))
-        .route("/issues/views", post().to(issues::views::post))
-        .route("/issues/{id}", get().to(issue::show))
-        .route("/issues/{id}/events", get().to(issue::events::list))
-        .route("/issues/{id}/tags/{key}", get().to(issue::events::tag))
-        .route("/issues/{id}/events/{event}", get().to(issue::show_event))
-        .route("/issues/{id}/feedback", get().to(feedback::of_issue))
-        .route("/issues/{id}/comments", post().to(issue::comments::post))
-        .route("/issues/{id}/shares", post().to(issue::share::post))
-        .route("/s/{secret}", get().to(issue::share::show))
-        .route("/issues/{id}/split", post().to(regroupings::split))
-        .route("/regroupings/{id}/undo", post().to(regroupings::undo))
-        .route("/releases", get().to(releases::list))
-        .route("/projects/{slug}/releases/{version}", get().to(releases::show))
-        .route("/projects/{slug}/releases/{version}", post().to(releases::actions::post))
-        .route("/a/{link}", get().to(link::show))
-        .route("/a/{link}", post().to(link::post))
-        .route("/alerts", get().to(alerts::list))
-        .route("/alerts", post().to(alerts::hear))
-        .route("/alerts/deliveries", get().to(alerts::deliveries::list))
-        .route("/alerts/rules", post().to(alerts::rules::create))
-        .route("/alerts/rules/new", get().to(alerts::rules::new))
-        .route("/alerts/rules/{id}", get().to(alerts::rules::show))
-        .route("/alerts/rules/{id}", post().to(alerts::rules::post))
-        .route("/alerts/new", get().to(alerts::edit::new))
-        .route("/alerts/new", post().to(alerts::edit::create))
-        .route("/alerts/{id}", get().to(alerts::destination::show))
-        .route("/alerts/{id}", post().to(alerts::destination::post))
-        .route("/alerts/{id}/edit", get().to(alerts::edit::edit))
-        .route("/alerts/{id}/edit", post().to(alerts::edit::update))
-        .route("/me/notifications", get().to(me::show))
-        .route("/me/notifications", post().to(me::post))
-        .route("/me/address/{link}", get().to(me::confirm::show))
-        .route("/me/address/{link}", post().to(me::confirm::post))
-        .route("/projects", get().to(projects::list))
-        .route("/projects", post().to(projects::create))
-        .route("/projects/new", get().to(projects::new))
-        .route("/projects/{slug}/regroupings", get().to(regroupings::list))
-        .route("/projects/{slug}/regroup", post().to(regroupings::regroup))
-        .route("/projects/{slug}", get().to(projects::start))
-        .route("/projects/{slug}/feedback", get().to(feedback::of_project))
-        .route("/projects/{slug}/attachments/{attachment}", get().to(attachments::show))
-        .route("/projects/{slug}/attachments/{attachment}/content", get().to(attachments::content))
-        .route("/projects/{slug}/settings", get().to(projects::settings::show))
-        .route("/projects/{slug}/settings", post().to(projects::settings::post))
-        .route("/projects/{slug}/code", get().to(projects::code::show))
-        .route("/projects/{slug}/code", post().to(projects::code::post))
-        .route("/projects/{slug}/owners", get().to(projects::owners::show))
-        .route("/projects/{slug}/owners", post().to(projects::owners::post))
-        .route("/projects/{slug}/rules", get().to(projects::rules::show))
-        .route("/projects/{slug}/rules", post().to(projects::rules::post))
-        .route("/sign-in", get().to(sign_in::show))
-        .route("/sign-in", post().to(sign_in::post))
-        .route("/sign-out", post().to(sign_in::sign_out))
-        .route("/setup/{secret}", get().to(setup::show))
-        .route("/setup/{secret}", post().to(setup::claim))
-        .route("/system", get().to(system::show))
-        .route("/theme", post().to(shell::choose_theme))
-        .configure(watching)
-        .route("/static/{file}", get().to(assets::get))
-        .route("/favicon.ico", get().to(assets::favicon))
-        .default_service(web::to(nothing_here))
-}
-
-/// What people leave open.
-fn watching(routes: &mut web::ServiceConfig) {
-    routes
-        .route("/live", get().to(live::page))
-        .route("/live/stream", get().to(live::stream::open))
-        .route("/deploys/current", get().to(live::watch::page::current))
-        .route("/deploys/{deploy}/summary", get().to(live::watch::summary::show))
-        .route("/wall", get().to(wall::page));
+    let scope = routes::mount(web::scope("").app_data(web)).default_service(web::to(nothing_here));
+    scope.wrap(middleware::from_fn(headers::around))
 }
 
 async fn home() -> HttpResponse {

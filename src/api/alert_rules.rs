@@ -1,5 +1,6 @@
 //! Alert rules: trying one on the signals of the last week.
 
+use engine::access::Reach;
 use engine::alert::Kind;
 use engine::alert::rule::{Conditions, Rule};
 use engine::ids::DestinationId;
@@ -50,12 +51,17 @@ async fn candidate(call: &Call, asked: Asked) -> Result<Candidate, ApiError> {
     let pool = &call.api().pool;
     if let Some(id) = &asked.id {
         let id: i64 = id.parse().map_err(|_| ApiError::BadRequest(format!("id is a number, not {id:.40}")))?;
-        let found = outbox::find_rule(pool, id).await?.ok_or(ApiError::NotFound)?;
+        let found = outbox::find_rule(pool, id).await?;
+        let found =
+            found.filter(|found| call.reach().sees_what_serves(found.rule.project)).ok_or(ApiError::NotFound)?;
         let destinations = found.destinations.into_iter().map(|(id, _)| id).collect();
         return Ok(Candidate { id: Some(id), rule: found.rule, destinations });
     }
     let project = match &asked.project {
         Some(slug) => Some(call.project_named(slug).await?.ok_or(ApiError::NotFound)?.id),
+        None if *call.reach() != Reach::All => {
+            return Err(ApiError::bad_request("project is missing: the token does not work in all of them"));
+        }
         None => None,
     };
     let kind =

@@ -6,10 +6,11 @@
 //! calling again goes on, as issues that are done already are skipped cheaply.
 
 use actix_web::HttpResponse;
+use engine::access::Reach;
 use engine::ids::{IssueId, ProjectId};
 use engine::query::{Filter, Is, Query, Term};
 use serde_json::Value;
-use store::issues::{self, IssueSearch, Scope};
+use store::issues::{self, IssueSearch};
 use store::lifecycle;
 use store::page::{PAGE_ROWS_MAX, Paging};
 
@@ -29,7 +30,7 @@ const IDS_MAX: usize = lifecycle::BULK_MAX;
 /// `PUT /projects/{org}/{project}/issues/`
 pub(super) async fn update_project(call: Call) -> Answer {
     let project = call.project().await?;
-    update(&call, &[project.id]).await
+    update(&call, &Reach::Projects(vec![project.id])).await
 }
 
 /// `PUT /organizations/{org}/issues/`
@@ -41,7 +42,7 @@ pub(super) async fn update_all(call: Call) -> Answer {
 /// `DELETE /projects/{org}/{project}/issues/`
 pub(super) async fn delete_project(call: Call) -> Answer {
     let project = call.project().await?;
-    delete(&call, &[project.id]).await
+    delete(&call, &Reach::Projects(vec![project.id])).await
 }
 
 /// `DELETE /organizations/{org}/issues/`
@@ -50,42 +51,41 @@ pub(super) async fn delete_all(call: Call) -> Answer {
     delete(&call, &projects).await
 }
 
-/// Deletes what `id=` names within `projects`. Nothing else selects: deleting everything by an empty query is an
+/// Deletes what `id=` names within `reach`. Nothing else selects: deleting everything by an empty query is an
 /// accident, not a wish.
-async fn delete(call: &Call, projects: &[ProjectId]) -> Answer {
+async fn delete(call: &Call, reach: &Reach) -> Answer {
     if call.queries("id").next().is_none() {
         return Err(ApiError::bad_request("Name the issues to be deleted with id=, once for each"));
     }
-    let found = find_ids(call, projects).await?;
+    let found = find_ids(call, reach).await?;
     change::delete(call, &found).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Updates what the call selects within `projects`; none means all.
-async fn update(call: &Call, projects: &[ProjectId]) -> Answer {
+/// Updates what the call selects within `reach`.
+async fn update(call: &Call, reach: &Reach) -> Answer {
     let body = call.body()?;
     if regroupings::is_merge(&body)? {
-        return regroupings::merge(call, projects, &selected_ids(call).await?).await;
+        return regroupings::merge(call, reach, &selected_ids(call).await?).await;
     }
     let update = Update::read(call).await?;
     let (selected, more) = if update.is_nothing() {
         (1, false)
     } else if call.queries("id").next().is_some() {
-        let found = find_ids(call, projects).await?;
-        let one = found.first().map(|(project_id, _)| *project_id);
-        let one = one.filter(|one| found.iter().all(|(project_id, _)| project_id == one));
+        let found = find_ids(call, reach).await?;
         if !found.is_empty() {
-            update.check(call, one).await?;
+            let projects: Vec<ProjectId> = found.iter().map(|(project_id, _)| *project_id).collect();
+            update.check(call, &projects).await?;
             update.apply(call, &found).await?;
         }
         (found.len(), false)
     } else {
-        let one = match projects {
-            [project] => Some(*project),
-            _ => None,
+        let known = match reach {
+            Reach::Projects(ids) => ids.as_slice(),
+            Reach::All => &[],
         };
-        update.check(call, one).await?;
-        update_search(call, projects, &update).await?
+        update.check(call, known).await?;
+        update_search(call, reach, &update).await?
     };
     if selected == 0 || update.change == Change::Discard {
         return Ok(HttpResponse::NoContent().finish());
@@ -112,19 +112,18 @@ async fn selected_ids(call: &Call) -> Result<Vec<IssueId>, ApiError> {
     Ok(wanted)
 }
 
-/// The issues that `id=` names within `projects`; none means all.
-async fn find_ids(call: &Call, projects: &[ProjectId]) -> Result<Vec<(ProjectId, IssueId)>, ApiError> {
+/// The issues that `id=` names within `reach`.
+async fn find_ids(call: &Call, reach: &Reach) -> Result<Vec<(ProjectId, IssueId)>, ApiError> {
     let wanted = selected_ids(call).await?;
     let mut found = issues::resolve(&call.api().pool, &wanted).await?;
-    found.retain(|(project, _)| projects.is_empty() || projects.contains(project));
+    found.retain(|(project, _)| reach.sees(*project));
     Ok(found)
 }
 
 /// Changes what a search finds, page by page, each page in its own transaction.
-async fn update_search(call: &Call, projects: &[ProjectId], update: &Update) -> Result<(usize, bool), ApiError> {
+async fn update_search(call: &Call, reach: &Reach, update: &Update) -> Result<(usize, bool), ApiError> {
     let query = selection(call)?;
-    let scope = if projects.is_empty() { Scope::All } else { Scope::Projects(projects) };
-    let search = IssueSearch { scope, query: &query, now: call.now, me: None };
+    let search = IssueSearch { reach, query: &query, now: call.now, me: None };
     let mut selected = 0;
     let mut paging = Paging::first(PAGE_ROWS_MAX);
     // Empty pages of a search that finds little count as much as full ones.

@@ -3,6 +3,7 @@
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
+use engine::access::Reach;
 use engine::ids::{EventId, IssueId, ProjectId, ShortId};
 use engine::limits::QUERY_CHARS_MAX;
 use futures_util::StreamExt;
@@ -53,6 +54,7 @@ impl Call {
         let body = read_body(payload, endpoint.body_bytes_max).await?;
         let call = Self { request, api, parameters, body, token, now };
         call.check_organization()?;
+        call.check_named().await?;
         Ok(call)
     }
 
@@ -118,12 +120,18 @@ impl Call {
         self.project_named(self.path("project")).await?.ok_or(ApiError::NotFound)
     }
 
-    /// A project by slug or number.
+    /// A project by slug or number, when the token works there.
     pub(super) async fn project_named(&self, text: &str) -> Result<Option<Project>, ApiError> {
-        Ok(match text.parse::<i64>() {
+        let found = match text.parse::<i64>() {
             Ok(id) => store::projects::by_id(&self.api.pool, ProjectId(id)).await?,
             Err(_) => store::projects::by_slug(&self.api.pool, text).await?,
-        })
+        };
+        Ok(found.filter(|project| self.reach().sees(project.id)))
+    }
+
+    /// The projects in which the token works.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.token.reach
     }
 
     /// The name of the release in the path. What actix has left encoded (`%25`, `%2B`, `%2F`) is decoded here, and
@@ -137,7 +145,8 @@ impl Call {
     /// The issue in the path, by number or short id.
     pub(super) async fn issue(&self) -> Result<Issue, ApiError> {
         let id = self.issue_id(self.path("issue")).await?.ok_or(ApiError::NotFound)?;
-        store::issues::get(&self.api.pool, id).await?.ok_or(ApiError::NotFound)
+        let issue = store::issues::get(&self.api.pool, id).await?;
+        issue.filter(|issue| self.reach().sees(issue.project_id)).ok_or(ApiError::NotFound)
     }
 
     /// An issue's id from a number or a short id.
@@ -165,6 +174,21 @@ impl Call {
             }
             text => Ok(text),
         }
+    }
+
+    /// Of a token that works in some projects only, whatever the path names must be in one of them, before its handler looks
+    /// at anything else. What names several (a version, below the organization) is for the handler.
+    async fn check_named(&self) -> Result<(), ApiError> {
+        if *self.reach() == Reach::All {
+            return Ok(());
+        }
+        if !self.path("project").is_empty() {
+            self.project().await?;
+        }
+        if !self.path("issue").is_empty() {
+            self.issue().await?;
+        }
+        Ok(())
     }
 
     /// Whatever stands in the path for the organization must be ours.

@@ -6,6 +6,7 @@ use engine::issue::{Fix, Signal};
 use serde_json::Value;
 use store::activity::Actor;
 use store::lifecycle::{self, By, Relative};
+use store::people::memberships;
 use store::people::users::User;
 use store::{commits, live, releases};
 
@@ -39,9 +40,15 @@ impl Update {
         self.change == Change::Nothing && self.assign.is_none()
     }
 
-    /// Refuses what cannot be done. `project` is the one project whose issues are changed, if it is one.
-    pub(super) async fn check(&self, call: &Call, project: Option<ProjectId>) -> Result<(), ApiError> {
-        check(call, &self.change, project).await
+    /// Refuses what cannot be done to issues of these projects, as far as they are known.
+    pub(super) async fn check(&self, call: &Call, projects: &[ProjectId]) -> Result<(), ApiError> {
+        if let Some(Some(user)) = &self.assign
+            && let Some(why) = memberships::why_no_issues(&call.api().pool, user, projects).await?
+        {
+            return Err(ApiError::BadRequest(format!("assignedTo: {why}")));
+        }
+        let one = projects.first().filter(|one| projects.iter().all(|id| id == *one));
+        check(call, &self.change, one.copied()).await
     }
 
     /// Applies what was checked.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
+use engine::access::Reach;
 use engine::alert::Kind;
 use engine::alert::preset::Parts;
 use engine::ids::{DestinationId, ProjectId};
@@ -65,7 +66,8 @@ pub(super) async fn list(call: Call) -> Answer {
     let pool = &call.api().pool;
     let mut health = outbox::health(pool).await?;
     let found = outbox::list_destinations(pool, None).await?;
-    let shapes = found.iter().map(|one| shape(one, &health.remove(&one.id).unwrap_or_default(), None));
+    let seen = found.iter().filter(|one| call.reach().sees_what_serves(one.project_id));
+    let shapes = seen.map(|one| shape(one, &health.remove(&one.id).unwrap_or_default(), None));
     answer(shapes.collect::<Vec<_>>())
 }
 
@@ -87,6 +89,9 @@ pub(super) async fn create(call: Call) -> Answer {
     let name = destinations::name(body.name.as_deref(), &target).map_err(refused)?;
     let project_id = match &body.project {
         Some(slug) => Some(project(&call, slug).await?),
+        None if *call.reach() != Reach::All => {
+            return Err(ApiError::bad_request("project is missing: the token does not work in all of them"));
+        }
         None => None,
     };
     let signals = signals(body.signals)?;
@@ -165,7 +170,8 @@ pub(super) async fn test(call: Call) -> Answer {
 
 async fn named(call: &Call) -> Result<Destination, ApiError> {
     let id: DestinationId = call.path("destination").parse().map_err(|_| ApiError::NotFound)?;
-    call.api().desk.find(id).await?.ok_or(ApiError::NotFound)
+    let found = call.api().desk.find(id).await?;
+    found.filter(|one| call.reach().sees_what_serves(one.project_id)).ok_or(ApiError::NotFound)
 }
 
 fn refused(wrong: destinations::Wrong) -> ApiError {

@@ -39,7 +39,7 @@ pub(super) async fn get(call: Call) -> Answer {
 pub(super) async fn update(call: Call) -> Answer {
     let issue = call.issue().await?;
     let update = Update::read(&call).await?;
-    update.check(&call, Some(issue.project_id)).await?;
+    update.check(&call, &[issue.project_id]).await?;
     update.apply(&call, &[(issue.project_id, issue.id)]).await?;
     if update.change == Change::Discard {
         return Ok(HttpResponse::NoContent().finish());

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
+use engine::access::Reach;
 use engine::ids::{IssueId, ProjectId};
 use engine::query::{Comparison, EventField, Filter, Moment, Operator, Pattern, Query, Term, TimeField};
 use serde_json::{Value, json};
 use store::counts::{self, Range};
-use store::issues::{self, Issue, IssueKey, IssueSearch, PROJECTS_MAX, Scope};
+use store::issues::{self, Issue, IssueKey, IssueSearch, PROJECTS_MAX};
 
 use super::call::{Answer, Call, json_page};
 use super::cursor;
@@ -25,7 +26,7 @@ pub(super) async fn list_project(call: Call) -> Answer {
     }
     let query = search(&call, Some("is:unresolved"))?;
     let stats = StatsPeriod::read(call.query("statsPeriod"), StatsPeriod::Day)?;
-    list(&call, Scope::Projects(&[project.id]), &query, stats).await
+    list(&call, &Reach::Projects(vec![project.id]), &query, stats).await
 }
 
 /// `GET /organizations/{org}/issues/`: `statsPeriod` also limits the list to issues seen in it.
@@ -40,17 +41,15 @@ pub(super) async fn list_all(call: Call) -> Answer {
         query.terms.push(term(Filter::Time(TimeField::LastSeen, since)));
     }
     let stats = StatsPeriod::read(call.query("groupStatsPeriod"), StatsPeriod::Day)?;
-    let projects = projects_wanted(&call)?;
-    let scope = if projects.is_empty() { Scope::All } else { Scope::Projects(&projects) };
-    list(&call, scope, &query, stats).await
+    list(&call, &projects_wanted(&call)?, &query, stats).await
 }
 
-async fn list(call: &Call, scope: Scope<'_>, query: &Query, stats: StatsPeriod) -> Answer {
+async fn list(call: &Call, reach: &Reach, query: &Query, stats: StatsPeriod) -> Answer {
     if call.query("sort").is_some_and(|sort| !matches!(sort, "" | "date")) {
         return Err(ApiError::bad_request("sort is date: the last seen first"));
     }
     let paging = cursor::paging(call, ROWS_DEFAULT)?;
-    let search = IssueSearch { scope, query, now: call.now, me: None };
+    let search = IssueSearch { reach, query, now: call.now, me: None };
     let page = issues::list(&call.api().pool, &search, paging).await?;
     let link = cursor::link(call, &page, key);
     let mut series = series(call, &page.rows, stats).await?;
@@ -89,12 +88,12 @@ fn term(filter: Filter) -> Term {
     Term { span: 0..0, negated: false, filter }
 }
 
-/// The projects of `project=`; none means all.
-pub(super) fn projects_wanted(call: &Call) -> Result<Vec<ProjectId>, ApiError> {
+/// The projects of `project=`, as far as the token works there; without any, all of those.
+pub(super) fn projects_wanted(call: &Call) -> Result<Reach, ApiError> {
     let mut projects = Vec::new();
     for text in call.queries("project").filter(|text| !text.is_empty()) {
         match text.parse() {
-            Ok(-1) => return Ok(Vec::new()),
+            Ok(-1) => return Ok(call.reach().clone()),
             Ok(id) => projects.push(ProjectId(id)),
             Err(_) => return Err(ApiError::bad_request("project is the number of a project")),
         }
@@ -104,7 +103,7 @@ pub(super) fn projects_wanted(call: &Call) -> Result<Vec<ProjectId>, ApiError> {
     if projects.len() > PROJECTS_MAX {
         return Err(ApiError::BadRequest(format!("At most {PROJECTS_MAX} projects at a time")));
     }
-    Ok(projects)
+    Ok(call.reach().among(&projects))
 }
 
 /// With `shortIdLookup=1`, a search that is a short id finds that issue whatever its status.
@@ -112,7 +111,8 @@ async fn direct_hit(call: &Call) -> Result<Option<actix_web::HttpResponse>, ApiE
     let wanted = matches!(call.query("shortIdLookup"), Some("1" | "true"));
     let Some(text) = call.search_text()?.filter(|text| wanted && text.contains('-')) else { return Ok(None) };
     let Some(id) = call.issue_id(text.trim()).await? else { return Ok(None) };
-    let Some(issue) = issues::get(&call.api().pool, id).await? else { return Ok(None) };
+    let found = issues::get(&call.api().pool, id).await?;
+    let Some(issue) = found.filter(|issue| call.reach().sees(issue.project_id)) else { return Ok(None) };
     let mut response = json_page([shape::issue::issue(call.api(), &issue, json!({}))], None)?;
     let name = HeaderName::from_static("x-sentry-direct-hit");
     response.headers_mut().insert(name, HeaderValue::from_static("1"));

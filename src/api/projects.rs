@@ -26,7 +26,7 @@ pub(super) async fn list(call: Call) -> Answer {
     // The list only grows at its end.
     let after = cursor::forwards(&paging);
     let rows = i64::try_from(paging.rows).unwrap_or(100);
-    let mut projects = store::projects::list(&call.api().pool, after.map(ProjectId), rows + 1).await?;
+    let mut projects = store::projects::list(&call.api().pool, call.reach(), after.map(ProjectId), rows + 1).await?;
     let more = projects.len() > paging.rows;
     projects.truncate(paging.rows);
     let previous = (after.is_some(), projects.first().map(|project| project.id.get()));

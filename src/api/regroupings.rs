@@ -1,7 +1,8 @@
 //! Changes of the grouping: merging, splitting by key, undoing, and how far each is.
 
 use actix_web::HttpResponse;
-use engine::ids::{IssueId, ProjectId, RegroupingId};
+use engine::access::Reach;
+use engine::ids::{IssueId, RegroupingId};
 use serde_json::{Map, Value, json};
 use store::regroup::{self, Asked, Regrouping};
 
@@ -32,10 +33,10 @@ pub(super) fn is_merge(body: &Map<String, Value>) -> Result<bool, ApiError> {
 }
 
 /// `PUT …/issues/?id=…&id=…` with `{"merge": 1}`. Answers at once; a large merge goes on in the background.
-pub(super) async fn merge(call: &Call, projects: &[ProjectId], ids: &[IssueId]) -> Answer {
+pub(super) async fn merge(call: &Call, reach: &Reach, ids: &[IssueId]) -> Answer {
     let pool = &call.api().pool;
     let found = store::issues::resolve(pool, ids).await?;
-    if !projects.is_empty() && found.iter().any(|(project, _)| !projects.contains(project)) {
+    if found.iter().any(|(project, _)| !reach.sees(*project)) {
         return Err(ApiError::bad_request("Only issues of one project can be merged"));
     }
     let begun = regroup::merge(pool, ids, &asked(call, "Asked for through the API.")).await?;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use engine::access::Reach;
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use store::live;
@@ -40,7 +41,7 @@ impl Found {
     pub(super) async fn of(call: &Call) -> Result<Self, ApiError> {
         let version = call.version()?;
         let projects = scope(call).await?;
-        let rows = releases::of_version(&call.api().pool, &projects, std::slice::from_ref(&version)).await?;
+        let rows = rows(call, &projects, &version).await?;
         if rows.is_empty() { Err(ApiError::NotFound) } else { Ok(Self { version, rows }) }
     }
 
@@ -49,29 +50,35 @@ impl Found {
     }
 }
 
-/// The project in the path, or none for the organization's path, which means all.
+/// The project in the path, or none for the organization's path, which means all in which the token works.
 async fn scope(call: &Call) -> Result<Vec<ProjectId>, ApiError> {
     if call.path("project").is_empty() { Ok(Vec::new()) } else { Ok(vec![call.project().await?.id]) }
 }
 
+/// What a version is in these projects.
+async fn rows(call: &Call, projects: &[ProjectId], version: &String) -> Result<Vec<Release>, ApiError> {
+    let reach = call.reach().among(projects);
+    Ok(releases::of_version(&call.api().pool, &reach, std::slice::from_ref(version)).await?)
+}
+
 /// `GET …/releases/`
 pub(super) async fn list(call: Call) -> Answer {
-    let mut projects = scope(&call).await?;
-    if projects.is_empty() {
-        projects = projects_wanted(&call)?;
-    }
+    let reach = match scope(&call).await? {
+        own if own.is_empty() => projects_wanted(&call)?,
+        own => Reach::Projects(own),
+    };
     let archived = match call.query("status") {
         None | Some("open") => Some(false),
         Some("archived") => Some(true),
         Some("") => None,
         Some(_) => return Err(ApiError::bad_request("status is open, archived, or empty for both")),
     };
-    let search = ReleaseSearch { projects: &projects, text: call.search_text()?.unwrap_or_default(), archived };
+    let search = ReleaseSearch { reach: &reach, text: call.search_text()?.unwrap_or_default(), archived };
     let paging = cursor::paging::<ReleaseKey>(&call, ROWS_DEFAULT)?;
     let from = cursor::forwards(&paging);
     let (keys, next) = releases::list(&call.api().pool, search, from.as_ref(), paging.rows).await?;
     let versions: Vec<String> = keys.iter().map(|key| key.version.clone()).collect();
-    let rows = releases::of_version(&call.api().pool, &projects, &versions).await?;
+    let rows = releases::of_version(&call.api().pool, &reach, &versions).await?;
     let health = health(&call, &rows).await?;
     let body: Vec<Value> = versions
         .iter()
@@ -99,14 +106,13 @@ pub(super) async fn create(call: Call) -> Answer {
     }
     if projects.is_empty() {
         // That is how a release that is there is archived.
-        let rows = releases::of_version(&call.api().pool, &[], std::slice::from_ref(&body.version)).await?;
-        projects = rows.iter().map(|row| row.project_id).collect();
+        projects = rows(&call, &[], &body.version).await?.iter().map(|row| row.project_id).collect();
         if projects.is_empty() {
             return Err(ApiError::bad_request("projects names no project, and there is no such release"));
         }
     }
     let told = tell(&call, &projects, &body.version, &body.facts).await?;
-    let rows = releases::of_version(&call.api().pool, &projects, std::slice::from_ref(&body.version)).await?;
+    let rows = rows(&call, &projects, &body.version).await?;
     let found = Found { version: body.version, rows };
     let status = if told { StatusCode::CREATED } else { StatusCode::ALREADY_REPORTED };
     Ok(HttpResponse::build(status).json(detail(&call, &found).await?))

@@ -64,10 +64,7 @@ fn groups(call: &Call) -> Result<Vec<&'static str>, ApiError> {
 
 async fn projects(call: &Call) -> Result<Vec<ProjectId>, ApiError> {
     let wanted = super::issues::projects_wanted(call)?;
-    if !wanted.is_empty() {
-        return Ok(wanted);
-    }
-    let projects = store::projects::list(&call.api().pool, None, PROJECTS_MAX).await?;
+    let projects = store::projects::list(&call.api().pool, &wanted, None, PROJECTS_MAX).await?;
     Ok(projects.into_iter().map(|project| project.id).collect())
 }
 

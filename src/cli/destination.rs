@@ -96,7 +96,7 @@ pub struct Create {
     /// Address to mail to (mail; repeatable)
     #[arg(long)]
     to: Vec<Email>,
-    /// Mail everybody who can sign in (mail)
+    /// Mail everybody who sees the project (mail)
     #[arg(long)]
     members: bool,
     /// Mail whoever has the issue, else its first owner; others named here only hear of what has neither (mail)
@@ -139,7 +139,7 @@ pub struct Edit {
     /// The addresses to mail to instead (repeatable)
     #[arg(long)]
     to: Vec<Email>,
-    /// Whether everybody who can sign in is mailed to
+    /// Whether everybody who sees the project is mailed to
     #[arg(long)]
     members: Option<bool>,
     /// Whether whoever has the issue, else its first owner, is mailed to instead of the others

@@ -1,6 +1,7 @@
 //! `firefinch project …`: projects and their keys.
 
 use anyhow::{Context, anyhow};
+use engine::access::Reach;
 use engine::dsn;
 use serde_json::{Value, json};
 use store::keys::{self, Key, NewKey};
@@ -8,6 +9,7 @@ use store::projects::{self, NewProject, Project};
 use store::quiet;
 use time::OffsetDateTime;
 
+use super::member;
 use super::output::Output;
 use super::owners;
 use super::regroup;
@@ -38,6 +40,9 @@ pub enum Command {
     /// Manage the keys of a project
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage who sees a project
+    #[command(subcommand)]
+    Member(member::Command),
     /// Group the stored events of a project again, by its rules of now
     Regroup {
         /// Slug of the project
@@ -126,6 +131,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&documents, &lines.join("\n"))
         }
         Command::Key(command) => run_key(config, command, output, &base_url).await,
+        Command::Member(command) => member::run(config, command, output).await,
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
         Command::Set { slug, auto_resolve_days } => set(config, &slug, auto_resolve_days, output).await,
         Command::Rules(command) => rules::run(config, command, output).await,
@@ -201,7 +207,7 @@ async fn all(database: &Database) -> Result<Vec<(Project, Option<Key>)>, Failure
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = projects::list(&database.pool, after, PAGE).await?;
+        let page = projects::list(&database.pool, &Reach::All, after, PAGE).await?;
         let ids: Vec<_> = page.iter().map(|project| project.id).collect();
         let Some(last) = ids.last() else { return Ok(found) };
         after = Some(*last);

@@ -1,7 +1,7 @@
 //! `firefinch token …`: tokens of the web API.
 
 use anyhow::anyhow;
-use engine::access::Scope;
+use engine::access::{Reach, Scope};
 use engine::ids::TokenId;
 use serde_json::{Value, json};
 use store::people::tokens::{self, ApiToken, NewToken};
@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 use super::output::Output;
 use super::{public_url, with_database};
 use crate::config::Config;
+use crate::database::Database;
 use crate::error::Failure;
 use crate::secrets::{self, Kind};
 
@@ -32,6 +33,9 @@ pub enum Command {
         /// A token that looks like a person's (sntryu_…), for tools that insist on that
         #[arg(long)]
         user_token: bool,
+        /// Let it work in this project only, by its slug (repeatable); without any, in all
+        #[arg(long = "project")]
+        projects: Vec<String>,
         /// Let it expire after so many days
         #[arg(long)]
         days: Option<u16>,
@@ -50,7 +54,7 @@ const LIST_MAX: i64 = 10_000;
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Create { name, mut scopes, org_token, user_token, days } => {
+        Command::Create { name, mut scopes, org_token, user_token, projects, days } => {
             if scopes.is_empty() {
                 scopes.push(Scope::OrgCi);
             }
@@ -63,8 +67,12 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
                 (false, false) => secrets::generate(Kind::ApiToken),
             };
             let expires_at = days.map(|days| now.saturating_add(Duration::days(days.into())));
-            let new = NewToken { name: &name, hash: &secret.hash, scopes: &scopes, now, expires_at };
-            let token = with_database(config, async |database| Ok(tokens::create(&database.pool, new).await?)).await?;
+            let token = with_database(config, async |database| {
+                let reach = reach(database, &projects).await?;
+                let new = NewToken { name: &name, hash: &secret.hash, scopes: &scopes, reach: &reach, now, expires_at };
+                Ok(tokens::create(&database.pool, new).await?)
+            })
+            .await?;
             output.say("keep the token: it is shown this once");
             let mut document = document(&token);
             document["token"] = secret.text.clone().into();
@@ -89,11 +97,21 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
     }
 }
 
+/// The projects of these slugs; all without any.
+async fn reach(database: &Database, slugs: &[String]) -> Result<Reach, Failure> {
+    let mut ids = Vec::with_capacity(slugs.len());
+    for slug in slugs {
+        ids.push(super::project::find(database, slug).await?.id);
+    }
+    Ok(Reach::All.among(&ids))
+}
+
 fn document(token: &ApiToken) -> Value {
     json!({
         "id": token.id.to_string(),
         "name": token.name,
         "scopes": token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "projects": token.reach.ids().map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "revoked": token.revoked_at.is_some(),
     })
 }

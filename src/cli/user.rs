@@ -5,6 +5,7 @@ use std::io::Read;
 use anyhow::{Context, anyhow};
 use engine::access::{Email, Role};
 use serde_json::{Value, json};
+use store::StoreError;
 use store::live;
 use store::people::users::{self, NewUser, User};
 use time::OffsetDateTime;
@@ -12,6 +13,7 @@ use time::OffsetDateTime;
 use super::output::Output;
 use super::with_database;
 use crate::config::Config;
+use crate::database::Database;
 use crate::error::Failure;
 use crate::passwords::{self, PASSWORD_BYTES_MAX};
 
@@ -23,7 +25,7 @@ pub enum Command {
         /// Their e-mail address
         #[arg(long)]
         email: Email,
-        /// What they may do: admin, member or viewer
+        /// What they may do in every project: owner, admin, member or viewer; a guest sees only those that name them
         #[arg(long)]
         role: Role,
         /// Their name
@@ -32,6 +34,27 @@ pub enum Command {
         /// Read their password from standard input
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Change what somebody may do
+    Role {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+        /// owner, admin, member, viewer or guest
+        #[arg(long)]
+        role: Role,
+    },
+    /// Keep somebody out, and end their sessions; what they have and did stays
+    Disable {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
+    /// Let somebody in again
+    Enable {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
     },
     /// Give somebody a new password, read from standard input
     Password {
@@ -74,6 +97,12 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             };
             output.done(&document(&user), &format!("added {} as {}{hint}", user.email, user.role))
         }
+        Command::Role { email, role } => {
+            with_database(config, async |database| set_role(database, &email, role).await).await?;
+            output.done(&json!({"email": email.as_str(), "role": role}), &format!("{} is {} now", email.as_str(), role))
+        }
+        Command::Disable { email } => set_disabled(config, &email, true, output).await,
+        Command::Enable { email } => set_disabled(config, &email, false, output).await,
         Command::Password { email } => {
             let hash = password_from_stdin().await?;
             with_database(config, async |database| set_password(database, &email, &hash).await).await?;
@@ -98,9 +127,35 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
     }
 }
 
-async fn set_password(database: &crate::database::Database, email: &Email, hash: &str) -> Result<(), Failure> {
+/// The person with an address, who must be there.
+pub(super) async fn find(database: &Database, email: &Email) -> Result<User, Failure> {
     let user = users::by_email(&database.pool, email.as_str()).await?;
-    let user = user.with_context(|| format!("nobody has the address {}", email.as_str()))?;
+    Ok(user.with_context(|| format!("nobody has the address {}", email.as_str()))?)
+}
+
+async fn set_role(database: &Database, email: &Email, role: Role) -> Result<(), Failure> {
+    let user = find(database, email).await?;
+    let mut tx = database.pool.begin().await.map_err(StoreError::from)?;
+    users::set_role(&mut tx, user.id, role).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+async fn set_disabled(config: &Config, email: &Email, is_out: bool, output: Output) -> Result<(), Failure> {
+    with_database(config, async |database| {
+        let user = find(database, email).await?;
+        let mut tx = database.pool.begin().await.map_err(StoreError::from)?;
+        users::set_disabled(&mut tx, user.id, is_out.then(OffsetDateTime::now_utc)).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(())
+    })
+    .await?;
+    let told = if is_out { "can no longer sign in" } else { "can sign in" };
+    output.done(&json!({"email": email.as_str(), "disabled": is_out}), &format!("{} {told}", email.as_str()))
+}
+
+async fn set_password(database: &Database, email: &Email, hash: &str) -> Result<(), Failure> {
+    let user = find(database, email).await?;
     users::set_password(&database.pool, user.id, hash).await?;
     // Whoever knew the old password is signed out.
     store::people::sessions::delete_of_user(&database.pool, user.id).await?;
@@ -108,10 +163,10 @@ async fn set_password(database: &crate::database::Database, email: &Email, hash:
 }
 
 /// Removes a person; how many issues they had.
-async fn remove(database: &crate::database::Database, email: &Email) -> Result<usize, Failure> {
-    let missing = || Failure::Failed(anyhow!("nobody has the address {}", email.as_str()));
-    let user = users::by_email(&database.pool, email.as_str()).await?.ok_or_else(missing)?;
-    let issues = users::remove(&database.pool, user.id, OffsetDateTime::now_utc()).await?.ok_or_else(missing)?;
+async fn remove(database: &Database, email: &Email) -> Result<usize, Failure> {
+    let user = find(database, email).await?;
+    let issues = users::remove(&database.pool, user.id, OffsetDateTime::now_utc()).await?;
+    let issues = issues.ok_or_else(|| anyhow!("{} is gone already", email.as_str()))?;
     live::notify(&database.pool, &issues).await?;
     Ok(issues.len())
 }

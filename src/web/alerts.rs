@@ -10,6 +10,7 @@ pub(super) mod rules;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::Object;
 use engine::alert::channel::PER_HOUR_MAX;
 use engine::ids::ProjectId;
 use store::notifications as outbox;
@@ -47,13 +48,13 @@ impl ListPage {
 
 /// `GET /alerts`
 pub(super) async fn list(web: web::Data<Web>, request: HttpRequest, viewer: Viewer) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = "Alerts".to_owned();
-    let rules = rules::lines(&web).await?;
-    let entries = destination::all(&web, &rules).await?;
-    let mutes = mutes::list(&web.pool, None).await?;
-    let lines = deliveries::newest(&web, None).await?;
+    let reach = shell.viewer.reach();
+    let rules = rules::lines(&web, &reach).await?;
+    let entries = destination::all(&web, &reach, &rules).await?;
+    let mutes = mutes::list(&web.pool, &reach, None).await?;
+    let lines = deliveries::newest(&web, &reach, None).await?;
     let now = OffsetDateTime::now_utc();
     let limited = outbox::limited(&web.pool, now).await?;
     html(&ListPage { shell, now, limited, rules, entries, mutes, lines })
@@ -62,11 +63,10 @@ pub(super) async fn list(web: web::Data<Web>, request: HttpRequest, viewer: View
 /// `POST /alerts`: sends the mails of a `project` again to an `address` that had stopped them.
 pub(super) async fn hear(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
     let address = posted.fields.get("address");
-    if !is_own(&posted.viewer, address) {
-        posted.viewer.must(Action::ChangeAlerts)?;
-    }
     let project = posted.fields.get("project").parse::<ProjectId>();
     let project = project.map_err(|_| PageError::BadRequest("Which project?".to_owned()))?;
+    let action = if is_own(&posted.viewer, address) { Action::Read } else { Action::ChangeAlerts };
+    posted.viewer.must(action, Object::Project(project))?;
     mutes::unmute(&web.pool, project, address).await?;
     Ok(see_other("/alerts"))
 }

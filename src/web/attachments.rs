@@ -17,7 +17,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Web;
-use super::access::Action;
 use super::display::{Age, Bytes};
 use super::error::PageError;
 use super::session::Viewer;
@@ -81,7 +80,6 @@ pub(super) async fn show(
     viewer: Viewer,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let (project, found) = find(&web, &path).await?;
     let is_text = attachment::preview(&found.content_type) == Preview::Text;
     let text = match is_text {
@@ -104,12 +102,7 @@ pub(super) async fn show(
 }
 
 /// `GET /projects/{slug}/attachments/{attachment}/content`
-pub(super) async fn content(
-    web: web::Data<Web>,
-    viewer: Viewer,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
+pub(super) async fn content(web: web::Data<Web>, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
     let (project, found) = find(&web, &path).await?;
     let content = attachments::content(&web.pool, project.id, found.id, ATTACHMENT_BYTES_MAX).await?;
     let content = content.ok_or(PageError::NotFound("file"))?;

@@ -20,6 +20,8 @@ use super::{assets, signs};
 pub(super) enum PageError {
     /// Nobody is signed in; the address to come back to.
     SignIn(String),
+    /// The same, for a script, which can do nothing at the door.
+    SignedOut,
     /// Signed in, but not allowed.
     Forbidden(&'static str),
     /// No such thing; its name.
@@ -43,6 +45,7 @@ impl PageError {
     pub(super) fn of(error: &actix_web::Error) -> Self {
         match error.as_error::<Self>() {
             Some(Self::SignIn(next)) => Self::SignIn(next.clone()),
+            Some(Self::SignedOut) => Self::SignedOut,
             Some(Self::Forbidden(why)) => Self::Forbidden(why),
             Some(Self::NotFound(what)) => Self::NotFound(what),
             Some(Self::Gone(why)) => Self::Gone(why.clone()),
@@ -72,6 +75,7 @@ impl PageError {
         let said = |status: StatusCode, title: &str, advice: &str| (status, title.to_owned(), advice.to_owned());
         match self {
             Self::SignIn(_) => said(StatusCode::SEE_OTHER, "Sign in", "This page is for people who are signed in."),
+            Self::SignedOut => said(StatusCode::UNAUTHORIZED, "Sign in", "This page is for people who are signed in."),
             Self::Forbidden(why) => said(StatusCode::FORBIDDEN, "Not allowed", why),
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,

@@ -14,7 +14,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Web;
-use super::access::Action;
 use super::attachments::File;
 use super::display::Age;
 use super::error::PageError;
@@ -113,7 +112,6 @@ pub(super) async fn of_project(
     slug: web::Path<String>,
     address: web::Query<FeedbackAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let project = projects::by_slug(&web.pool, &slug).await?.ok_or(PageError::NotFound("project"))?;
     let shell = Shell::load(&web, &request, viewer, Nav::Projects).await?;
     page(&web, shell, project, None, &address).await
@@ -127,7 +125,6 @@ pub(super) async fn of_issue(
     id: web::Path<String>,
     address: web::Query<FeedbackAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let issue = find_issue(&web, &id).await?;
     let project = projects::by_id(&web.pool, issue.project_id).await?.ok_or(PageError::NotFound("project"))?;
     let shell = Shell::load(&web, &request, viewer, Nav::Issues).await?;

@@ -18,6 +18,7 @@ mod twin;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::Reach;
 use engine::ids::{EventId, IssueId};
 use engine::issue::State;
 use engine::payload;
@@ -38,9 +39,8 @@ use self::sources::Sources;
 pub(super) use self::sources::{OurFrame, our_frames};
 use self::stack::Part;
 use self::suspects::SuspectLine;
-use self::twin::Form;
+pub(super) use self::twin::Form;
 use super::Web;
-use super::access::Action;
 use super::alerts::deliveries::{self, Line};
 use super::attachments::File;
 use super::display::{self, Age, Clock, Count, split_location};
@@ -214,7 +214,6 @@ pub(super) async fn show(
     path: web::Path<String>,
     address: web::Query<IssueAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let (id, form) = Form::split(&path);
     let issue = find_issue(&web, id).await?;
     if is_elsewhere(&issue, id) {
@@ -234,7 +233,6 @@ pub(super) async fn show_event(
     path: web::Path<(String, String)>,
     address: web::Query<IssueAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let issue = find_issue(&web, &path.0).await?;
     if is_elsewhere(&issue, &path.0) {
         return Ok(see_other(&format!("/issues/{}/events/{}", issue.id, path.1)));
@@ -310,7 +308,7 @@ async fn page(
         releases: Releases::load(web, &issue).await?,
         shares: shares::list(&web.pool, (issue.project_id, issue.id), now).await?,
         share_days: share::DAYS,
-        people: People::load(web, &shell.viewer).await?,
+        people: People::load(web, &shell.viewer, &Reach::Projects(vec![issue.project_id])).await?,
         owners: owners::of_issue(&web.pool, (issue.project_id, issue.id)).await?,
         ask,
         issue,

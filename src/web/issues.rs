@@ -10,16 +10,18 @@ pub(super) mod views;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::{Object, Reach};
 use engine::histogram::{Bars, Window};
 use engine::ids::{IssueId, ProjectId, ShortId, UserId};
 use engine::issue::State;
 use engine::query::Query;
-use store::issues::{self, Issue, IssueKey, IssueSearch, Order, OrderKey, Scope, TALLY_MAX, Tally};
+use store::issues::{self, Issue, IssueKey, IssueSearch, Order, OrderKey, TALLY_MAX, Tally};
 use store::page::{Direction, Paging};
-use store::{counts, projects, views as kept};
+use store::{counts, views as kept};
 use time::OffsetDateTime;
 
 use self::people::People;
+use super::Web;
 use super::chart::{Accent, Spark};
 use super::display::{Age, Count, split_location};
 use super::error::PageError;
@@ -27,7 +29,6 @@ use super::problem::QueryProblem;
 use super::session::Viewer;
 use super::shell::{Nav, Shell, Stream, html, see_other};
 use super::signs::{self, Flag, Sign};
-use super::{Web, access};
 
 /// Rows of a page.
 const ROWS: usize = 25;
@@ -196,28 +197,27 @@ pub(super) async fn list(
     viewer: Viewer,
     address: web::Query<ListAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(access::Action::Read)?;
-    if let Some(issue) = named(&web, address.query.as_deref()).await? {
+    if let Some(issue) = named(&web, &viewer, address.query.as_deref()).await? {
         return Ok(see_other(&format!("/issues/{issue}")));
     }
     // Before anything is read, so that the page contains at least this message.
     let seen = web.hub().place();
-    let mut shell = Shell::load(&web, &request, viewer, Nav::Issues).await?;
-    let project = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
-        Some(slug) => Some(projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
-        None => None,
-    };
+    let project = viewer.chosen(&web, address.project.as_deref()).await?;
     let project_id = project.as_ref().map(|project| project.id);
+    let all = viewer.reach();
+    let reach = project_id.map_or_else(|| all.clone(), |id| Reach::Projects(vec![id]));
+    let mut shell = Shell::load(&web, &request, viewer, Nav::Issues).await?;
+    shell.viewer.here = project_id.map(Object::Project);
     let text = address.query.clone().unwrap_or_else(|| DEFAULT_QUERY.to_owned());
-    let tally = issues::tally(&web.pool, project_id).await?;
+    let tally = issues::tally(&web.pool, &reach).await?;
     let span = Span::named(address.range.as_deref().unwrap_or_default());
     let sort = Sort::named(address.sort.as_deref().unwrap_or_default());
     let now = OffsetDateTime::now_utc();
     let (found, problem) = match Query::parse(&text) {
-        Ok(query) => (search(&web, (project_id, shell.viewer.user_id), &query, &address, sort, now).await?, None),
+        Ok(query) => (search(&web, (&reach, shell.viewer.user_id), &query, &address, sort, now).await?, None),
         Err(error) => (Found::default(), Some(QueryProblem::new(&text, &error))),
     };
-    let kept = kept::list(&web.pool, shell.viewer.user_id).await?;
+    let kept = kept::list(&web.pool, shell.viewer.user_id, &all).await?;
     shell.project = project.map(|project| project.slug);
     shell.title = format!("{} · Issues", shell.project_name());
     // Rows that arrive belong on top only where the last seen stand there.
@@ -239,7 +239,7 @@ pub(super) async fn list(
         first: (sort != Sort::Seen && address.after.is_some()).then(|| link(&text, span.name, None)),
         older: found.older.map(|key| link(&text, span.name, Some(("after", &key)))),
         newer: found.newer.map(|key| link(&text, span.name, Some(("before", &key)))),
-        people: People::load(&web, &shell.viewer).await?,
+        people: People::load(&web, &shell.viewer, &reach).await?,
         clear: link(DEFAULT_QUERY, span.name, None),
         sort,
         total: total(&text, tally),
@@ -254,10 +254,11 @@ pub(super) async fn list(
 }
 
 /// A short id in the search box means that issue, whatever its status and project.
-async fn named(web: &Web, query: Option<&str>) -> Result<Option<IssueId>, PageError> {
-    match query.and_then(ShortId::parse) {
-        Some(short_id) => Ok(issues::find_by_short_id(&web.pool, &short_id).await?),
-        None => Ok(None),
+async fn named(web: &Web, viewer: &Viewer, query: Option<&str>) -> Result<Option<IssueId>, PageError> {
+    let Some(short_id) = query.and_then(ShortId::parse) else { return Ok(None) };
+    match issues::find_by_short_id(&web.pool, &short_id).await? {
+        Some(id) if viewer.sees_issue(web, id).await? => Ok(Some(id)),
+        _ => Ok(None),
     }
 }
 
@@ -275,15 +276,13 @@ struct Found {
 
 async fn search(
     web: &Web,
-    (project_id, me): (Option<ProjectId>, UserId),
+    (reach, me): (&Reach, UserId),
     query: &Query,
     address: &ListAddress,
     sort: Sort,
     now: OffsetDateTime,
 ) -> Result<Found, PageError> {
-    let ids: Vec<ProjectId> = project_id.into_iter().collect();
-    let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
-    let search = IssueSearch { scope, query, now, me: Some(me) };
+    let search = IssueSearch { reach, query, now, me: Some(me) };
     if let Sort::By(order) = sort {
         let from = address.after.as_deref().and_then(read_key);
         let from = from.map(|key| OrderKey { rank: key.seen_slot, id: key.id });

@@ -7,7 +7,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::access::Role;
+use engine::access::ProjectRole;
 use engine::alert::link::{Act, Link, Refusal};
 use engine::ids::{IssueId, UserId};
 use engine::issue::{Fix, Signal, Terms};
@@ -167,8 +167,8 @@ async fn act(web: &Web, link: &Link, deed: &Deed, now: OffsetDateTime) -> Result
 /// an address without an account was given the right by whoever made the destination that names it.
 async fn may_change(web: &Web, link: &Link) -> Result<Result<Option<UserId>, &'static str>, PageError> {
     Ok(match links::holder(&web.pool, link.project, &link.recipient).await? {
-        Holder::Person(user, Role::Admin | Role::Member) => Ok(Some(user)),
-        Holder::Person(_, Role::Viewer) => {
+        Holder::Person(user, ProjectRole::Admin | ProjectRole::Member) => Ok(Some(user)),
+        Holder::Person(_, ProjectRole::Viewer) => {
             Err("Your account may read issues but not change them. An administrator can change that.")
         }
         Holder::Disabled => Err("The account with this address was disabled."),

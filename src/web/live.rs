@@ -12,13 +12,14 @@ pub(super) mod watch;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::{Object, Reach};
 use engine::histogram::{Usual, Window, usual};
 use engine::ids::ProjectId;
 use engine::query::Query;
 use store::counts::{self, Range};
 use store::deploys::{self, Deploy};
 use store::events::{self, TAIL_PROJECTS_MAX, TailEvent};
-use store::issues::{self, IssueSearch, Scope};
+use store::issues::{self, IssueSearch};
 use store::page::Paging;
 use store::projects;
 use store::verdict::began;
@@ -28,7 +29,6 @@ pub use hub::{Hub, run};
 
 use self::rows::{LiveRow, TailRow, minute_window};
 use self::watch::Choice;
-use super::access::Action;
 use super::chart::{Accent, Chart};
 use super::display::{Age, Count};
 use super::error::PageError;
@@ -112,14 +112,11 @@ pub(super) async fn page(
     viewer: Viewer,
     address: web::Query<LiveAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     // Before anything is read: what comes after it is told by the stream.
     let seen = web.hub().place();
+    let project = viewer.chosen(&web, address.project.as_deref()).await?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Live).await?;
-    let project = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
-        Some(slug) => Some(projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
-        None => None,
-    };
+    shell.viewer.here = project.as_ref().map(|project| Object::Project(project.id));
     let now = OffsetDateTime::now_utc();
     shell.project = project.as_ref().map(|project| project.slug.clone());
     let is_everything = address.deploy.as_deref() == Some("none");
@@ -159,7 +156,8 @@ async fn everything(
     let last_minute: u64 = counts.iter().rev().take(6).sum();
     let usual_minute = usual.map(|usual| usual.middle / 60);
     let tail = events::tail(&web.pool, &ids, None, now, TAIL_ROWS).await?;
-    let lanes = Lanes { web, project: shell.project.as_deref(), project_id, now };
+    let reach = shell.viewer.reach().among(project_id.as_slice());
+    let lanes = Lanes { web, project: shell.project.as_deref(), reach, now };
     let page = LivePage {
         a_minute: count(last_minute),
         usual_a_minute: usual_minute.map(count),
@@ -270,16 +268,14 @@ fn count(n: u64) -> Count {
 struct Lanes<'a> {
     web: &'a Web,
     project: Option<&'a str>,
-    project_id: Option<ProjectId>,
+    reach: Reach,
     now: OffsetDateTime,
 }
 
 impl Lanes<'_> {
     async fn read(&self, id: &'static str, query: &str, rows: usize) -> Result<Lane, PageError> {
         let parsed = Query::parse(query).map_err(|error| PageError::Internal(error.to_string()))?;
-        let ids: Vec<ProjectId> = self.project_id.into_iter().collect();
-        let scope = if ids.is_empty() { Scope::All } else { Scope::Projects(&ids) };
-        let search = IssueSearch { scope, query: &parsed, now: self.now, me: None };
+        let search = IssueSearch { reach: &self.reach, query: &parsed, now: self.now, me: None };
         let mut issues = issues::list(&self.web.pool, &search, Paging::first(rows)).await?.rows;
         // The newest on top; an order that an arriving event does not change.
         issues.sort_by_key(|issue| std::cmp::Reverse(issue.first_seen));

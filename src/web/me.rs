@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::access::Email;
+use engine::access::{Action, Email, Object};
 use engine::alert::Kind;
 use engine::alert::confirm::ADDRESS_BYTES_MAX;
 use engine::alert::quiet::{self, DAYS, Quiet};
@@ -23,7 +23,6 @@ use store::projects::{self, Project};
 use time::OffsetDateTime;
 
 use super::Web;
-use super::access::Action;
 use super::display::Age;
 use super::error::PageError;
 use super::session::{Fields, Posted, Viewer};
@@ -131,7 +130,6 @@ pub(super) async fn show(
     viewer: Viewer,
     address: web::Query<Address>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let mut page = page(&web, &request, viewer, &address.project).await?;
     page.is_saved = address.saved.is_some();
     html(&page)
@@ -183,16 +181,16 @@ async fn page(web: &Web, request: &HttpRequest, viewer: Viewer, wanted: &str) ->
     let user = viewer.user_id;
     let settings = wishes::settings(&web.pool, user).await?;
     let choices = wishes::choices(&web.pool, user).await?;
-    let mut stopped = mutes::list(&web.pool, Some(&viewer.email)).await?;
+    let reach = viewer.reach();
+    let mut stopped = mutes::list(&web.pool, &reach, Some(&viewer.email)).await?;
     if let Some(address) = &settings.address {
-        stopped.extend(mutes::list(&web.pool, Some(address)).await?);
+        stopped.extend(mutes::list(&web.pool, &reach, Some(address)).await?);
     }
-    let mut listed = projects::list(&web.pool, None, PROJECTS + 1).await?;
+    let mut listed = projects::list(&web.pool, &reach, None, PROJECTS + 1).await?;
     let has_more_projects = i64::try_from(listed.len()).is_ok_and(|found| found > PROJECTS);
     listed.truncate(usize::try_from(PROJECTS).unwrap_or(0));
     if !wanted.is_empty() && !listed.iter().any(|project| project.slug == wanted) {
-        let found = projects::by_slug(&web.pool, &wanted.replace('\0', " ")).await?;
-        listed.insert(0, found.ok_or(PageError::NotFound("project"))?);
+        listed.insert(0, viewer.project(web, wanted).await?);
     }
     let projects = listed.into_iter().map(|project| of_project(project, &choices, &stopped, wanted)).collect();
     let off = choices.get(&None).cloned().unwrap_or_default();
@@ -279,6 +277,7 @@ async fn choose(web: &Web, viewer: &Viewer, fields: &Fields) -> Result<Result<()
     };
     let mode = if project.is_none() { "own" } else { fields.get("mode") };
     if let Some(project) = project {
+        viewer.must(Action::Read, Object::Project(project))?;
         let now = OffsetDateTime::now_utc();
         if mode == "none" {
             mutes::mute(&web.pool, project, &viewer.email, now).await?;

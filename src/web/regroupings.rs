@@ -30,6 +30,11 @@ pub(super) async fn merge(
 ) -> Result<HttpResponse, PageError> {
     let reason: String = posted.fields.get("reason").chars().take(REASON_CHARS_MAX).collect();
     let reason = if reason.is_empty() { "Chosen by hand." } else { reason.as_str() };
+    let found = store::issues::resolve(&web.pool, ids).await?;
+    let allowed = posted.viewer.only(Action::ChangeIssues, found.clone(), |(project_id, _)| *project_id)?;
+    if allowed.len() < found.len() {
+        return Err(PageError::NotFound("issue"));
+    }
     let begun = regroup::merge(&web.pool, ids, &asked(posted, reason, now)).await?;
     answer(web, posted, begun, now).await
 }
@@ -40,7 +45,6 @@ pub(super) async fn split(
     posted: Posted,
     path: web::Path<IssueId>,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeIssues)?;
     let now = OffsetDateTime::now_utc();
     let issue = store::issues::get(&web.pool, *path).await?.ok_or(PageError::NotFound("issue"))?;
     let hashes = posted.fields.all("key").flat_map(|keys| keys.split('.'));
@@ -64,7 +68,6 @@ pub(super) async fn undo(
     posted: Posted,
     path: web::Path<RegroupingId>,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeIssues)?;
     let now = OffsetDateTime::now_utc();
     let begun = regroup::undo(&web.pool, *path, &asked(&posted, "Undone by hand.", now)).await?;
     answer(&web, &posted, begun, now).await
@@ -76,7 +79,6 @@ pub(super) async fn regroup(
     posted: Posted,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeProjects)?;
     let now = OffsetDateTime::now_utc();
     let project = store::projects::by_slug(&web.pool, &path).await?.ok_or(PageError::NotFound("project"))?;
     let begun = regroup::regroup(&web.pool, project.id, &asked(&posted, "Asked for by hand.", now)).await?;
@@ -138,7 +140,6 @@ pub(super) async fn list(
     viewer: Viewer,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let project = store::projects::by_slug(&web.pool, &path).await?.ok_or(PageError::NotFound("project"))?;
     let changes = regroup::list(&web.pool, project.id, LIST_ROWS).await?;
     let now = OffsetDateTime::now_utc();

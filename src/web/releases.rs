@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::commit::Commit;
 use engine::deploy::State;
-use engine::ids::ProjectId;
 use engine::release::page_path;
 use engine::verdict::{Verdict, judge};
 use store::deploys::{self, Deploy};
@@ -16,7 +15,6 @@ use store::{artifacts, commits, release_health, verdict};
 use time::{Duration, OffsetDateTime};
 
 use super::Web;
-use super::access::Action;
 use super::display::{Age, Count, cut};
 use super::error::PageError;
 use super::session::Viewer;
@@ -94,21 +92,17 @@ pub(super) async fn list(
     viewer: Viewer,
     address: web::Query<ListAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let now = OffsetDateTime::now_utc();
-    let project = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
-        Some(slug) => Some(store::projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
-        None => None,
-    };
-    let projects: Vec<ProjectId> = project.iter().map(|project| project.id).collect();
+    let project = viewer.chosen(&web, address.project.as_deref()).await?;
+    let reach = viewer.reach().among(project.as_ref().map(|project| project.id).as_slice());
     let query: String = address.query.as_deref().unwrap_or_default().trim().chars().take(QUERY_CHARS_MAX).collect();
     let archived = address.archived.is_some();
     let text = query.replace('\0', "");
-    let search = ReleaseSearch { projects: &projects, text: &text, archived: Some(archived) };
+    let search = ReleaseSearch { reach: &reach, text: &text, archived: Some(archived) };
     let from = address.after.as_deref().and_then(read_place);
     let (keys, next) = releases::list(&web.pool, search, from.as_ref(), ROWS).await?;
     let versions: Vec<String> = keys.into_iter().map(|key| key.version).collect();
-    let found = releases::of_version(&web.pool, &projects, &versions).await?;
+    let found = releases::of_version(&web.pool, &reach, &versions).await?;
     let rows = versions.iter().filter_map(|version| row(version, &found, now)).collect();
     let order = match &project {
         Some(project) => {
@@ -262,7 +256,6 @@ pub(super) async fn show(
     viewer: Viewer,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let (slug, version) = path.into_inner();
     let now = OffsetDateTime::now_utc();
     let project = store::projects::by_slug(&web.pool, &slug).await?.ok_or(PageError::NotFound("project"))?;

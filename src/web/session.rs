@@ -10,8 +10,8 @@ use std::pin::Pin;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::web::{self, Bytes};
-use actix_web::{FromRequest, HttpRequest};
-use engine::access::Role;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use engine::access::{Action, Decision, Grants, Object, Reach};
 use engine::ids::UserId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -20,7 +20,6 @@ use subtle::ConstantTimeEq;
 use time::{Duration, OffsetDateTime};
 
 use super::Web;
-use super::access::{Action, can};
 use super::display;
 use super::error::PageError;
 use crate::secrets;
@@ -40,52 +39,87 @@ pub(super) struct Viewer {
     /// Address.
     pub email: String,
     /// What they may do.
-    pub role: Role,
+    pub grants: Grants,
+    /// What the page is about, where its path says that; forms offer what may be done to it.
+    pub here: Option<Object>,
     /// Goes into every form.
     pub csrf: String,
     secret: String,
 }
 
 impl Viewer {
-    /// Refuses what the role does not allow.
-    pub(super) fn must(&self, action: Action) -> Result<(), PageError> {
-        if can(self.role, action) { Ok(()) } else { Err(PageError::Forbidden(action.refusal())) }
+    /// The projects that they may read.
+    pub(super) fn reach(&self) -> Reach {
+        self.grants.reach()
     }
 
-    /// True when the role allows it: templates hide what would be refused.
+    /// Whether they may do something to what the page is about, or else to anything at all: templates hide what would be
+    /// refused.
+    fn may(&self, action: Action) -> bool {
+        match self.here {
+            Some(object) => self.grants.can(action, object) == Decision::Allowed,
+            None => self.grants.can_somewhere(action),
+        }
+    }
+
+    /// True when it may be offered.
     #[must_use]
     pub(super) fn may_change_issues(&self) -> bool {
-        can(self.role, Action::ChangeIssues)
+        self.may(Action::ChangeIssues)
     }
 
-    /// True when the role allows it.
+    /// True when it may be offered.
     #[must_use]
     pub(super) fn may_change_projects(&self) -> bool {
-        can(self.role, Action::ChangeProjects)
+        self.may(Action::ChangeProjects)
+    }
+
+    /// True when it may be offered.
+    #[must_use]
+    pub(super) fn may_make_projects(&self) -> bool {
+        self.may(Action::MakeProjects)
     }
 
     /// Whether the page offers to change grouping rules.
     #[must_use]
     pub(super) fn may_change_rules(&self) -> bool {
-        can(self.role, Action::ChangeRules)
+        self.may(Action::ChangeRules)
     }
 
-    /// True when the role allows it.
+    /// True when it may be offered.
     #[must_use]
     pub(super) fn may_change_releases(&self) -> bool {
-        can(self.role, Action::ChangeReleases)
+        self.may(Action::ChangeReleases)
     }
 
-    /// True when the role allows it.
+    /// True when it may be offered.
     #[must_use]
     pub(super) fn may_change_alerts(&self) -> bool {
-        can(self.role, Action::ChangeAlerts)
+        self.may(Action::ChangeAlerts)
     }
 
-    /// True when the role allows it.
+    /// True when it may be offered.
+    #[must_use]
+    pub(super) fn may_change_members(&self) -> bool {
+        self.may(Action::ChangeMembers)
+    }
+
+    /// True when it may be offered.
+    #[must_use]
+    pub(super) fn may_manage_people(&self) -> bool {
+        self.may(Action::ManagePeople)
+    }
+
+    /// Whether they see every project.
+    #[must_use]
+    pub(super) fn sees_all(&self) -> bool {
+        self.reach() == Reach::All
+    }
+
+    /// True when it may be offered.
     #[must_use]
     pub(super) fn may_read_system(&self) -> bool {
-        can(self.role, Action::ReadSystem)
+        self.may(Action::ReadSystem)
     }
 
     /// One or two letters for the corner of the page.
@@ -110,7 +144,17 @@ impl FromRequest for Viewer {
     }
 }
 
+/// Who the guard of the route let in; on routes for everybody, whoever is there.
 async fn viewer(request: &HttpRequest) -> Result<Viewer, PageError> {
+    let admitted = request.extensions().get::<Viewer>().cloned();
+    match admitted {
+        Some(viewer) => Ok(viewer),
+        None => read(request).await,
+    }
+}
+
+/// Reads who is there, and what they may do.
+pub(super) async fn read(request: &HttpRequest) -> Result<Viewer, PageError> {
     let web = state(request)?;
     let back = request.uri().path_and_query().map_or("/issues", |path| path.as_str());
     let nobody = || PageError::SignIn(if request.method() == "GET" { back } else { "/issues" }.to_owned());
@@ -123,7 +167,8 @@ async fn viewer(request: &HttpRequest) -> Result<Viewer, PageError> {
     }
     let user = session.user;
     let name = if user.name.is_empty() { user.email.clone() } else { user.name };
-    Ok(Viewer { user_id: user.id, name, email: user.email, role: user.role, csrf: csrf_token(&secret), secret })
+    let (grants, csrf) = (session.grants, csrf_token(&secret));
+    Ok(Viewer { user_id: user.id, name, email: user.email, grants, here: None, csrf, secret })
 }
 
 /// The state of the pages, from the request.

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::access::Email;
+use engine::access::{Email, Reach};
 use store::people::setup::{self, Claim};
 use store::projects;
 use time::OffsetDateTime;
@@ -82,7 +82,7 @@ pub(super) async fn claim(
 
 /// The DSN page of the first project, where there is one already.
 async fn first_page(web: &Web) -> Result<String, PageError> {
-    let first = projects::list(&web.pool, None, 1).await?;
+    let first = projects::list(&web.pool, &Reach::All, None, 1).await?;
     Ok(first.first().map_or_else(|| "/projects/new".to_owned(), |project| format!("/projects/{}", project.slug)))
 }
 

@@ -69,6 +69,8 @@ pub(super) enum Nav {
     Person,
     /// How the instance fares.
     System,
+    /// People and teams.
+    People,
 }
 
 /// What the base template shows.
@@ -107,9 +109,9 @@ impl Shell {
         Ok(Self {
             title: String::new(),
             nav,
-            viewer,
             theme: Theme::of(request),
-            projects: projects::list(&web.pool, None, MENU_PROJECTS_MAX).await?,
+            projects: projects::list(&web.pool, &viewer.reach(), None, MENU_PROJECTS_MAX).await?,
+            viewer,
             project: None,
             back: request.uri().path_and_query().map_or("/issues", |path| path.as_str()).to_owned(),
             toast: Toast::of(request),
@@ -134,6 +136,7 @@ impl Shell {
             Nav::Projects => "projects",
             Nav::Person => "person",
             Nav::System => "system",
+            Nav::People => "people",
         };
         own == name
     }

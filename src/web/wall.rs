@@ -4,6 +4,7 @@
 //! are. When the database cannot be read, the last reading is shown with its age. Verdicts are those of
 //! `engine::verdict`, as everywhere.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration as Pause;
@@ -11,6 +12,7 @@ use std::time::Duration as Pause;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use askama::filters::HtmlSafe;
+use engine::access::Reach;
 use engine::histogram::{Bars, Window};
 use engine::ids::{DeployId, IssueId, ProjectId};
 use engine::verdict::{Grade, Verdict, judge, judge_rate};
@@ -25,7 +27,6 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::access::Action;
 use super::display::{Age, Count, Hm, Rate, cut};
 use super::error::PageError;
 use super::session::Viewer;
@@ -35,6 +36,8 @@ use super::{Web, assets};
 
 /// A reading is shown for so long: shorter than the eye notices from across a room.
 const KEPT: Pause = Pause::from_secs(3);
+/// Readings that are kept: one for all who see everything, and some for guests. More are made anew for each screen.
+const READINGS_MAX: usize = 50;
 /// A reading that is older than this is stale: several tries have failed.
 const STALE: Duration = Duration::seconds(30);
 /// Projects that are looked at.
@@ -56,28 +59,33 @@ const TITLE_CHARS: usize = 60;
 const MINUTES: usize = 60;
 const BARS: Bars = Bars { bar: 9, gap: 3, height: 96 };
 
-/// What all screens show for a moment.
+/// What all screens show for a moment, by the projects that those who look may read.
 #[derive(Default)]
 pub(super) struct Wall {
-    last: Mutex<Option<(Instant, Arc<Reading>)>>,
+    last: Mutex<HashMap<Reach, (Instant, Arc<Reading>)>>,
 }
 
 impl Wall {
-    /// The reading of now. One is made at a time; whoever waits for it gets the same.
-    async fn read(&self, pool: &PgPool, now: OffsetDateTime) -> Result<Arc<Reading>, PageError> {
+    /// The reading of now, of these projects. One is made at a time; whoever waits for it gets the same.
+    async fn read(&self, pool: &PgPool, reach: &Reach, now: OffsetDateTime) -> Result<Arc<Reading>, PageError> {
         let mut last = self.last.lock().await;
-        if let Some((at, reading)) = &*last
+        if let Some((at, reading)) = last.get(reach)
             && at.elapsed() < KEPT
         {
             return Ok(Arc::clone(reading));
         }
-        match Reading::make(pool, now).await {
+        match Reading::make(pool, reach, now).await {
             Ok(reading) => {
+                if last.len() >= READINGS_MAX {
+                    last.retain(|_, (at, _)| at.elapsed() < KEPT);
+                }
                 let reading = Arc::new(reading);
-                *last = Some((Instant::now(), Arc::clone(&reading)));
+                if last.len() < READINGS_MAX || last.contains_key(reach) {
+                    last.insert(reach.clone(), (Instant::now(), Arc::clone(&reading)));
+                }
                 Ok(reading)
             }
-            Err(error) => match &*last {
+            Err(error) => match last.get(reach) {
                 Some((_, reading)) => {
                     tracing::warn!(%error, "the wall shows what it knew");
                     Ok(Arc::clone(reading))
@@ -215,8 +223,8 @@ fn short_version(version: &str) -> String {
 }
 
 impl Reading {
-    async fn make(pool: &PgPool, now: OffsetDateTime) -> Result<Self, StoreError> {
-        let all = projects::list(pool, None, PROJECTS_MAX).await?;
+    async fn make(pool: &PgPool, reach: &Reach, now: OffsetDateTime) -> Result<Self, StoreError> {
+        let all = projects::list(pool, reach, None, PROJECTS_MAX).await?;
         let ids: Vec<ProjectId> = all.iter().map(|project| project.id).collect();
         let levels = wall::levels(pool, &ids, now).await?;
         let shown = choose(&levels);
@@ -225,7 +233,7 @@ impl Reading {
         let deploys = deploys::newest_of_each(pool, &ids, DEPLOYS_EACH).await?;
         let mut judged = Judged::default();
         let mut rows = Vec::new();
-        let loudest = loudest(pool, now).await?;
+        let loudest = loudest(pool, reach, now).await?;
         let new = wall::new_today(pool, &shown, now).await?;
         let window = Window::ending_at(now.unix_timestamp(), 60, MINUTES);
         let range = Range { span_s: 60, from: window.start_s, until: window.end_s() };
@@ -349,8 +357,8 @@ fn row(
 }
 
 /// The loudest issues with their events of the last minutes.
-async fn loudest(pool: &PgPool, now: OffsetDateTime) -> Result<Vec<(Issue, i64)>, StoreError> {
-    let loudest = wall::loudest(pool, now, i64::try_from(ASKED).unwrap_or(1)).await?;
+async fn loudest(pool: &PgPool, reach: &Reach, now: OffsetDateTime) -> Result<Vec<(Issue, i64)>, StoreError> {
+    let loudest = wall::loudest(pool, reach, now, i64::try_from(ASKED).unwrap_or(1)).await?;
     let ids: Vec<_> = loudest.iter().map(|(id, _)| *id).collect();
     let mut found = issues::by_ids(pool, &ids).await?;
     let take = |(id, events): (IssueId, i64)| {
@@ -399,9 +407,8 @@ impl WallPage {
 
 /// `GET /wall`
 pub(super) async fn page(web: web::Data<Web>, viewer: Viewer) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let now = OffsetDateTime::now_utc();
-    let reading = web.wall.read(&web.pool, now).await?;
+    let reading = web.wall.read(&web.pool, &viewer.reach(), now).await?;
     html(&WallPage { is_stale: now - reading.at > STALE, reading, now })
 }
 

@@ -70,7 +70,7 @@ export const checks = [
     await still.click("text=Edit");
     await still.check("input[name=members]");
     await still.click("text=Save");
-    await still.waitForSelector("h1:has-text('everybody who can sign in')");
+    await still.waitForSelector("h1:has-text('everybody who sees the project')");
     await still.click("button:has-text('Delete')");
     await still.waitForSelector("#toast:has-text('Destination deleted')");
     await still.click("#toast button");

@@ -74,6 +74,8 @@ const PAGES = [
   ["project-owners", "/projects/shop/owners"],
   ["project-rules", "/projects/shop/rules"],
   ["project-regroupings", "/projects/shop/regroupings"],
+  ["project-members", "/projects/shop/members"],
+  ["people", "/people"],
   ["system", "/system"],
   ["not-found", "/nothing/here"],
 ];

@@ -1,6 +1,6 @@
 //! What lets people and scripts in: the first-run link, sessions, tokens.
 
-use engine::access::{Email, Role, Scope};
+use engine::access::{Email, Reach, Role, Scope};
 use firefinch::secrets::{self, Kind};
 use store::people::setup::{self, Claim};
 use store::people::tokens::{self, NewToken};
@@ -40,7 +40,7 @@ async fn of_many_claimers_one_wins() {
     });
     let winners: Vec<_> = futures_util::future::join_all(claims).await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1);
-    assert_eq!(winners[0].role, Role::Admin);
+    assert_eq!(winners[0].role, Role::Owner);
     assert!(!setup::set(&db.pool, &hash, NOW).await.unwrap(), "there is somebody now");
     assert!(!setup::is_valid(&db.pool, &hash).await.unwrap());
 }
@@ -85,7 +85,8 @@ async fn tokens_work_until_they_expire_or_are_revoked() {
     let db = Database::create().await;
     let hash = secrets::generate(Kind::ApiToken).hash;
     let expires_at = Some(NOW + Duration::days(7));
-    let new = NewToken { name: "ci", hash: &hash, scopes: &[Scope::ProjectWrite], now: NOW, expires_at };
+    let new =
+        NewToken { name: "ci", hash: &hash, scopes: &[Scope::ProjectWrite], reach: &Reach::All, now: NOW, expires_at };
     let token = tokens::create(&db.pool, new).await.unwrap();
     assert!(token.allows(Scope::ProjectRead) && !token.allows(Scope::EventRead));
     let find = async |at| tokens::find_active(&db.pool, &hash, at).await.unwrap();

@@ -1,5 +1,6 @@
 //! What the wall reads of all projects at once.
 
+use engine::access::Reach;
 use engine::ids::{IssueId, ProjectId};
 use sqlx::AssertSqlSafe;
 use store::wall::{self, Level};
@@ -67,7 +68,7 @@ async fn issues_are_new_for_a_day_and_loud_while_nobody_settled_them() {
     issue(&database, &api, 4, "unresolved", "2026-11-21 12:39Z", &[2, 2]).await;
     let ids = [ProjectId(api.id), ProjectId(shop.id)];
     assert_eq!(wall::new_today(&database.pool, &ids, NOW).await.unwrap(), [0, 2]);
-    let loudest = wall::loudest(&database.pool, NOW, 2).await.unwrap();
+    let loudest = wall::loudest(&database.pool, &Reach::All, NOW, 2).await.unwrap();
     assert_eq!(loudest, [(IssueId(2), 30), (IssueId(1), 5)]);
-    assert_eq!(wall::loudest(&database.pool, NOW, 9).await.unwrap().len(), 3);
+    assert_eq!(wall::loudest(&database.pool, &Reach::All, NOW, 9).await.unwrap().len(), 3);
 }

@@ -21,10 +21,12 @@ mod reads;
 mod realtime;
 mod regroupings;
 mod releases;
+mod roles;
 mod rules;
 mod settings;
 mod stream;
 mod system;
+mod tenants;
 mod twins;
 mod watch;
 

@@ -1,7 +1,9 @@
 //! Who may do what: roles of people, scopes of tokens, and the form of an e-mail address.
 //!
 //! Owns the names (they are stored, printed and sent by other people's scripts) and which scope
-//! implies which. Knows nothing of passwords or tokens. To add a scope, add a line to `SCOPES`.
+//! implies which; `grants` decides. Knows nothing of passwords or tokens. To add a scope, add a line to `SCOPES`.
+
+mod grants;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +11,81 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What a person may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub use grants::{Action, Decision, Grants, Object, Reach};
+
+/// What a person is on the instance, from weak to strong. All but guests are so in every project, those to come included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything, including people and settings.
-    Admin,
-    /// Works with issues and projects.
-    Member,
-    /// Reads.
+    /// Sees only the projects that name them.
+    Guest,
+    /// Reads every project.
     Viewer,
+    /// Works in every project, and makes more.
+    Member,
+    /// Everything, including people and settings, but for owners.
+    Admin,
+    /// Everything. There is always one.
+    Owner,
 }
 
 impl Role {
+    /// Every role, the strongest first.
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer, Self::Guest];
+
+    /// The stored name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+            Self::Guest => "guest",
+        }
+    }
+
+    /// What they are in every project.
+    #[must_use]
+    pub const fn everywhere(self) -> Option<ProjectRole> {
+        match self {
+            Self::Owner | Self::Admin => Some(ProjectRole::Admin),
+            Self::Member => Some(ProjectRole::Member),
+            Self::Viewer => Some(ProjectRole::Viewer),
+            Self::Guest => None,
+        }
+    }
+
+    /// Whether somebody with this role may turn one role into another: owners make and unmake owners, administrators
+    /// everybody else.
+    #[must_use]
+    pub fn may_turn(self, from: Self, to: Self) -> bool {
+        self == Self::Owner || (self == Self::Admin && from != Self::Owner && to != Self::Owner)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a person is in one project, from weak to strong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProjectRole {
+    /// Reads.
+    Viewer,
+    /// Works with issues, releases, rules and settings.
+    Member,
+    /// Says who is a member, too.
+    Admin,
+}
+
+impl ProjectRole {
+    /// Every role, the strongest first.
+    pub const ALL: [Self; 3] = [Self::Admin, Self::Member, Self::Viewer];
+
     /// The stored name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,15 +95,9 @@ impl Role {
             Self::Viewer => "viewer",
         }
     }
-
-    /// True for the roles that may change issues and projects.
-    #[must_use]
-    pub const fn may_write(self) -> bool {
-        matches!(self, Self::Admin | Self::Member)
-    }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for ProjectRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -58,13 +116,28 @@ impl FromStr for Role {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "admin" => Ok(Self::Admin),
-            "member" => Ok(Self::Member),
-            "viewer" => Ok(Self::Viewer),
-            _ => Err(UnknownName { what: "role", found: text.into(), known: "admin, member, viewer".into() }),
-        }
+        named("role", text, Self::ALL.map(|role| (role.as_str(), role)))
     }
+}
+
+impl FromStr for ProjectRole {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        named("role in a project", text, Self::ALL.map(|role| (role.as_str(), role)))
+    }
+}
+
+fn named<T: Copy, const N: usize>(
+    what: &'static str,
+    text: &str,
+    all: [(&'static str, T); N],
+) -> Result<T, UnknownName> {
+    all.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| UnknownName {
+        what,
+        found: text.into(),
+        known: all.map(|(name, _)| name).join(", "),
+    })
 }
 
 /// What an API token may do, named as Sentry names it: existing scripts ask for these.
@@ -127,11 +200,7 @@ impl FromStr for Scope {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        SCOPES.iter().find(|(_, name)| *name == text).map(|(scope, _)| *scope).ok_or_else(|| UnknownName {
-            what: "scope",
-            found: text.into(),
-            known: SCOPES.map(|(_, name)| name).join(", "),
-        })
+        named("scope", text, SCOPES.map(|(scope, name)| (name, scope)))
     }
 }
 
@@ -179,11 +248,21 @@ mod tests {
             assert_eq!(scope.as_str(), name);
             assert_eq!(name.parse::<Scope>(), Ok(scope));
         }
-        for role in [Role::Admin, Role::Member, Role::Viewer] {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        for role in ProjectRole::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));
         }
         let error = "boss".parse::<Role>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown role \"boss\": use one of admin, member, viewer");
+        assert_eq!(error.to_string(), "unknown role \"boss\": use one of owner, admin, member, viewer, guest");
+    }
+
+    #[test]
+    fn only_owners_make_and_unmake_owners() {
+        assert!(Role::Owner.may_turn(Role::Owner, Role::Guest) && Role::Admin.may_turn(Role::Admin, Role::Guest));
+        assert!(!Role::Admin.may_turn(Role::Owner, Role::Guest) && !Role::Admin.may_turn(Role::Admin, Role::Owner));
+        assert!(!Role::Member.may_turn(Role::Viewer, Role::Guest));
     }
 
     #[test]

@@ -60,6 +60,8 @@ row_ids! {
     IssueId;
     /// A person who can sign in.
     UserId;
+    /// People who are given projects together.
+    TeamId;
     /// An API token.
     TokenId;
     /// Where notifications go: a mail list or a webhook.

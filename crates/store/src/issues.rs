@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use changed::{BY_IDS_MAX, by_ids, newest_of_project};
 pub(crate) use search::terms;
-pub use search::{EVENTS_WINDOW, IssueKey, IssueSearch, Order, OrderKey, Ordered, PROJECTS_MAX, Scope, list, list_by};
+pub use search::{EVENTS_WINDOW, IssueKey, IssueSearch, Order, OrderKey, Ordered, PROJECTS_MAX, list, list_by};
 pub use tally::{TALLY_MAX, Tally, tally};
 
 use crate::StoreError;

@@ -42,7 +42,7 @@ pub use health::{Health, Heard, all as health, of as health_of, record};
 pub use messages::{Backlog, BurstPart, Claim, Claimed, Content, Outcome, backlog, claim, release, replay, settle};
 pub use rules::{
     AlertRule, NewRule, change as change_rule, create as create_rule, delete as delete_rule, find as find_rule,
-    forget_deleted as forget_deleted_rules, list as list_rules, restore as restore_rule,
+    forget_deleted as forget_deleted_rules, list as list_rules, project_of as rule_project, restore as restore_rule,
     set_enabled as set_rule_enabled,
 };
 pub use signals::{Signal, raise, raise_alone};

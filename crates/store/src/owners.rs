@@ -7,9 +7,10 @@ mod settle;
 
 use std::collections::HashMap;
 
+use engine::access::Reach;
 use engine::ids::{IssueId, ProjectId, UserId};
 use engine::owners::Owner;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 pub(crate) use settle::{facts, settle};
@@ -121,21 +122,13 @@ pub struct People {
 }
 
 impl People {
-    /// Those who can have issues.
+    /// Those who can have issues of a project.
     ///
     /// # Errors
     /// When PostgreSQL fails.
-    pub async fn load(pool: &PgPool) -> Result<Self, StoreError> {
-        Self::load_from(pool).await
-    }
-
-    pub(crate) async fn load_in(tx: &mut PgConnection) -> Result<Self, StoreError> {
-        Self::load_from(tx).await
-    }
-
-    async fn load_from(executor: impl PgExecutor<'_>) -> Result<Self, StoreError> {
+    pub async fn load(executor: impl PgExecutor<'_>, project: ProjectId) -> Result<Self, StoreError> {
         let mut people = Self::default();
-        for user in users::assignable(executor, PEOPLE_MAX).await? {
+        for user in users::assignable(executor, &Reach::Projects(vec![project]), PEOPLE_MAX).await? {
             let address = user.email.to_lowercase();
             let local = address.split('@').next().unwrap_or_default().to_owned();
             let mut names = vec![local, user.name.to_lowercase()];

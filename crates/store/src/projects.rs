@@ -3,6 +3,7 @@
 //! Owns the table `projects`. A project is always made together with its first key: one without a
 //! DSN can do nothing.
 
+use engine::access::Reach;
 use engine::ids::ProjectId;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -112,22 +113,29 @@ pub async fn by_id(pool: &PgPool, id: ProjectId) -> Result<Option<Project>, Stor
     )
 }
 
-/// At most `limit` projects in the order of their ids, beginning after `after`.
+/// At most `limit` of these projects in the order of their ids, beginning after `after`.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn list(pool: &PgPool, after: Option<ProjectId>, limit: i64) -> Result<Vec<Project>, StoreError> {
+pub async fn list(
+    pool: &PgPool,
+    reach: &Reach,
+    after: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<Project>, StoreError> {
+    let projects = reach.ids();
     Ok(sqlx::query_as!(
         Project,
         r#"
         select id, slug, name, platform, created_at
         from projects
-        where id > $1
+        where id > $1 and ($3::bigint[] is null or id = any($3))
         order by id
         limit $2
         "#,
         after.map_or(0, ProjectId::get),
         limit,
+        projects.as_deref(),
     )
     .fetch_all(pool)
     .await?)

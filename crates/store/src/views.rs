@@ -1,5 +1,6 @@
 //! Searches of the issue list that people keep, for themselves or for everybody.
 
+use engine::access::Reach;
 use engine::ids::{ProjectId, UserId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -49,21 +50,25 @@ pub struct View {
     pub sort: String,
 }
 
-/// The views that a person sees: their own, then shared ones, each by name.
+/// The views that a person sees who may read these projects: their own, then shared ones, each by name.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(pool: &PgPool, user: UserId) -> Result<Vec<View>, StoreError> {
+pub async fn list(pool: &PgPool, user: UserId, reach: &Reach) -> Result<Vec<View>, StoreError> {
+    let projects = reach.ids();
     Ok(sqlx::query_as!(
         View,
         r#"select v.id, v.name, v.is_shared, v.user_id = $1 as "is_own!", p.slug as "project?", v.query, v.range, v.sort
         from saved_views v
         left join projects p on p.id = v.project_id
-        where v.user_id = $1 or v.is_shared
+        where (v.user_id = $1 or v.is_shared)
+            -- What others share of every project names what is in them.
+            and ($3::bigint[] is null or v.project_id = any($3) or (v.project_id is null and v.user_id = $1))
         order by v.user_id <> $1, lower(v.name), v.id
         limit $2"#,
         user.get(),
-        SEEN_MAX
+        SEEN_MAX,
+        projects.as_deref(),
     )
     .fetch_all(pool)
     .await?)

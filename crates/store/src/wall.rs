@@ -1,5 +1,6 @@
 //! What a wall shows of all projects at once, each in one bounded query.
 
+use engine::access::Reach;
 use engine::ids::{IssueId, ProjectId};
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
@@ -101,7 +102,13 @@ pub async fn new_today(pool: &PgPool, projects: &[ProjectId], now: OffsetDateTim
 ///
 /// # Errors
 /// When the database fails.
-pub async fn loudest(pool: &PgPool, now: OffsetDateTime, rows: i64) -> Result<Vec<(IssueId, i64)>, StoreError> {
+pub async fn loudest(
+    pool: &PgPool,
+    reach: &Reach,
+    now: OffsetDateTime,
+    rows: i64,
+) -> Result<Vec<(IssueId, i64)>, StoreError> {
+    let projects = reach.ids();
     let minute = now.unix_timestamp().div_euclid(60) * 60;
     let rows = sqlx::query!(
         r#"with loud as materialized (
@@ -109,7 +116,7 @@ pub async fn loudest(pool: &PgPool, now: OffsetDateTime, rows: i64) -> Result<Ve
             from (
                 select project_id, issue_id, events
                 from issue_counts
-                where span_s = 60 and bucket >= $1
+                where span_s = 60 and bucket >= $1 and ($5::bigint[] is null or project_id = any($5))
                 limit $2
             ) as counted
             group by counted.project_id, counted.issue_id
@@ -125,6 +132,7 @@ pub async fn loudest(pool: &PgPool, now: OffsetDateTime, rows: i64) -> Result<Ve
         LOUD_ROWS_MAX,
         LOUD_LOOKED_AT,
         rows,
+        projects.as_deref(),
     )
     .fetch_all(pool)
     .await?;

@@ -1,7 +1,7 @@
 //! The commits of a release, and the release before it that has some.
 
 use serde_json::json;
-use store::{commits, releases};
+use store::commits;
 
 use super::{Found, detail};
 use crate::api::call::{Answer, Call, json as answer, json_page};
@@ -33,6 +33,6 @@ pub(in crate::api) async fn previous_with_commits(call: Call) -> Answer {
     let Some(version) = commits::previous_release(&call.api().pool, &projects, &found.version).await? else {
         return answer(json!({}));
     };
-    let rows = releases::of_version(&call.api().pool, &projects, std::slice::from_ref(&version)).await?;
+    let rows = super::rows(&call, &projects, &version).await?;
     answer(detail(&call, &Found { version, rows }).await?)
 }

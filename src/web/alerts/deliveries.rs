@@ -5,14 +5,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::Reach;
 use engine::ids::{DestinationId, IssueId, MessageId, ShortId};
+use store::issues;
 use store::notifications::{self as outbox, Delivery, DeliveryFilter, DeliveryState, MessageHead};
-use store::{issues, projects};
 use time::OffsetDateTime;
 use url::form_urlencoded::Serializer;
 
 use crate::web::Web;
-use crate::web::access::Action;
 use crate::web::display::{Age, Ahead, cut};
 use crate::web::error::PageError;
 use crate::web::session::Viewer;
@@ -142,8 +142,13 @@ fn attempts_words(attempts: i32) -> String {
 }
 
 /// The newest deliveries, of one destination or of all.
-pub(super) async fn newest(web: &Web, destination: Option<DestinationId>) -> Result<Vec<Line>, PageError> {
-    let filter = DeliveryFilter { destination, limit: ROWS, ..DeliveryFilter::default() };
+pub(super) async fn newest(
+    web: &Web,
+    reach: &Reach,
+    destination: Option<DestinationId>,
+) -> Result<Vec<Line>, PageError> {
+    let among = reach.ids();
+    let filter = DeliveryFilter { destination, among: among.as_deref(), limit: ROWS, ..DeliveryFilter::default() };
     Ok(outbox::list_deliveries(&web.pool, filter).await?.into_iter().map(Line::of).collect())
 }
 
@@ -190,21 +195,25 @@ impl Address {
     }
 
     /// The filter, or which part of it names nothing that there is.
-    async fn filter(&self, web: &Web) -> Result<Result<DeliveryFilter, String>, PageError> {
-        let mut filter = DeliveryFilter { limit: ROWS, ..DeliveryFilter::default() };
+    async fn filter<'a>(
+        &self,
+        web: &Web,
+        viewer: &Viewer,
+        among: Option<&'a [i64]>,
+    ) -> Result<Result<DeliveryFilter<'a>, String>, PageError> {
+        let mut filter = DeliveryFilter { among, limit: ROWS, ..DeliveryFilter::default() };
         let nothing = |what: &str, text: &str| Ok(Err(format!("There is no {what} {}.", cut(text, 80))));
         if !self.project.is_empty() {
-            // PostgreSQL has no text with a zero in it.
-            let slug = self.project.replace('\0', " ");
-            match projects::by_slug(&web.pool, &slug).await? {
-                Some(project) => filter.project = Some(project.id),
-                None => return nothing("project", &self.project),
+            match viewer.project(web, &self.project).await {
+                Ok(project) => filter.project = Some(project.id),
+                Err(PageError::NotFound(_)) => return nothing("project", &self.project),
+                Err(error) => return Err(error),
             }
         }
         if !self.issue.is_empty() {
             match find_issue(web, self.issue.trim()).await? {
-                Some(issue) => filter.issue = Some(issue),
-                None => return nothing("issue", &self.issue),
+                Some(issue) if among.is_none() || viewer.sees_issue(web, issue).await? => filter.issue = Some(issue),
+                _ => return nothing("issue", &self.issue),
             }
         }
         if !self.destination.is_empty() {
@@ -308,18 +317,23 @@ pub(in crate::web) async fn list(
     viewer: Viewer,
     address: web::Query<Address>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let address = address.into_inner();
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = "Deliveries".to_owned();
     let (mut found, mut message, mut problem) = (None, None, None);
-    match address.filter(&web).await? {
+    let reach = shell.viewer.reach();
+    let among = reach.ids();
+    match address.filter(&web, &shell.viewer, among.as_deref()).await? {
         Ok(filter) => {
+            let page = outbox::deliveries_page(&web.pool, filter).await?;
             if let Some(id) = filter.message {
-                message = outbox::find_message(&web.pool, id).await?;
+                // Of a message that carried nothing that one may read, nothing is told either.
+                if among.is_none() || !page.rows.is_empty() {
+                    message = outbox::find_message(&web.pool, id).await?;
+                }
                 problem = message.is_none().then(|| format!("There is no message {id}. They are kept for 90 days."));
             }
-            found = Some(outbox::deliveries_page(&web.pool, filter).await?);
+            found = Some(page);
         }
         Err(nothing) => problem = Some(nothing),
     }
@@ -328,7 +342,10 @@ pub(in crate::web) async fn list(
     let lines = found.map_or_else(Vec::new, |page| page.rows.into_iter().map(Line::of).collect());
     let projects = choices(&address.project, shell.projects.iter().map(|one| (one.slug.clone(), one.slug.clone())));
     let destinations = outbox::list_destinations(&web.pool, None).await?;
-    let destinations = destinations.iter().map(|one| (one.id.to_string(), cut(&one.name, 60)));
+    let destinations = destinations
+        .iter()
+        .filter(|one| reach.sees_what_serves(one.project_id))
+        .map(|one| (one.id.to_string(), cut(&one.name, 60)));
     let destinations = choices(&address.destination, destinations);
     let states = DeliveryState::ALL.iter().map(|state| (state.as_str().to_owned(), state_words(*state).to_owned()));
     let states = choices(&address.state, states);

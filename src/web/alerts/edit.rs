@@ -4,12 +4,11 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::Object;
 use engine::alert::preset::{Ask, Part, Parts};
 use engine::alert::{self, preset};
-use engine::ids::ProjectId;
 use store::StoreError;
 use store::notifications::{self as outbox, Destination, NewDestination, Target};
-use store::projects;
 use time::OffsetDateTime;
 
 use super::destination::{find, say};
@@ -88,7 +87,6 @@ pub(in crate::web) async fn new(
     viewer: Viewer,
     address: web::Query<Address>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::ChangeAlerts)?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = "New destination".to_owned();
     match Kind::named(&address.kind) {
@@ -103,10 +101,9 @@ pub(in crate::web) async fn create(
     request: HttpRequest,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeAlerts)?;
     let fields = &posted.fields;
     let kind = Kind::named(fields.get("kind")).ok_or_else(|| PageError::BadRequest("Which kind?".to_owned()))?;
-    let made = make(&web, kind, fields).await?;
+    let made = make(&web, &posted.viewer, kind, fields).await?;
     let mut shell = Shell::load(&web, &request, posted.viewer, Nav::Alerts).await?;
     shell.title = "New destination".to_owned();
     match made {
@@ -125,7 +122,12 @@ pub(in crate::web) async fn create(
     }
 }
 
-async fn make(web: &Web, kind: Kind, fields: &Fields) -> Result<Result<Destination, Wrong>, PageError> {
+async fn make(
+    web: &Web,
+    viewer: &Viewer,
+    kind: Kind,
+    fields: &Fields,
+) -> Result<Result<Destination, Wrong>, PageError> {
     let target = match given(kind, fields, None).target(kind.name, None, web.desk.allow_private) {
         Ok(target) => target,
         Err(wrong) => return Ok(Err(wrong)),
@@ -134,7 +136,8 @@ async fn make(web: &Web, kind: Kind, fields: &Fields) -> Result<Result<Destinati
         Ok(name) => name,
         Err(wrong) => return Ok(Err(wrong)),
     };
-    let project_id = project(web, fields.get("project")).await?;
+    let project_id = viewer.chosen(web, Some(fields.get("project"))).await?.map(|project| project.id);
+    viewer.must(Action::ChangeAlerts, Object::of(project_id))?;
     let signals: Vec<String> =
         fields.all("signal").filter_map(alert::Kind::parse).map(|kind| kind.as_str().to_owned()).collect();
     let new = NewDestination { project_id, name: &name, target, signals: &signals };
@@ -147,15 +150,6 @@ async fn make(web: &Web, kind: Kind, fields: &Fields) -> Result<Result<Destinati
     made.map(Ok).ok_or(PageError::NotFound("destination"))
 }
 
-async fn project(web: &Web, slug: &str) -> Result<Option<ProjectId>, PageError> {
-    // PostgreSQL has no text with a zero in it.
-    if slug.is_empty() || slug.contains('\0') {
-        return Ok(None);
-    }
-    let project = projects::by_slug(&web.pool, slug).await?;
-    project.map(|project| Some(project.id)).ok_or(PageError::NotFound("project"))
-}
-
 /// `GET /alerts/{id}/edit`
 pub(in crate::web) async fn edit(
     web: web::Data<Web>,
@@ -163,7 +157,6 @@ pub(in crate::web) async fn edit(
     viewer: Viewer,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::ChangeAlerts)?;
     let (known, kind) = known(&web, &id).await?;
     let mut shell = Shell::load(&web, &request, viewer, Nav::Alerts).await?;
     shell.title = known.name.clone();
@@ -177,7 +170,6 @@ pub(in crate::web) async fn update(
     posted: Posted,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeAlerts)?;
     let fields = &posted.fields;
     let (known, kind) = known(&web, &id).await?;
     let target = given(kind, fields, Some(&known)).target(kind.name, Some(&known.target), web.desk.allow_private);

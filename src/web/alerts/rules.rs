@@ -8,6 +8,7 @@ mod form;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::access::{Object, Reach};
 use engine::alert::Kind;
 use engine::alert::frequency::MINUTES;
 use engine::ids::DestinationId;
@@ -57,9 +58,10 @@ impl Line {
     }
 }
 
-/// All rules, in their order, which decides who hears of a thing by which.
-pub(super) async fn lines(web: &Web) -> Result<Vec<Line>, PageError> {
-    Ok(outbox::list_rules(&web.pool, None).await?.into_iter().map(|rule| Line { rule }).collect())
+/// The rules of these projects, in their order, which decides who hears of a thing by which.
+pub(super) async fn lines(web: &Web, reach: &Reach) -> Result<Vec<Line>, PageError> {
+    let all = outbox::list_rules(&web.pool, None).await?.into_iter();
+    Ok(all.filter(|rule| reach.sees_what_serves(rule.rule.project)).map(|rule| Line { rule }).collect())
 }
 
 /// What a preview found.
@@ -147,7 +149,6 @@ pub(in crate::web) async fn new(
     request: HttpRequest,
     viewer: Viewer,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::ChangeAlerts)?;
     html(&page(&web, &request, viewer, None, Typed::new()).await?)
 }
 
@@ -159,7 +160,6 @@ pub(in crate::web) async fn show(
     id: web::Path<String>,
     address: web::Query<Address>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let stored = find(&web, &id).await?;
     let typed = Typed::of(&stored);
     let mut page = page(&web, &request, viewer, Some(stored), typed).await?;
@@ -173,7 +173,6 @@ pub(in crate::web) async fn create(
     request: HttpRequest,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeAlerts)?;
     decide(&web, &request, posted, None).await
 }
 
@@ -184,7 +183,6 @@ pub(in crate::web) async fn post(
     id: web::Path<String>,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeAlerts)?;
     let missing = || PageError::NotFound("rule");
     let (id, now) = (id.parse::<i64>().map_err(|_| missing())?, OffsetDateTime::now_utc());
     let change = posted.fields.get("do");
@@ -219,16 +217,17 @@ async fn decide(
     let typed = Typed::read(&posted.fields);
     let project = match typed.project.as_str() {
         "" => None,
-        slug => {
-            let found = store::projects::by_slug(&web.pool, &slug.replace('\0', " ")).await?;
-            Some(found.ok_or(PageError::NotFound("project"))?.id)
-        }
+        slug => Some(posted.viewer.project(web, slug).await?.id),
     };
+    posted.viewer.must(Action::ChangeAlerts, Object::of(project))?;
     let id = stored.as_ref().map(|rule| rule.id);
     let asked = typed.rule(project).and_then(|rule| Ok(Candidate { id, rule, destinations: typed.destinations()? }));
     let problem;
     match (asked, posted.fields.get("do")) {
         (Err(wrong), _) => problem = wrong,
+        (Ok(candidate), _) if !may_send_to(web, &posted.viewer, &candidate.destinations).await? => {
+            problem = "One of the chosen destinations is gone. Choose another one.".to_owned();
+        }
         (Ok(candidate), "save") => match save(web, &typed, &candidate).await {
             Ok(id) => return Ok(see_other(&format!("/alerts/rules/{id}?saved=1"))),
             Err(StoreError::Conflict(wrong)) => problem = wrong,
@@ -251,6 +250,19 @@ async fn decide(
     let mut response = html(&page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
+}
+
+/// Where somebody may have a rule send to: what serves all projects hears of theirs, too.
+async fn choices(web: &Web, viewer: &Viewer) -> Result<Vec<Destination>, PageError> {
+    let mut all = outbox::list_destinations(&web.pool, None).await?;
+    let reach = viewer.reach();
+    all.retain(|one| one.project_id.is_none_or(|id| reach.sees(id)));
+    Ok(all)
+}
+
+async fn may_send_to(web: &Web, viewer: &Viewer, wanted: &[DestinationId]) -> Result<bool, PageError> {
+    let choices = choices(web, viewer).await?;
+    Ok(wanted.iter().all(|id| choices.iter().any(|one| one.id == *id)))
 }
 
 async fn save(web: &Web, typed: &Typed, candidate: &Candidate) -> Result<i64, StoreError> {
@@ -286,9 +298,9 @@ async fn page(
     stored: Option<AlertRule>,
     typed: Typed,
 ) -> Result<RulePage, PageError> {
+    let choices = choices(web, &viewer).await?;
     let mut shell = Shell::load(web, request, viewer, Nav::Alerts).await?;
     shell.title = if stored.is_some() { "Rule" } else { "New rule" }.to_owned();
-    let choices = outbox::list_destinations(&web.pool, None).await?;
     let choice = |destination: Destination| Choice { words: words(&destination.target), destination };
     Ok(RulePage {
         shell,

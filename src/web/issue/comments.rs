@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 
 use super::find_issue;
 use crate::web::Web;
-use crate::web::access::Action;
 use crate::web::error::PageError;
 use crate::web::session::Posted;
 use crate::web::shell::see_other;
@@ -18,7 +17,6 @@ pub(in crate::web) async fn post(
     id: web::Path<IssueId>,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeIssues)?;
     let issue = find_issue(&web, &id.to_string()).await?;
     let place = (issue.project_id, issue.id);
     let (user, fields) = (posted.viewer.user_id, &posted.fields);

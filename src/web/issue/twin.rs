@@ -21,7 +21,7 @@ use crate::web::error::PageError;
 
 /// In which form an address asks for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::web) enum Form {
     /// The page.
     Page,
     /// `.md`
@@ -32,7 +32,7 @@ pub(super) enum Form {
 
 impl Form {
     /// What an address names, and the form that its ending asks for. No id has a dot in it.
-    pub(super) fn split(text: &str) -> (&str, Self) {
+    pub(in crate::web) fn split(text: &str) -> (&str, Self) {
         match text.rsplit_once('.') {
             Some((name, "md")) => (name, Self::Markdown),
             Some((name, "json")) => (name, Self::Json),

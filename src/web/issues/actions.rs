@@ -104,7 +104,6 @@ impl Done {
 
 /// A form that changes issues: `do` is a `Wish` or `merge`; `id` may stand there many times.
 pub(in crate::web) async fn post(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
-    posted.viewer.must(Action::ChangeIssues)?;
     let fields = &posted.fields;
     let now = OffsetDateTime::now_utc();
     let ids: Vec<IssueId> = fields.all("id").filter_map(|id| id.parse().ok()).take(lifecycle::BULK_MAX).collect();
@@ -120,6 +119,7 @@ pub(in crate::web) async fn post(web: web::Data<Web>, posted: Posted) -> Result<
     if wanted.is_empty() {
         return Err(PageError::BadRequest("No issue was chosen. Tick the boxes in front of some first.".to_owned()));
     }
+    let wanted = posted.viewer.only(Action::ChangeIssues, wanted, |(project_id, _)| *project_id)?;
     let by = By { user: Some(posted.viewer.user_id), at: now };
     let (done, changed) = wish.grant(&web, &wanted, by).await?;
     if let Err(error) = live::notify(&web.pool, &changed).await {

@@ -10,7 +10,6 @@ use store::people::users;
 use store::{events, projects, releases};
 
 use crate::web::Web;
-use crate::web::access::Action;
 use crate::web::error::PageError;
 use crate::web::session::Viewer;
 
@@ -52,12 +51,16 @@ pub(in crate::web) async fn get(
     viewer: Viewer,
     address: web::Query<CompletionsAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let ids: Vec<ProjectId> = match address.project.as_deref().filter(|slug| !slug.is_empty()) {
-        Some(slug) => vec![projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?.id],
+        Some(slug) => vec![viewer.project(&web, slug).await?.id],
         None => {
-            projects::list(&web.pool, None, PROJECTS_LOOKED_AT).await?.into_iter().map(|project| project.id).collect()
+            let seen = projects::list(&web.pool, &viewer.reach(), None, PROJECTS_LOOKED_AT).await?;
+            seen.into_iter().map(|project| project.id).collect()
         }
+    };
+    let reach = match address.project.as_deref() {
+        None | Some("") => viewer.reach(),
+        Some(_) => viewer.reach().among(&ids),
     };
     let mut sample = Vec::new();
     let mut names = Vec::new();
@@ -75,7 +78,7 @@ pub(in crate::web) async fn get(
             json!({"key": key, "note": note, "values": values.collect::<Vec<_>>()})
         })
         .collect();
-    let people = users::assignable(&web.pool, PEOPLE_MAX).await?;
+    let people = users::assignable(&web.pool, &reach, PEOPLE_MAX).await?;
     let people = people.into_iter().map(|user| json!({"text": format!("assigned:{}", user.email)}));
     let values = ["me", "none"].map(|value| json!({"text": format!("assigned:{value}")}));
     let values: Vec<Value> = values.into_iter().chain(people).collect();

@@ -1,5 +1,6 @@
 //! Who can be given issues, as menus offer them: whoever looks first, then the others by name.
 
+use engine::access::Reach;
 use store::activity::Actor;
 use store::people::users;
 
@@ -23,12 +24,12 @@ pub(in crate::web) struct People {
 }
 
 impl People {
-    /// Those whom `viewer` may give issues to; nobody for who may give none.
-    pub(in crate::web) async fn load(web: &Web, viewer: &Viewer) -> Result<Self, PageError> {
+    /// Those whom `viewer` may give issues of these projects to; nobody for who may give none.
+    pub(in crate::web) async fn load(web: &Web, viewer: &Viewer, reach: &Reach) -> Result<Self, PageError> {
         if !viewer.may_change_issues() {
             return Ok(Self::default());
         }
-        let all = users::assignable(&web.pool, LISTED_MAX).await?;
+        let all = users::assignable(&web.pool, reach, LISTED_MAX).await?;
         let all = all.into_iter().filter(|user| user.id != viewer.user_id);
         let all: Vec<Actor> = all.map(|user| Actor { id: user.id, name: user.name, email: user.email }).collect();
         let buttons = all.iter().take(BUTTONS_MAX).cloned().collect();

@@ -1,7 +1,6 @@
 //! Views of the list that people keep: the forms that keep and forget them.
 
 use actix_web::{HttpResponse, web};
-use store::projects;
 use store::views::{self, NewView};
 use time::OffsetDateTime;
 
@@ -11,27 +10,24 @@ use crate::web::access::Action;
 use crate::web::error::PageError;
 use crate::web::session::{Posted, local_path};
 use crate::web::shell::see_other;
+use engine::access::Object;
 
 /// `POST /issues/views`: `do=save` with `name`, `shared`, `project`, `query`, `range` and `sort`; or `do=remove` with `view`.
 pub(in crate::web) async fn post(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
-    // Everybody keeps views of their own; others see them only from those who may change something.
-    posted.viewer.must(Action::Read)?;
     let (user, fields) = (posted.viewer.user_id, &posted.fields);
     match fields.get("do") {
         "save" => {
             let is_shared = !fields.get("shared").is_empty();
-            if is_shared {
-                posted.viewer.must(Action::ChangeIssues)?;
-            }
             let name: String = fields.get("name").split_whitespace().collect::<Vec<_>>().join(" ").replace('\0', "");
             if name.is_empty() || name.chars().count() > 60 {
                 return Err(PageError::BadRequest("Give the view a name of 1 to 60 characters.".to_owned()));
             }
             let slug = Some(fields.get("project")).filter(|slug| !slug.is_empty());
-            let project = match slug {
-                Some(slug) => Some(projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?),
-                None => None,
-            };
+            let project = posted.viewer.chosen(&web, slug).await?;
+            // Everybody keeps views of their own; others see them only from those who may change something there.
+            if is_shared {
+                posted.viewer.must(Action::ChangeIssues, Object::of(project.as_ref().map(|project| project.id)))?;
+            }
             let (query, span) = (fields.get("query").trim().replace('\0', ""), Span::named(fields.get("range")));
             let sort = Sort::named(fields.get("sort"));
             if query.chars().count() > engine::limits::QUERY_CHARS_MAX {

@@ -7,8 +7,12 @@ use std::time::Duration;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use engine::access::Reach;
 use engine::ids::{DeployId, IssueId, ProjectId};
 use futures_util::stream::{self, Stream};
+use sqlx::PgPool;
+use store::people::sessions;
+use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::{Instant, Interval};
@@ -17,12 +21,15 @@ use super::tick::{Tick, Wanted, hello};
 use super::watch::Choice;
 use super::watch::feed::Feeds;
 use crate::web::Web;
-use crate::web::access::Action;
 use crate::web::error::PageError;
 use crate::web::session::Viewer;
 
 /// A person who watches sees within 5 s that nothing comes any more (`static/live.js`), and two missed ones are a cut.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// A stream outlives the moment at which somebody was let in: so often it is asked whether they still are. Ten thousand
+/// streams ask 170 times a second then.
+const CHECKED_EVERY: Duration = Duration::from_secs(60);
 
 /// What the address says.
 #[derive(Debug, serde::Deserialize)]
@@ -47,6 +54,19 @@ impl StreamAddress {
         })
     }
 
+    /// Refuses what the person may not read.
+    async fn check(&self, web: &Web, viewer: &Viewer) -> Result<(), PageError> {
+        if self.project.is_some_and(|id| !viewer.reach().sees(id)) {
+            return Err(PageError::NotFound("project"));
+        }
+        match self.issue {
+            Some(id) if viewer.reach() != Reach::All && !viewer.sees_issue(web, id).await? => {
+                Err(PageError::NotFound("issue"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn wanted(&self) -> Wanted {
         match (self.issue, self.view.as_deref()) {
             (Some(id), _) => Wanted::Issue(id),
@@ -56,16 +76,14 @@ impl StreamAddress {
     }
 }
 
-/// Opens a stream for a person who may read.
+/// Opens a stream for a person, of what they may read.
 pub(in crate::web) async fn open(
     web: web::Data<Web>,
     request: HttpRequest,
-    viewer: Option<Viewer>,
+    viewer: Viewer,
     address: web::Query<StreamAddress>,
 ) -> Result<HttpResponse, PageError> {
-    // Not the sign-in page: whoever opens a stream is a script.
-    let Some(viewer) = viewer else { return Ok(HttpResponse::Unauthorized().finish()) };
-    viewer.must(Action::Read)?;
+    address.check(&web, &viewer).await?;
     let Ok(permit) = web.hub().permits().try_acquire_owned() else {
         return Ok(HttpResponse::ServiceUnavailable().insert_header(("retry-after", "10")).finish());
     };
@@ -78,6 +96,8 @@ pub(in crate::web) async fn open(
         ticks,
         closed,
         heartbeat: tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
+        check: tokio::time::interval_at(Instant::now() + CHECKED_EVERY, CHECKED_EVERY),
+        reader: Reader { pool: web.pool.clone(), session: viewer.session_hash(), reach: viewer.reach() },
         wanted: address.wanted(),
         watched: address.watched().and_then(|choice| Feeds::subscribe(&web, choice)),
         first: Some(hello(&place, is_behind)),
@@ -103,11 +123,31 @@ async fn newest(watched: &mut Option<watch::Receiver<Bytes>>) -> Option<Bytes> {
     Some(receiver.borrow_and_update().clone())
 }
 
+/// Who reads a stream.
+struct Reader {
+    pool: PgPool,
+    session: [u8; 32],
+    reach: Reach,
+}
+
+impl Reader {
+    /// Whether they are signed in and may read what they might when the stream was opened. While the database is away
+    /// there is nothing to be told either.
+    async fn is_unchanged(&self) -> bool {
+        match sessions::find(&self.pool, &self.session, OffsetDateTime::now_utc()).await {
+            Ok(session) => session.is_some_and(|session| session.grants.reach() == self.reach),
+            Err(_) => true,
+        }
+    }
+}
+
 /// The state of one stream.
 struct Open {
     ticks: broadcast::Receiver<Arc<Tick>>,
     closed: watch::Receiver<bool>,
     heartbeat: Interval,
+    check: Interval,
+    reader: Reader,
     wanted: Wanted,
     watched: Option<watch::Receiver<Bytes>>,
     first: Option<Bytes>,
@@ -133,7 +173,7 @@ impl Open {
             tokio::select! {
                 _ = self.closed.wait_for(|closed| *closed) => return None,
                 tick = self.ticks.recv() => match tick {
-                    Ok(tick) => if let Some(bytes) = tick.for_page(self.wanted) {
+                    Ok(tick) => if let Some(bytes) = tick.for_page(self.wanted, &self.reader.reach) {
                         return Some(bytes);
                     },
                     // Without a place: the page keeps its old one, which at worst costs it another
@@ -142,6 +182,10 @@ impl Open {
                     Err(RecvError::Closed) => return None,
                 },
                 Some(message) = newest(&mut self.watched) => return Some(message),
+                // The page opens another one, and hears then what it may read now, or that nobody is signed in.
+                _ = self.check.tick() => if !self.reader.is_unchanged().await {
+                    return None;
+                },
                 _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: beat\ndata: \"\"\n\n")),
             }
         }
@@ -163,6 +207,12 @@ mod tests {
             ticks: receiver,
             closed,
             heartbeat: tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
+            check: tokio::time::interval_at(Instant::now() + CHECKED_EVERY, CHECKED_EVERY),
+            reader: Reader {
+                pool: PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap(),
+                session: [0; 32],
+                reach: Reach::All,
+            },
             wanted: Wanted::Live(None),
             watched: Some(watched),
             first: None,

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use bytes::Bytes;
+use engine::access::Reach;
 use engine::histogram::Window;
 use engine::ids::{EventId, IssueId, ProjectId, UserId};
 use serde::Serialize;
 use sqlx::PgPool;
-use store::counts::{self, Range};
+use store::counts::{self, ProjectBucket, Range};
 use store::events::{self, TAIL_PROJECTS_MAX, TailEvent};
 use store::issues::{self, Issue};
 use store::projects;
@@ -34,7 +35,27 @@ pub(super) struct Tick {
     /// For lists of all projects.
     list: Bytes,
     parts: Vec<Part>,
+    bars: Bars,
     is_resync: bool,
+}
+
+/// The newest bars of the big chart, for those who do not see all projects.
+#[derive(Default)]
+struct Bars {
+    place: String,
+    window: Option<Window>,
+    buckets: Vec<ProjectBucket>,
+}
+
+impl Bars {
+    /// The bars of these projects together; empty when there are none.
+    fn of(&self, wanted: impl Fn(ProjectId) -> bool) -> Bytes {
+        let Some(window) = &self.window else { return Bytes::new() };
+        let own = self.buckets.iter().filter(|bucket| wanted(ProjectId(bucket.project_id)));
+        let sums = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
+        let counts = (0..).zip(sums).map(|(bar, events)| (window.start_of(bar), events)).collect();
+        message(&self.place, "counts", &CountsMessage { counts })
+    }
 }
 
 /// One message, for pages of one project or issue.
@@ -45,6 +66,8 @@ struct Part {
     full: Bytes,
     /// Figures only, for the list and the issue page; empty where only the live view cares.
     brief: Bytes,
+    /// The chart of one project alone.
+    is_chart: bool,
 }
 
 /// Which messages a page wants.
@@ -62,7 +85,7 @@ impl Tick {
     /// Tells every page to fetch itself again.
     pub(super) fn resync(place: &str) -> Self {
         let bytes = message(place, "resync", &"");
-        Self { live: bytes.clone(), list: bytes, parts: Vec::new(), is_resync: true }
+        Self { live: bytes.clone(), list: bytes, parts: Vec::new(), bars: Bars::default(), is_resync: true }
     }
 
     /// Whether something of a project changed.
@@ -70,18 +93,23 @@ impl Tick {
         self.is_resync || self.parts.iter().any(|part| part.project_id == project_id)
     }
 
-    /// What one page gets of it; nothing when nothing concerns it.
-    pub(super) fn for_page(&self, wanted: Wanted) -> Option<Bytes> {
-        let of_project = |id| self.parts.iter().filter(move |part| part.project_id == id);
+    /// What one page gets of it whose reader may read `reach`; nothing when nothing concerns it.
+    pub(super) fn for_page(&self, wanted: Wanted, reach: &Reach) -> Option<Bytes> {
+        let seen = || self.parts.iter().filter(|part| reach.sees(part.project_id));
+        let of_project = |id| seen().filter(move |part| part.project_id == id);
         let bytes = match wanted {
             _ if self.is_resync => self.live.clone(),
-            Wanted::Live(None) => self.live.clone(),
-            Wanted::List(None) => self.list.clone(),
+            Wanted::Live(None) if *reach == Reach::All => self.live.clone(),
+            Wanted::List(None) if *reach == Reach::All => self.list.clone(),
+            Wanted::Live(None) if seen().next().is_some() => {
+                let chart = self.bars.of(|id| reach.sees(id));
+                join(seen().filter(|part| !part.is_chart).map(|part| &part.full).chain([&chart]))
+            }
+            Wanted::Live(None) => Bytes::new(),
+            Wanted::List(None) => join(seen().map(|part| &part.brief)),
             Wanted::Live(Some(id)) => join(of_project(id).map(|part| &part.full)),
             Wanted::List(Some(id)) => join(of_project(id).map(|part| &part.brief)),
-            Wanted::Issue(id) => {
-                join(self.parts.iter().filter(|part| part.issue_id == Some(id)).map(|part| &part.brief))
-            }
+            Wanted::Issue(id) => join(seen().filter(|part| part.issue_id == Some(id)).map(|part| &part.brief)),
         };
         (!bytes.is_empty()).then_some(bytes)
     }
@@ -174,11 +202,18 @@ impl Reader {
             return Ok(Tick::resync(place));
         };
         parts.extend(self.tails(place, &projects, now).await?);
-        let (counts, all_counts) = self.counts(place, &projects, now).await?;
+        let bars = self.bars(place, &projects, now).await?;
+        let all_counts = bars.of(|id| self.projects.contains(&id) || projects.contains(&id));
         let live = join(parts.iter().map(|part| &part.full).chain([&all_counts]));
         let list = join(parts.iter().map(|part| &part.brief));
-        parts.extend(counts);
-        Ok(Tick { live, list, parts, is_resync: false })
+        parts.extend(projects.iter().map(|&id| Part {
+            project_id: id,
+            issue_id: None,
+            full: bars.of(|own| own == id),
+            brief: Bytes::new(),
+            is_chart: true,
+        }));
+        Ok(Tick { live, list, parts, bars, is_resync: false })
     }
 
     /// None when one of the issues is gone, merged into another: pages that show it must look for themselves.
@@ -224,21 +259,18 @@ impl Reader {
             let rows = rows?;
             if !rows.is_empty() {
                 let full = message(place, "tail", &TailMessage { rows });
-                parts.push(Part { project_id, issue_id: None, full, brief: Bytes::new() });
+                parts.push(Part { project_id, issue_id: None, full, brief: Bytes::new(), is_chart: false });
             }
         }
         Ok(parts)
     }
 
-    /// The newest bars: those of each changed project, and those of all projects together.
-    async fn counts(
-        &mut self,
-        place: &str,
-        changed: &[ProjectId],
-        now: OffsetDateTime,
-    ) -> Result<(Vec<Part>, Bytes), PageError> {
+    /// The newest bars of each project.
+    async fn bars(&mut self, place: &str, changed: &[ProjectId], now: OffsetDateTime) -> Result<Bars, PageError> {
         if changed.iter().any(|id| !self.projects.contains(id)) {
-            let known = projects::list(&self.pool, None, i64::try_from(TAIL_PROJECTS_MAX).unwrap_or(i64::MAX)).await?;
+            let known =
+                projects::list(&self.pool, &Reach::All, None, i64::try_from(TAIL_PROJECTS_MAX).unwrap_or(i64::MAX))
+                    .await?;
             self.projects = known.into_iter().map(|project| project.id).collect();
         }
         let mut wanted = self.projects.clone();
@@ -246,14 +278,7 @@ impl Reader {
         let window = Window::ending_at(now.unix_timestamp(), 10, COUNTED_BARS);
         let range = Range { span_s: 10, from: window.start_s, until: window.end_s() };
         let buckets = counts::of_projects(&self.pool, &wanted, range).await?;
-        let bars = |project: Option<ProjectId>| {
-            let own = buckets.iter().filter(|bucket| project.is_none_or(|id| id.get() == bucket.project_id));
-            let sums = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
-            let counts = (0..).zip(sums).map(|(bar, events)| (window.start_of(bar), events)).collect();
-            message(place, "counts", &CountsMessage { counts })
-        };
-        let part = |&id: &ProjectId| Part { project_id: id, issue_id: None, full: bars(Some(id)), brief: Bytes::new() };
-        Ok((changed.iter().map(part).collect(), bars(None)))
+        Ok(Bars { place: place.to_owned(), window: Some(window), buckets })
     }
 
     /// True the first time that an event is seen.
@@ -301,7 +326,7 @@ fn issue_part(
     let brief = message(place, "issue", &told);
     told.row = Some(&html);
     let full = message(place, "issue", &told);
-    Ok(Part { project_id: issue.project_id, issue_id: Some(issue.id), full, brief })
+    Ok(Part { project_id: issue.project_id, issue_id: Some(issue.id), full, brief, is_chart: false })
 }
 
 #[cfg(test)]
@@ -315,20 +340,36 @@ mod tests {
             issue_id: issue.map(IssueId),
             full: Bytes::from_static(full.as_bytes()),
             brief: Bytes::from_static(brief.as_bytes()),
+            is_chart: false,
         };
+        let window = Window { start_s: 0, span_s: 10, bars: 1 };
+        let bucket = |project_id, events| ProjectBucket { project_id, bucket: 0, events };
         let tick = Tick {
             live: Bytes::from_static(b"ABC"),
             list: Bytes::from_static(b"ab"),
             parts: vec![part(1, Some(7), "A", "a"), part(2, Some(8), "B", "b"), part(1, None, "C", "")],
+            bars: Bars { place: "1-1".to_owned(), window: Some(window), buckets: vec![bucket(1, 3), bucket(2, 5)] },
             is_resync: false,
         };
-        let text = |wanted| tick.for_page(wanted).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        let text = |wanted| tick.for_page(wanted, &Reach::All).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        let seen_by = |wanted, reach: &Reach| {
+            tick.for_page(wanted, reach).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        };
         assert_eq!(text(Wanted::Live(Some(ProjectId(1)))).as_deref(), Some("AC"));
         assert_eq!(text(Wanted::List(Some(ProjectId(2)))).as_deref(), Some("b"));
         assert_eq!(text(Wanted::Issue(IssueId(8))).as_deref(), Some("b"));
         assert_eq!(text(Wanted::Issue(IssueId(9))), None);
         assert_eq!(text(Wanted::Live(None)).as_deref(), Some("ABC"));
-        let resync = Tick::resync("1-2").for_page(Wanted::Issue(IssueId(9))).unwrap();
+        let one = Reach::Projects(vec![ProjectId(2)]);
+        let told = seen_by(Wanted::Live(None), &one).unwrap();
+        assert!(told.starts_with('B') && told.ends_with("[[0,5]]}\n\n"), "{told}");
+        assert_eq!(seen_by(Wanted::List(None), &one).as_deref(), Some("b"));
+        for wanted in [Wanted::Live(Some(ProjectId(1))), Wanted::List(Some(ProjectId(1))), Wanted::Issue(IssueId(7))] {
+            assert_eq!(seen_by(wanted, &one), None, "{wanted:?}");
+        }
+        let nothing = Reach::Projects(vec![]);
+        assert_eq!((seen_by(Wanted::Live(None), &nothing), seen_by(Wanted::List(None), &nothing)), (None, None));
+        let resync = Tick::resync("1-2").for_page(Wanted::Issue(IssueId(9)), &one).unwrap();
         assert_eq!(&resync[..], b"id: 1-2\nevent: resync\ndata: \"\"\n\n");
     }
 }

@@ -189,7 +189,14 @@ async fn a_token_of_the_organization_tells_where_it_belongs() {
     let organization = secrets::organization_token(&served.url, "acme", now);
     let person = secrets::user_token();
     for (secret, scopes) in [(&organization, &[Scope::OrgCi][..]), (&person, &[Scope::ProjectReleases])] {
-        let new = store::people::tokens::NewToken { name: "ci", hash: &secret.hash, scopes, now, expires_at: None };
+        let new = store::people::tokens::NewToken {
+            name: "ci",
+            hash: &secret.hash,
+            scopes,
+            reach: &engine::access::Reach::All,
+            now,
+            expires_at: None,
+        };
         store::people::tokens::create(&served.database.pool, new).await.unwrap();
     }
     for major in BOTH {

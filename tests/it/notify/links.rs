@@ -1,6 +1,6 @@
 //! Links in mails: who may use them, once, and what a scanner, a forger or a latecomer gets.
 
-use engine::access::Role;
+use engine::access::{Reach, Role};
 use engine::alert::link::{Act, Key, Link};
 use engine::ids::{IssueId, ProjectId};
 use reqwest::Method;
@@ -222,7 +222,7 @@ async fn mails_are_stopped_by_one_click_for_one_address_and_one_project() {
     let stop = inbox.path(Act::Mute, "Vic@shop.example");
     assert!(inbox.http.get(&stop).await.body.contains("Stop the mails of shop?"));
     let muted = async || {
-        let all = mutes::list(pool, None).await.unwrap();
+        let all = mutes::list(pool, &Reach::All, None).await.unwrap();
         all.into_iter().map(|mute| format!("{} {}", mute.project, mute.address)).collect::<Vec<_>>()
     };
     assert!(muted().await.is_empty());

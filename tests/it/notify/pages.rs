@@ -1,6 +1,6 @@
 //! Where the links of a mail lead: a page that asks, and the page of the destination that sent it.
 
-use engine::access::Role;
+use engine::access::{Reach, Role};
 use engine::ids::ProjectId;
 use firefinch::config::Redacted;
 use firefinch::secrets;
@@ -67,7 +67,7 @@ async fn links_of_a_mail_ask_first_and_lead_to_the_destination_that_sent_it() {
             .await;
     assert!(
         page.body.contains("Given up")
-            && page.body.contains("Mail to everybody who can sign in")
+            && page.body.contains("Mail to everybody who sees the project")
             && page.body.contains("1 rule sends there"),
         "{}",
         page.body
@@ -147,7 +147,7 @@ async fn whoever_stopped_mails_is_listed_and_hears_again() {
     assert_eq!(hear(&viewer, "ann@shop.example").await, 403);
     assert_eq!(hear(&viewer, "vic@shop.example").await, 303);
     assert_eq!(hear(&member, "ann@shop.example").await, 303);
-    assert!(mutes::list(pool, None).await.unwrap().is_empty());
+    assert!(mutes::list(pool, &Reach::All, None).await.unwrap().is_empty());
     assert_eq!(
         member.press("/alerts", "/alerts", "hear", &[("project", "x"), ("address", "ann@shop.example")]).await.status,
         400

@@ -42,7 +42,7 @@ async fn an_event_becomes_a_mail_and_a_webhook_through_outages_and_kills() {
     let mut hooks = Receiver::start(&[]).await;
     let (url, smtp) = (db.url(), mails.url());
     let mut server = ServerProcess::start(&settings(&url, dir.path(), &smtp)).await;
-    // Nobody made a mail destination: everybody who can sign in is told.
+    // Nobody made a mail destination: everybody who sees the project is told.
     db.user("oncall@shop.example", Role::Member, "a long password").await;
     let hook = hooks.url();
     let make_hook = ["destination", "create", "--kind", "webhook", "--url", &hook, "--json"];

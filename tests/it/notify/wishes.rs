@@ -1,6 +1,6 @@
 //! What people chose about their mails: kinds, quiet hours and another address, from the tables to the mailbox.
 
-use engine::access::Role;
+use engine::access::{Reach, Role};
 use engine::alert::Kind;
 use engine::alert::quiet::{Quiet, Window};
 use engine::ids::UserId;
@@ -222,9 +222,13 @@ async fn the_page_keeps_what_a_person_says_and_shows_what_is_wrong_with_it() {
     assert_eq!(post("kinds", &[("project", ""), ("kind", "new")]).await.status, 303);
     assert!(ann.get(path).await.body.contains("Only new issues"));
     assert_eq!(post("kinds", &[("project", &id), ("mode", "none")]).await.status, 303);
-    assert_eq!(mutes::list(pool, Some("ann@shop.example")).await.unwrap().len(), 1, "the row that the link writes");
+    assert_eq!(
+        mutes::list(pool, &Reach::All, Some("ann@shop.example")).await.unwrap().len(),
+        1,
+        "the row that the link writes"
+    );
     assert_eq!(post("kinds", &[("project", &id), ("mode", "own"), ("kind", "regressed")]).await.status, 303);
-    assert!(mutes::list(pool, None).await.unwrap().is_empty());
+    assert!(mutes::list(pool, &Reach::All, None).await.unwrap().is_empty());
     assert_eq!(wishes::choices(pool, user).await.unwrap().len(), 2);
     assert_eq!(post("kinds", &[("project", &id), ("mode", "same")]).await.status, 303);
     assert_eq!(wishes::choices(pool, user).await.unwrap().len(), 1);

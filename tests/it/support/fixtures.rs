@@ -1,8 +1,9 @@
 //! Projects, people and tokens, made straight in the database of a test.
 
-use engine::access::{Email, Role, Scope};
+use engine::access::{Email, ProjectRole, Reach, Role, Scope};
+use engine::ids::{ProjectId, UserId};
 use firefinch::{passwords, secrets};
-use store::people::{tokens, users};
+use store::people::{memberships, tokens, users};
 use store::projects;
 use time::OffsetDateTime;
 
@@ -41,16 +42,42 @@ impl Database {
 
     /// Makes an API token and returns its secret.
     pub async fn token(&self, scopes: &[Scope]) -> String {
+        self.token_for(&Reach::All, scopes).await
+    }
+
+    /// The same, which works in these projects only.
+    pub async fn token_for(&self, reach: &Reach, scopes: &[Scope]) -> String {
         let secret = secrets::generate(secrets::Kind::ApiToken);
         let new = tokens::NewToken {
             name: "test",
             hash: &secret.hash,
             scopes,
+            reach,
             now: OffsetDateTime::now_utc(),
             expires_at: None,
         };
         tokens::create(&self.pool, new).await.unwrap();
         secret.text
+    }
+
+    /// Gives somebody a role in a project, or takes it back.
+    pub async fn member(&self, email: &str, project: &Project, role: Option<ProjectRole>) {
+        let user = UserId(
+            sqlx::query_scalar("select id from users where email = $1")
+                .bind(email)
+                .fetch_one(&self.pool)
+                .await
+                .unwrap(),
+        );
+        let mut tx = self.pool.begin().await.unwrap();
+        match role {
+            Some(role) => {
+                let now = OffsetDateTime::now_utc();
+                assert!(memberships::set(&mut tx, ProjectId(project.id), user, role, now).await.unwrap());
+            }
+            None => drop(memberships::remove(&mut tx, ProjectId(project.id), user).await.unwrap()),
+        }
+        tx.commit().await.unwrap();
     }
 
     /// Makes a user who can sign in with `password` (at least 10 characters).

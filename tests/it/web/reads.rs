@@ -15,7 +15,7 @@ use super::{Site, exception};
 use crate::support::until;
 
 /// A value for each parameter of a path. A route with a new one fails here until it has a line.
-fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
+pub(super) fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
     let issue = issue.to_string();
     let known = [
         ("{org}", "firefinch"),
@@ -43,11 +43,10 @@ fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
     path
 }
 
-/// Every address that answers GET: of the pages from the lines of their routes, of the API from its table.
+/// Every address that answers GET, of the pages and of the API, from their tables.
 fn addresses() -> Vec<String> {
-    let pages = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/web.rs")).unwrap();
-    let pages = pages.lines().filter(|line| line.contains(".route(") && line.contains("get().to("));
-    let mut all: Vec<String> = pages.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect();
+    let pages = firefinch::web::pages().into_iter().filter(|page| page.method == Method::GET.as_str());
+    let mut all: Vec<String> = pages.map(|page| page.path.to_owned()).collect();
     assert!(all.len() > 20, "{all:?}");
     let api = firefinch::api::endpoints().into_iter().filter(|endpoint| endpoint.method == Method::GET.as_str());
     let before = all.len();

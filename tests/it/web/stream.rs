@@ -17,6 +17,12 @@ pub(super) struct Message {
     pub(super) data: String,
 }
 
+impl Message {
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+}
+
 /// An open stream.
 pub(super) struct Stream {
     response: Response,
@@ -33,7 +39,7 @@ impl Stream {
     }
 
     /// The next message; none when the stream has ended.
-    async fn next(&mut self) -> Option<Message> {
+    pub(super) async fn next(&mut self) -> Option<Message> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let mut message = Message::default();

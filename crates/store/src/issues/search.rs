@@ -14,6 +14,7 @@
 mod ordered;
 pub(crate) mod terms;
 
+use engine::access::Reach;
 use engine::ids::{ProjectId, UserId};
 use engine::query::Query;
 use sqlx::postgres::PgRow;
@@ -35,29 +36,20 @@ const CANDIDATES_MAX: i64 = 500;
 /// Newest events of an issue that terms about events are held against.
 pub const EVENTS_WINDOW: i64 = 50;
 
-/// Projects that one search may name. Each is one index walk per status.
+/// Projects of a search with an index walk for each of them and each status; more are sieved out of one walk over all.
 pub const PROJECTS_MAX: usize = 50;
 
 /// Which issues, on which day.
 #[derive(Debug, Clone, Copy)]
 pub struct IssueSearch<'a> {
     /// Whose issues.
-    pub scope: Scope<'a>,
+    pub reach: &'a Reach,
     /// The terms that must hold.
     pub query: &'a Query,
     /// What relative times are relative to.
     pub now: OffsetDateTime,
     /// Who `assigned:me` means; it finds nothing for nobody.
     pub me: Option<UserId>,
-}
-
-/// Whose issues are searched.
-#[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
-    /// Every project.
-    All,
-    /// These, at most `PROJECTS_MAX`; more are cut off.
-    Projects(&'a [ProjectId]),
 }
 
 /// Place of an issue in the list.
@@ -170,9 +162,9 @@ fn push_walks(
     order: &str,
 ) -> Option<()> {
     let statuses = terms::statuses(&search.query.terms);
-    let projects: Vec<Option<ProjectId>> = match search.scope {
-        Scope::All => vec![None],
-        Scope::Projects(ids) => ids.iter().take(PROJECTS_MAX).copied().map(Some).collect(),
+    let (projects, sieve): (Vec<Option<ProjectId>>, _) = match search.reach {
+        Reach::Projects(ids) if ids.len() <= PROJECTS_MAX => (ids.iter().copied().map(Some).collect(), None),
+        reach => (vec![None], reach.ids()),
     };
     let mut first = true;
     for project_id in projects {
@@ -185,6 +177,9 @@ fn push_walks(
             terms::push_walk_terms(sql, search);
             if let Some(project_id) = project_id {
                 sql.push(" and i.project_id = ").push_bind(project_id.get());
+            }
+            if let Some(ids) = &sieve {
+                sql.push(" and i.project_id = any(").push_bind(ids.clone()).push(")");
             }
             if let Some(key) = paging.from {
                 let beyond = if order == "desc" { "<" } else { ">" };

@@ -1,7 +1,7 @@
 //! How many issues stand where, for the tabs above the list. Bounded: a tab says `1,000+` rather than
 //! counting a million rows.
 
-use engine::ids::ProjectId;
+use engine::access::Reach;
 use sqlx::PgPool;
 
 use crate::StoreError;
@@ -24,31 +24,32 @@ pub struct Tally {
     pub ignored: i64,
 }
 
-/// Counts the issues of one project, or of all.
+/// Counts the issues of these projects.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn tally(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Tally, StoreError> {
-    // Three walks over the newest rows of each status, in the order of an index.
-    let row = match project_id {
-        Some(project_id) => {
+pub async fn tally(pool: &PgPool, reach: &Reach) -> Result<Tally, StoreError> {
+    // Walks over the newest rows of each status, of each project where some are chosen, in the order of an index.
+    let row = match reach.ids() {
+        Some(projects) => {
             sqlx::query_as!(
                 Tally,
                 r#"select
-                count(*) filter (where status = 'unresolved') as "unresolved!",
-                count(*) filter (where substatus = 'new') as "new!",
-                count(*) filter (where substatus = 'regressed') as "regressed!",
-                count(*) filter (where status = 'resolved') as "resolved!",
-                count(*) filter (where status = 'ignored') as "ignored!"
-            from unnest(array['unresolved', 'resolved', 'ignored']) as wanted (name)
+                least(count(*) filter (where status = 'unresolved'), $2) as "unresolved!",
+                least(count(*) filter (where substatus = 'new'), $2) as "new!",
+                least(count(*) filter (where substatus = 'regressed'), $2) as "regressed!",
+                least(count(*) filter (where status = 'resolved'), $2) as "resolved!",
+                least(count(*) filter (where status = 'ignored'), $2) as "ignored!"
+            from unnest($1::bigint[]) as chosen (id)
+            cross join unnest(array['unresolved', 'resolved', 'ignored']) as wanted (name)
             cross join lateral (
                 select status, substatus
                 from issues
-                where project_id = $1 and status = wanted.name
+                where project_id = chosen.id and status = wanted.name
                 order by seen_slot desc, id desc
                 limit $2
             ) as newest"#,
-                project_id.get(),
+                &projects,
                 TALLY_MAX
             )
             .fetch_one(pool)

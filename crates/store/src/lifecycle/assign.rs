@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{BULK_MAX, By};
 use crate::StoreError;
-use crate::people::users;
+use crate::people::{memberships, users};
 
 /// Issues that one transaction takes from a person who goes.
 const GIVEN_BACK_STEP: i64 = 1_000;
@@ -37,7 +37,7 @@ pub(crate) async fn assign_in(
     via: &str,
 ) -> Result<Vec<(ProjectId, IssueId)>, StoreError> {
     let to = match to {
-        Some(id) => Some(holder(tx, id).await?),
+        Some(id) => Some(holder(tx, id, issues).await?),
         None => None,
     };
     let mut changes = Vec::new();
@@ -69,7 +69,7 @@ pub(super) async fn take_back(
 ) -> Result<bool, StoreError> {
     let Some((_, from)) = lock(tx, &[issue]).await?.pop() else { return Ok(false) };
     let to = match wrong.before {
-        Some(id) => Some(holder(tx, id).await?),
+        Some(id) => Some(holder(tx, id, &[issue]).await?),
         None => None,
     };
     let Some(change) = handover::take_back(from.as_ref(), to.as_ref(), wrong.reason) else { return Ok(false) };
@@ -111,11 +111,15 @@ pub(crate) async fn give_back(
     }
 }
 
-/// The person, held until the end of the transaction, so that they are not removed meanwhile.
-async fn holder(tx: &mut PgConnection, id: UserId) -> Result<Holder, StoreError> {
+/// The person, held until the end of the transaction, so that they are not removed meanwhile; refused when they can have
+/// none of some project.
+async fn holder(tx: &mut PgConnection, id: UserId, issues: &[(ProjectId, IssueId)]) -> Result<Holder, StoreError> {
     let user = users::hold(tx, id).await?;
     let user = user.ok_or_else(|| StoreError::Conflict("This person is not here any more.".to_owned()))?;
-    match user.why_no_issues() {
+    let mut projects: Vec<ProjectId> = issues.iter().map(|(project_id, _)| *project_id).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    match memberships::why_no_issues(&mut *tx, &user, &projects).await? {
         Some(why) => Err(StoreError::Conflict(why)),
         None => Ok(Holder { id, name: user.shown().to_owned() }),
     }

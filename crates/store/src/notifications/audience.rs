@@ -17,7 +17,7 @@ use crate::StoreError;
 /// Destinations that are looked at. People make tens of them.
 const DESTINATIONS_MAX: i64 = 1000;
 
-/// People that one mail destination may mean by "everybody who can sign in".
+/// People that one mail destination may mean by "everybody who sees the project".
 pub(super) const MEMBERS_MAX: i64 = 5000;
 
 /// Everybody who may hear of something.
@@ -25,10 +25,27 @@ pub(super) const MEMBERS_MAX: i64 = 5000;
 pub(super) struct Audience {
     rules: Vec<AlertRule>,
     destinations: HashMap<DestinationId, Listener>,
-    members: Vec<String>,
+    members: Vec<Member>,
     /// Addresses, in lower case, that want no mails of a project.
     mutes: HashSet<(ProjectId, String)>,
     people: People,
+}
+
+/// Somebody who can sign in.
+#[derive(Debug, Clone)]
+struct Member {
+    email: String,
+    /// Sees every project.
+    everywhere: bool,
+    /// Those of the projects in question that they were given.
+    projects: Vec<i64>,
+}
+
+impl Member {
+    /// Whether they may know of something in a project, or on the instance where there is none.
+    fn sees(&self, project: Option<ProjectId>) -> bool {
+        self.everywhere || project.is_some_and(|id| self.projects.contains(&id.get()))
+    }
 }
 
 /// What of a destination decides who hears.
@@ -94,16 +111,24 @@ impl Audience {
             (DestinationId(row.id), listener)
         });
         let destinations = destinations.collect();
-        let members =
-            sqlx::query_scalar!("select email from users where disabled_at is null order by id limit $1", MEMBERS_MAX)
-                .fetch_all(&mut *connection)
-                .await?;
-        let mutes = sqlx::query!(
-            "select project_id, address from mail_mutes where project_id = any ($1)",
-            &projects.iter().map(|id| id.get()).collect::<Vec<_>>(),
+        let ids: Vec<i64> = projects.iter().map(|id| id.get()).collect();
+        let members = sqlx::query_as!(
+            Member,
+            r#"select u.email, u.role <> 'guest' as "everywhere!",
+                 array(select g.project_id from project_grants g where g.user_id = u.id and g.project_id = any ($2))
+                     as "projects!: Vec<i64>"
+             from users u
+             where u.disabled_at is null
+             order by u.id
+             limit $1"#,
+            MEMBERS_MAX,
+            &ids,
         )
         .fetch_all(&mut *connection)
         .await?;
+        let mutes = sqlx::query!("select project_id, address from mail_mutes where project_id = any ($1)", &ids,)
+            .fetch_all(&mut *connection)
+            .await?;
         let mutes = mutes.into_iter().map(|row| (ProjectId(row.project_id), row.address)).collect();
         let people = People::load(connection, projects).await?;
         Ok(Self { rules, destinations, members, mutes, people })
@@ -216,10 +241,16 @@ impl Audience {
         self.rules.iter().any(|rule| !rule.fallback && rule.rule.serves(seen) && mails(rule))
     }
 
-    /// Whoever has the issue, else its first owner, if they can sign in.
+    /// Whoever has the issue, else its first owner, if they can sign in and see the project.
     fn owner(&self, seen: &Seen) -> Option<&str> {
-        let is_here = |owner: &String| self.members.iter().find(|member| member.to_lowercase() == *owner);
-        seen.owners.iter().find_map(is_here).map(String::as_str)
+        let is_here = |owner: &String| self.members_of(seen).find(|email| email.to_lowercase() == *owner);
+        seen.owners.iter().find_map(is_here)
+    }
+
+    /// Those who may know of it.
+    fn members_of(&self, seen: &Seen) -> impl Iterator<Item = &str> {
+        let project = seen.project;
+        self.members.iter().filter(move |member| member.sees(project)).map(|member| member.email.as_str())
     }
 
     fn listeners(&self, rule: &AlertRule) -> impl Iterator<Item = (DestinationId, &Listener)> {
@@ -235,7 +266,7 @@ impl Audience {
         {
             return vec![owner];
         }
-        let members = if listener.members { &self.members[..] } else { &[] };
-        listener.to.iter().chain(members).map(String::as_str).collect()
+        let members = listener.members.then(|| self.members_of(seen)).into_iter().flatten();
+        listener.to.iter().map(String::as_str).chain(members).collect()
     }
 }

@@ -7,7 +7,7 @@ use super::DeliveryFilter;
 use crate::StoreError;
 
 /// Ids in the order in which the filter reads: the newest first, or the oldest of those that follow one.
-pub(super) async fn find(pool: &PgPool, filter: DeliveryFilter, limit: i64) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn find(pool: &PgPool, filter: DeliveryFilter<'_>, limit: i64) -> Result<Vec<i64>, StoreError> {
     let before = filter.before.map_or(i64::MAX, DeliveryId::get);
     match filter.after {
         _ if filter.message.is_some() || filter.issue.is_some() => few(pool, filter, before, limit).await,
@@ -17,7 +17,7 @@ pub(super) async fn find(pool: &PgPool, filter: DeliveryFilter, limit: i64) -> R
 }
 
 /// Of one message or one issue: these are sorted, so one statement does for both directions.
-async fn few(pool: &PgPool, filter: DeliveryFilter, before: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
+async fn few(pool: &PgPool, filter: DeliveryFilter<'_>, before: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
     let (after, is_after) = (filter.after.map_or(0, DeliveryId::get), filter.after.is_some());
     let ids = if let Some(message) = filter.message {
         // Served by deliveries_by_message.
@@ -65,7 +65,7 @@ async fn few(pool: &PgPool, filter: DeliveryFilter, before: i64, limit: i64) -> 
 }
 
 /// Of one destination, or of all, in the order of an index, backwards.
-async fn newest(pool: &PgPool, filter: DeliveryFilter, before: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
+async fn newest(pool: &PgPool, filter: DeliveryFilter<'_>, before: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
     let ids = match filter.destination {
         // Served by deliveries_by_destination.
         Some(destination) => {
@@ -89,7 +89,7 @@ async fn newest(pool: &PgPool, filter: DeliveryFilter, before: i64, limit: i64) 
 }
 
 /// The same forwards.
-async fn oldest(pool: &PgPool, filter: DeliveryFilter, after: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
+async fn oldest(pool: &PgPool, filter: DeliveryFilter<'_>, after: i64, limit: i64) -> Result<Vec<i64>, StoreError> {
     let ids = match filter.destination {
         Some(destination) => {
             let of = destination.get();

@@ -102,9 +102,11 @@ pub struct Delivery {
 
 /// Which deliveries to list; newest first, those before `before`.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct DeliveryFilter {
+pub struct DeliveryFilter<'a> {
     /// Of one project.
     pub project: Option<ProjectId>,
+    /// Of these projects; none means all, and what belongs to no project.
+    pub among: Option<&'a [i64]>,
     /// About one issue, and about those that were merged into it.
     pub issue: Option<IssueId>,
     /// Carried by one message.
@@ -136,7 +138,7 @@ pub struct DeliveryPage {
 ///
 /// # Errors
 /// When PostgreSQL fails or a row cannot be read.
-pub async fn list(pool: &PgPool, mut filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+pub async fn list(pool: &PgPool, mut filter: DeliveryFilter<'_>) -> Result<Vec<Delivery>, StoreError> {
     let mut found = Vec::new();
     loop {
         let page = page(pool, filter).await?;
@@ -153,9 +155,9 @@ pub async fn list(pool: &PgPool, mut filter: DeliveryFilter) -> Result<Vec<Deliv
 ///
 /// # Errors
 /// When PostgreSQL fails or a row cannot be read.
-pub async fn page(pool: &PgPool, filter: DeliveryFilter) -> Result<DeliveryPage, StoreError> {
+pub async fn page(pool: &PgPool, filter: DeliveryFilter<'_>) -> Result<DeliveryPage, StoreError> {
     // Where each row that is looked at is one that is wanted, one more than the page holds says whether there are more.
-    let sieved = filter.state.is_some() || filter.project.is_some();
+    let sieved = filter.state.is_some() || filter.project.is_some() || filter.among.is_some();
     let at_most = if sieved { LOOKED_AT_MAX.max(filter.limit) } else { filter.limit };
     let mut looked_at = candidates::find(pool, filter, at_most + 1).await?;
     let more = i64::try_from(looked_at.len()).is_ok_and(|found| found > at_most);
@@ -186,7 +188,7 @@ pub async fn page(pool: &PgPool, filter: DeliveryFilter) -> Result<DeliveryPage,
 }
 
 /// Those of `ids` that the filter wants, in the order in which it reads, one more than its limit.
-async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<Delivery>, StoreError> {
+async fn read(pool: &PgPool, filter: DeliveryFilter<'_>, ids: &[i64]) -> Result<Vec<Delivery>, StoreError> {
     let rows = sqlx::query!(
         r#"select d.id, d.destination_id, x.kind, x.name, d.recipient, s.kind as signal, s.issue_id,
              case when d.state <> 'told' then d.state
@@ -210,6 +212,7 @@ async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<
                  when m.state = 'sent' and m.deliveries > 1 then 'folded'
                  else m.state end)
              and ($4::bigint is null or s.project_id = $4)
+             and ($7::bigint[] is null or s.project_id = any ($7))
          order by case when $6 then -d.id else d.id end desc
          limit $5"#,
         ids,
@@ -218,6 +221,7 @@ async fn read(pool: &PgPool, filter: DeliveryFilter, ids: &[i64]) -> Result<Vec<
         filter.project.map(ProjectId::get),
         filter.limit.saturating_add(1),
         filter.after.is_some(),
+        filter.among,
     )
     .fetch_all(pool)
     .await?;

@@ -54,7 +54,7 @@ pub enum Target {
 pub struct MailTarget {
     /// These addresses.
     pub to: Vec<String>,
-    /// Everybody who can sign in at that moment.
+    /// Everybody who sees the project at that moment.
     pub members: bool,
     /// Whoever has the issue, else its first owner; who else is named here only hears of what has neither.
     pub owners: bool,

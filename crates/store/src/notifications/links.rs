@@ -1,6 +1,6 @@
 //! Links in mails: the key that signs them, what a use of one does, and who may use it.
 
-use engine::access::Role;
+use engine::access::ProjectRole;
 use engine::alert::link::Key;
 use engine::ids::{IssueId, ProjectId, UserId};
 use engine::issue::Signal;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::lifecycle::{self, By};
-use crate::people::users;
+use crate::people::{memberships, users};
 
 /// The key of this instance; `fresh` becomes it where there is none yet. Whichever process asks first, all have the same.
 ///
@@ -35,14 +35,14 @@ pub async fn key(pool: &PgPool, fresh: &[u8; 32], now: OffsetDateTime) -> Result
 /// Who stands behind an address that was mailed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Somebody who can sign in.
-    Person(UserId, Role),
+    /// Somebody who can sign in and sees the project.
+    Person(UserId, ProjectRole),
     /// Somebody whose account was disabled.
     Disabled,
     /// No person has the address, but a destination that serves the project names it: a list, or a colleague
     /// without an account.
     Named,
-    /// Neither (any more).
+    /// Neither (any more), or somebody who does not see the project.
     Nobody,
 }
 
@@ -51,11 +51,13 @@ pub enum Holder {
 /// # Errors
 /// When PostgreSQL fails or a role cannot be read.
 pub async fn holder(pool: &PgPool, project_id: ProjectId, address: &str) -> Result<Holder, StoreError> {
-    if let Some(user) = users::by_email(pool, address).await? {
-        return Ok(if user.disabled_at.is_some() { Holder::Disabled } else { Holder::Person(user.id, user.role) });
-    }
-    if let Some(user) = users::by_mail_address(pool, address).await? {
-        return Ok(Holder::Person(user.id, user.role));
+    let user = match users::by_email(pool, address).await? {
+        None => users::by_mail_address(pool, address).await?,
+        user => user,
+    };
+    if let Some(user) = user {
+        let Some(grants) = memberships::of_user(pool, user.id).await? else { return Ok(Holder::Disabled) };
+        return Ok(grants.in_project(project_id).map_or(Holder::Nobody, |role| Holder::Person(user.id, role)));
     }
     let is_named = sqlx::query_scalar!(
         r#"select exists (

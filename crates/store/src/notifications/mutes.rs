@@ -1,6 +1,7 @@
 //! Mutes: addresses that want no mails of a project. They hold for every destination that names the address, and
 //! for persons and lists alike, as a link in a mail is for whoever reads it.
 
+use engine::access::Reach;
 use engine::ids::ProjectId;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -71,20 +72,22 @@ pub async fn muted_at(pool: &PgPool, project: ProjectId, address: &str) -> Resul
     Ok(at.fetch_optional(pool).await?)
 }
 
-/// The newest mutes: those of one address, or all.
+/// The newest mutes in these projects: those of one address, or all.
 ///
 /// # Errors
 /// When PostgreSQL fails.
-pub async fn list(pool: &PgPool, address: Option<&str>) -> Result<Vec<Mute>, StoreError> {
+pub async fn list(pool: &PgPool, reach: &Reach, address: Option<&str>) -> Result<Vec<Mute>, StoreError> {
+    let projects = reach.ids();
     let rows = sqlx::query!(
         "select m.project_id, p.slug, m.address, m.created_at
          from mail_mutes m
          join projects p on p.id = m.project_id
-         where $1::text is null or m.address = lower($1)
+         where ($1::text is null or m.address = lower($1)) and ($3::bigint[] is null or m.project_id = any($3))
          order by m.created_at desc, m.project_id, m.address
          limit $2",
         address,
         LIST_MAX,
+        projects.as_deref(),
     )
     .fetch_all(pool)
     .await?;

@@ -131,6 +131,15 @@ pub async fn find(pool: &PgPool, id: i64) -> Result<Option<AlertRule>, StoreErro
     Ok(all.into_iter().find(|rule| rule.id == id))
 }
 
+/// The project of a rule, deleted or not: `Some(None)` for one that serves all.
+///
+/// # Errors
+/// When PostgreSQL fails.
+pub async fn project_of(pool: &PgPool, id: i64) -> Result<Option<Option<ProjectId>>, StoreError> {
+    let found = sqlx::query_scalar!("select project_id from alert_rules where id = $1", id);
+    Ok(found.fetch_optional(pool).await?.map(|project| project.map(ProjectId)))
+}
+
 /// All rules, or those that serve some of these projects.
 pub(super) async fn load(
     connection: &mut PgConnection,

@@ -22,6 +22,7 @@ struct Owned {
     rules: Rules,
     auto_assign: bool,
     mappings: Vec<Mapping>,
+    people: People,
 }
 
 /// Whom a rule names for an issue.
@@ -47,10 +48,9 @@ pub(crate) async fn settle(
     if projects.is_empty() {
         return Ok(Vec::new());
     }
-    let people = People::load_in(tx).await?;
     let events = events(tx, &new, &projects).await?;
     let named = blocking(move || {
-        let of = |event: &FirstEvent| event.named(projects.get(&event.project_id.get())?, &people);
+        let of = |event: &FirstEvent| event.named(projects.get(&event.project_id.get())?);
         let mut named: Vec<Named> = events.iter().filter_map(of).collect();
         // In key order, as everybody locks issues.
         named.sort_by_key(|named| named.issue);
@@ -78,7 +78,8 @@ async fn owned(tx: &mut PgConnection, signals: &[&Signal]) -> Result<HashMap<i64
         match Rules::parse(&row.rules) {
             Ok(rules) => {
                 let mappings = code_mappings::list(&mut *tx, ProjectId(row.project_id)).await?;
-                found.insert(row.project_id, Owned { rules, auto_assign: row.auto_assign, mappings });
+                let people = People::load(&mut *tx, ProjectId(row.project_id)).await?;
+                found.insert(row.project_id, Owned { rules, auto_assign: row.auto_assign, mappings, people });
             }
             // Saved by another version, which could read it: here nobody owns anything, and messages go on.
             Err(problems) => {
@@ -101,7 +102,7 @@ struct FirstEvent {
 
 impl FirstEvent {
     /// Whom the rules name; none when nobody who is here.
-    fn named(&self, project: &Owned, people: &People) -> Option<Named> {
+    fn named(&self, project: &Owned) -> Option<Named> {
         let text = match payload::decode(self.codec, &self.payload) {
             Ok(text) => text,
             Err(error) => {
@@ -112,7 +113,7 @@ impl FirstEvent {
         let subject = Subject::read(&payload::view(&text), &self.tags, &project.mappings);
         let found = project.rules.find(&subject)?;
         let mut owners: Vec<UserId> = Vec::new();
-        for user in found.rule.owners.iter().filter_map(|owner| people.find(owner)) {
+        for user in found.rule.owners.iter().filter_map(|owner| project.people.find(owner)) {
             if !owners.contains(&user.id) {
                 owners.push(user.id);
             }

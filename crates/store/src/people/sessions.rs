@@ -1,10 +1,12 @@
 //! The table `sessions`: who is signed in, on which browser.
 
+use engine::access::Grants;
 use engine::ids::UserId;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::SecretHash;
+use super::memberships::{self, GRANTS_MAX};
 use super::users::{Row, User};
 use crate::StoreError;
 
@@ -13,6 +15,8 @@ use crate::StoreError;
 pub struct Session {
     /// Who.
     pub user: User,
+    /// What they may do.
+    pub grants: Grants,
     /// When they signed in.
     pub created_at: OffsetDateTime,
     /// When the cookie stops working.
@@ -54,18 +58,27 @@ pub async fn find(pool: &PgPool, hash: &SecretHash, now: OffsetDateTime) -> Resu
         r#"
         select
             users.id, users.email, users.name, users.role, users.password_hash, users.disabled_at,
-            users.created_at, sessions.created_at as signed_in_at, sessions.expires_at
+            users.created_at, sessions.created_at as signed_in_at, sessions.expires_at,
+            given.projects as "projects!", given.roles as "roles!"
         from sessions
         join users on users.id = sessions.user_id
+        cross join lateral (
+            select
+                coalesce(array_agg(g.project_id order by g.project_id, g.role), '{}') as projects,
+                coalesce(array_agg(g.role order by g.project_id, g.role), '{}') as roles
+            from (select project_id, role from project_grants where user_id = users.id limit $3) as g
+        ) as given
         where sessions.token_hash = $1 and sessions.expires_at > $2 and users.disabled_at is null
         "#,
         hash.as_slice(),
         now,
+        GRANTS_MAX,
     )
     .fetch_optional(pool)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let user = Row {
+    let (projects, roles) = (row.projects, row.roles);
+    let user: User = Row {
         id: row.id,
         email: row.email,
         name: row.name,
@@ -73,8 +86,10 @@ pub async fn find(pool: &PgPool, hash: &SecretHash, now: OffsetDateTime) -> Resu
         password_hash: row.password_hash,
         disabled_at: row.disabled_at,
         created_at: row.created_at,
-    };
-    Ok(Some(Session { user: user.try_into()?, created_at: row.signed_in_at, expires_at: row.expires_at }))
+    }
+    .try_into()?;
+    let grants = memberships::grants(user.role, &projects, &roles);
+    Ok(Some(Session { user, grants, created_at: row.signed_in_at, expires_at: row.expires_at }))
 }
 
 /// Notes that a session was used and moves its end; writes at most once a minute per session.

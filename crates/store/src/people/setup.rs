@@ -84,7 +84,7 @@ pub async fn claim(pool: &PgPool, claim: Claim<'_>) -> Result<Option<User>, Stor
     let new = NewUser {
         email: claim.email,
         name: claim.name,
-        role: Role::Admin,
+        role: Role::Owner,
         password_hash: Some(claim.password_hash),
         now: claim.now,
     };

@@ -1,7 +1,7 @@
 //! The table `api_tokens`: what scripts show to the web API.
 
-use engine::access::Scope;
-use engine::ids::TokenId;
+use engine::access::{Reach, Scope};
+use engine::ids::{ProjectId, TokenId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -17,6 +17,8 @@ pub struct ApiToken {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// Where.
+    pub reach: Reach,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it was last shown to us, to the minute.
@@ -44,6 +46,8 @@ pub struct NewToken<'a> {
     pub hash: &'a SecretHash,
     /// What it may do.
     pub scopes: &'a [Scope],
+    /// Where.
+    pub reach: &'a Reach,
     /// The time.
     pub now: OffsetDateTime,
     /// When it stops working, if ever.
@@ -54,6 +58,8 @@ struct Row {
     id: i64,
     name: String,
     scopes: Vec<String>,
+    every_project: bool,
+    projects: Vec<i64>,
     created_at: OffsetDateTime,
     last_used_at: Option<OffsetDateTime>,
     expires_at: Option<OffsetDateTime>,
@@ -67,6 +73,10 @@ impl From<Row> for ApiToken {
             name: row.name,
             // A scope of a newer version grants nothing here; the ones that we know still work.
             scopes: row.scopes.iter().filter_map(|scope| scope.parse().ok()).collect(),
+            reach: match row.every_project {
+                true => Reach::All,
+                false => Reach::Projects(row.projects.into_iter().map(ProjectId).collect()),
+            },
             created_at: row.created_at,
             last_used_at: row.last_used_at,
             expires_at: row.expires_at,
@@ -80,25 +90,40 @@ impl From<Row> for ApiToken {
 /// # Errors
 /// `Conflict` when the name is empty or too long.
 pub async fn create(pool: &PgPool, new: NewToken<'_>) -> Result<ApiToken, StoreError> {
+    let projects = new.reach.ids();
     let scopes: Vec<String> = new.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
     sqlx::query_as!(
         Row,
         r#"
-        insert into api_tokens (name, token_hash, scopes, created_at, expires_at)
-        values ($1, $2, $3, $4, $5)
-        returning id, name, scopes, created_at, last_used_at, expires_at, revoked_at
+        with made as (
+            insert into api_tokens (name, token_hash, scopes, created_at, expires_at, every_project)
+            values ($1, $2, $3, $4, $5, $6::bigint[] is null)
+            returning *
+        ),
+        placed as (
+            insert into token_projects (token_id, project_id)
+            select made.id, p.id
+            from made
+            cross join unnest($6) as p (id)
+            returning project_id
+        )
+        select id, name, scopes, every_project, array(select project_id from placed order by 1) as "projects!",
+            created_at, last_used_at, expires_at, revoked_at
+        from made
         "#,
         new.name,
         new.hash.as_slice(),
         &scopes,
         new.now,
         new.expires_at,
+        projects.as_deref(),
     )
     .fetch_one(pool)
     .await
     .map(ApiToken::from)
     .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
         Some("api_tokens_name_check") => StoreError::Conflict("a token's name has 1 to 100 characters".into()),
+        Some("token_projects_project_id_fkey") => StoreError::Conflict("one of the projects is gone".into()),
         _ => error.into(),
     })
 }
@@ -115,7 +140,9 @@ pub async fn find_active(
     Ok(sqlx::query_as!(
         Row,
         r#"
-        select id, name, scopes, created_at, last_used_at, expires_at, revoked_at
+        select id, name, scopes, every_project,
+            array(select project_id from token_projects where token_id = api_tokens.id order by 1) as "projects!",
+            created_at, last_used_at, expires_at, revoked_at
         from api_tokens
         where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > $2)
         "#,
@@ -135,7 +162,9 @@ pub async fn list(pool: &PgPool, after: Option<TokenId>, limit: i64) -> Result<V
     Ok(sqlx::query_as!(
         Row,
         r#"
-        select id, name, scopes, created_at, last_used_at, expires_at, revoked_at
+        select id, name, scopes, every_project,
+            array(select project_id from token_projects where token_id = api_tokens.id order by 1) as "projects!",
+            created_at, last_used_at, expires_at, revoked_at
         from api_tokens
         where id > $1
         order by id

@@ -1,6 +1,6 @@
 //! The table `users`.
 
-use engine::access::{Email, Role};
+use engine::access::{Email, Reach, Role};
 use engine::ids::{IssueId, ProjectId, UserId};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
@@ -31,17 +31,6 @@ impl User {
     #[must_use]
     pub fn shown(&self) -> &str {
         if self.name.is_empty() { &self.email } else { &self.name }
-    }
-
-    /// Why they can have no issues, for whoever wants to give them some; none when they can.
-    #[must_use]
-    pub fn why_no_issues(&self) -> Option<String> {
-        let why = match self {
-            Self { disabled_at: Some(_), .. } => "cannot sign in",
-            Self { role: Role::Viewer, .. } => "may read issues but not change them",
-            _ => return None,
-        };
-        Some(format!("{} {why}, and so can have none.", self.shown()))
     }
 }
 
@@ -202,21 +191,30 @@ pub(crate) async fn hold(tx: &mut PgConnection, id: UserId) -> Result<Option<Use
     .transpose()
 }
 
-/// Those who can have issues, by name, at most `limit`: who can sign in and may change issues.
+/// Those who can have issues of some of these projects, by name, at most `limit`: who can sign in and may change issues.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn assignable(executor: impl PgExecutor<'_>, limit: i64) -> Result<Vec<User>, StoreError> {
+pub async fn assignable(executor: impl PgExecutor<'_>, reach: &Reach, limit: i64) -> Result<Vec<User>, StoreError> {
+    let projects = reach.ids();
     sqlx::query_as!(
         Row,
         r#"
         select id, email, name, role, password_hash, disabled_at, created_at
         from users
-        where disabled_at is null and role in ('admin', 'member')
+        where disabled_at is null
+            and (role in ('owner', 'admin', 'member') or exists (
+                select 1
+                from project_grants g
+                where g.user_id = users.id
+                    and g.role in ('admin', 'member')
+                    and ($2::bigint[] is null or g.project_id = any($2))
+            ))
         order by lower(coalesce(nullif(name, ''), email)), id
         limit $1
         "#,
         limit,
+        projects.as_deref(),
     )
     .fetch_all(executor)
     .await?
@@ -250,22 +248,14 @@ pub async fn by_name(pool: &PgPool, name: &str) -> Result<Option<User>, StoreErr
 /// with them. What they did stays in the history, without their name. Returns the issues that they had.
 ///
 /// # Errors
-/// `Conflict` for the last administrator who can sign in, without whom nobody could change anything; else when the
-/// database cannot answer.
+/// `Conflict` for the last of those who hold the instance, see `Keepers`; else when the database cannot answer.
 pub async fn remove(
     pool: &PgPool,
     id: UserId,
     now: OffsetDateTime,
 ) -> Result<Option<Vec<(ProjectId, IssueId)>>, StoreError> {
     let mut tx = pool.begin().await?;
-    // Of two who remove each other the second waits here, and finds itself the last.
-    let admins =
-        sqlx::query_scalar!("select id from users where role = 'admin' and disabled_at is null order by id for update")
-            .fetch_all(&mut *tx)
-            .await?;
-    if admins == [id.get()] {
-        return Err(StoreError::Conflict("This is the only administrator. Make somebody else one first.".to_owned()));
-    }
+    Keepers::hold(&mut tx).await?.spare(id)?;
     // From here on they get no issue any more.
     let disabled =
         sqlx::query!("update users set disabled_at = coalesce(disabled_at, $2) where id = $1", id.get(), now);
@@ -276,6 +266,75 @@ pub async fn remove(
     let issues = lifecycle::give_back(pool, id, now).await?;
     sqlx::query!("delete from users where id = $1", id.get()).execute(pool).await?;
     Ok(Some(issues))
+}
+
+/// Changes what somebody is on the instance; returns what they were, or `None` when they are gone.
+///
+/// # Errors
+/// `Conflict` for the last of those who hold the instance, see `Keepers`; else when the database cannot answer.
+pub async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> Result<Option<Role>, StoreError> {
+    let keepers = Keepers::hold(tx).await?;
+    if role != Role::Owner && !(role == Role::Admin && keepers.owners.is_empty()) {
+        keepers.spare(id)?;
+    }
+    let before = sqlx::query_scalar!(
+        "update users u set role = $2 from users old where u.id = $1 and old.id = u.id returning old.role",
+        id.get(),
+        role.as_str(),
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(before.and_then(|role| role.parse().ok()))
+}
+
+/// Lets somebody in again, or no more; then their sessions end. False when nothing changed.
+///
+/// # Errors
+/// `Conflict` for the last of those who hold the instance, see `Keepers`; else when the database cannot answer.
+pub async fn set_disabled(
+    tx: &mut PgConnection,
+    id: UserId,
+    disabled_at: Option<OffsetDateTime>,
+) -> Result<bool, StoreError> {
+    if disabled_at.is_some() {
+        Keepers::hold(tx).await?.spare(id)?;
+        sqlx::query!("delete from sessions where user_id = $1", id.get()).execute(&mut *tx).await?;
+    }
+    let done = sqlx::query!(
+        "update users set disabled_at = $2 where id = $1 and (disabled_at is null) = ($2::timestamptz is not null)",
+        id.get(),
+        disabled_at,
+    );
+    Ok(done.execute(tx).await?.rows_affected() == 1)
+}
+
+/// Those without whom nobody could change anything: the owners who can sign in, or the administrators while there is no
+/// owner. Held until the end of the transaction: of two who remove each other the second waits, and finds itself the last.
+struct Keepers {
+    owners: Vec<i64>,
+    admins: Vec<i64>,
+}
+
+impl Keepers {
+    async fn hold(tx: &mut PgConnection) -> Result<Self, StoreError> {
+        let rows = sqlx::query!(
+            "select id, role from users where role in ('owner', 'admin') and disabled_at is null order by id for update"
+        )
+        .fetch_all(tx)
+        .await?;
+        let of = |role| rows.iter().filter(|row| row.role == role).map(|row| row.id).collect();
+        Ok(Self { owners: of("owner"), admins: of("admin") })
+    }
+
+    /// Refuses to lose the last one.
+    fn spare(&self, id: UserId) -> Result<(), StoreError> {
+        let why = match (self.owners.as_slice(), self.admins.as_slice()) {
+            ([only], _) if *only == id.get() => "This is the only owner. Make somebody else one first.",
+            ([], [only]) if *only == id.get() => "This is the only administrator. Make somebody else one first.",
+            _ => return Ok(()),
+        };
+        Err(StoreError::Conflict(why.to_owned()))
+    }
 }
 
 /// At most `limit` people in the order of their ids, beginning after `after`.

@@ -1,5 +1,6 @@
 //! Releases as they are shown: one, all projects' rows of one version, and the list.
 
+use engine::access::Reach;
 use engine::ids::{IssueId, ProjectId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -81,10 +82,10 @@ pub struct ReleaseKey {
 }
 
 /// Which releases.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct ReleaseSearch<'a> {
-    /// Of these projects; none means all.
-    pub projects: &'a [ProjectId],
+    /// Of these projects.
+    pub reach: &'a Reach,
     /// With this text in their name, in any case of letters; empty means any.
     pub text: &'a str,
     /// Only archived or only open ones.
@@ -103,7 +104,7 @@ pub async fn list(
     rows: usize,
 ) -> Result<(Vec<ReleaseKey>, Option<ReleaseKey>), StoreError> {
     let rows = rows.clamp(1, PAGE_ROWS_MAX);
-    let projects: Vec<i64> = search.projects.iter().map(|id| id.get()).collect();
+    let projects = search.reach.ids();
     let found = sqlx::query!(
         r#"select r.first_seen as "created_at!", r.version as "version!"
         from projects p
@@ -119,16 +120,16 @@ pub async fn list(
                     select 1
                     from projects q
                     join releases other on other.project_id = q.id and other.version = own.version
-                    where (q.id = any($1) or cardinality($1) = 0)
+                    where ($1::bigint[] is null or q.id = any($1))
                         and (other.first_seen, other.project_id) > (own.first_seen, own.project_id)
                 )
             order by own.first_seen desc, own.version desc
             limit $6
         ) as r
-        where p.id = any($1) or cardinality($1) = 0
+        where $1::bigint[] is null or p.id = any($1)
         order by r.first_seen desc, r.version desc
         limit $6"#,
-        &projects,
+        projects.as_deref(),
         from.map(|key| key.created_at),
         from.map(|key| key.version.as_str()),
         search.text,
@@ -150,20 +151,16 @@ pub async fn list(
 /// # Errors
 /// When the database fails.
 pub async fn of_project(pool: &PgPool, project_id: ProjectId, version: &str) -> Result<Option<Release>, StoreError> {
-    Ok(of_version(pool, &[project_id], &[version.to_owned()]).await?.pop())
+    Ok(of_version(pool, &Reach::Projects(vec![project_id]), &[version.to_owned()]).await?.pop())
 }
 
-/// What `projects` (none means all) have under these versions, at most a page of them: by version, then by
+/// What projects have under these versions, at most a page of them: by version, then by
 /// project.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_version(
-    pool: &PgPool,
-    projects: &[ProjectId],
-    versions: &[String],
-) -> Result<Vec<Release>, StoreError> {
-    let projects: Vec<i64> = projects.iter().map(|id| id.get()).collect();
+pub async fn of_version(pool: &PgPool, reach: &Reach, versions: &[String]) -> Result<Vec<Release>, StoreError> {
+    let projects = reach.ids();
     let versions = &versions[..versions.len().min(PAGE_ROWS_MAX)];
     let rows = sqlx::query!(
         r#"select
@@ -192,9 +189,9 @@ pub async fn of_version(
             order by id desc
             limit 1
         ) as d on true
-        where p.id = any($1) or cardinality($1) = 0
+        where $1::bigint[] is null or p.id = any($1)
         order by r.version, r.project_id"#,
-        &projects,
+        projects.as_deref(),
         versions,
         COUNT_MAX,
     )

@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 use super::graph::Stack;
 use super::{Choice, Reading, parts, rows};
 use crate::web::Web;
-use crate::web::access::Action;
 use crate::web::display::{Age, cut};
 use crate::web::error::PageError;
 use crate::web::live::TAIL_ROWS;
@@ -300,12 +299,11 @@ pub(in crate::web) async fn current(
     viewer: Viewer,
     address: web::Query<CurrentAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
     let wanted = address.project.as_deref().filter(|slug| !slug.is_empty());
     let environment = address.environment.as_deref().filter(|name| !name.is_empty());
     let projects = match wanted {
-        Some(slug) => vec![projects::by_slug(&web.pool, slug).await?.ok_or(PageError::NotFound("project"))?],
-        None => projects::list(&web.pool, None, events::TAIL_PROJECTS_MAX as i64).await?,
+        Some(slug) => vec![viewer.project(&web, slug).await?],
+        None => projects::list(&web.pool, &viewer.reach(), None, events::TAIL_PROJECTS_MAX as i64).await?,
     };
     let mut newest: Option<Deploy> = None;
     if let ([project], Some(environment)) = (projects.as_slice(), environment) {

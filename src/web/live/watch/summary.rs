@@ -5,14 +5,13 @@ use std::fmt::Write as _;
 use actix_web::{HttpResponse, web};
 use engine::ids::DeployId;
 use engine::scrub::Scrubber;
+use store::deploys;
 use store::verdict::Named;
-use store::{deploys, projects};
 use time::OffsetDateTime;
 
 use super::Reading;
 use super::graph::whole;
 use crate::web::Web;
-use crate::web::access::Action;
 use crate::web::display::{Count, Rate, absolute, cut};
 use crate::web::error::PageError;
 use crate::web::session::Viewer;
@@ -36,8 +35,7 @@ pub(in crate::web) async fn show(
     path: web::Path<DeployId>,
     address: web::Query<SummaryAddress>,
 ) -> Result<HttpResponse, PageError> {
-    viewer.must(Action::Read)?;
-    let project = projects::by_slug(&web.pool, &address.project).await?.ok_or(PageError::NotFound("project"))?;
+    let project = viewer.project(&web, &address.project).await?;
     let found = deploys::by_id(&web.pool, project.id, path.into_inner()).await?;
     let deploy = found.ok_or(PageError::NotFound("deploy"))?;
     let reading = Reading::make(&web, deploy, OffsetDateTime::now_utc()).await?;

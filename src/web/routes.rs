@@ -1,0 +1,165 @@
+//! Every route of the pages on one page, each with what it asks for.
+//!
+//! The table is what actix is configured from, and what tests walk: a route that stands here is guarded, and one that
+//! does not stand here is not there.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::middleware::{self, Next};
+use actix_web::{Route, Scope, web};
+
+use super::access::Action::{
+    ChangeAlerts, ChangeIssues, ChangeMembers, ChangeProjects, ChangeReleases, ChangeRules, MakeProjects, ManagePeople,
+    Read, ReadSystem,
+};
+use super::access::Needs::{self, Instance, Named, Nothing, Person, Script, Somewhere};
+use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
+use super::{
+    access, alerts, assets, attachments, feedback, issue, issues, link, live, me, people, projects, regroupings,
+    releases, setup, shell, sign_in, system, wall,
+};
+
+/// One method of one path.
+#[derive(Clone)]
+pub struct Page {
+    /// HTTP method.
+    pub method: Method,
+    /// As actix writes it.
+    pub path: &'static str,
+    /// Who may come.
+    pub needs: Needs,
+    route: fn() -> Route,
+}
+
+macro_rules! page {
+    ($method:ident $path:literal, $needs:expr, $handler:path) => {
+        Page {
+            method: Method::$method,
+            path: $path,
+            needs: $needs,
+            route: || web::method(Method::$method).to($handler),
+        }
+    };
+}
+
+/// Every route. Paths are looked up in this order, so `/alerts/new` stands before `/alerts/{id}`.
+#[must_use]
+pub fn pages() -> Vec<Page> {
+    [of_issues(), of_projects(), of_alerts(), of_people(), watching()].concat()
+}
+
+#[rustfmt::skip]
+fn of_issues() -> Vec<Page> {
+    vec![
+        page!(GET "/", Nothing, super::home),
+        page!(GET "/issues", Person, issues::list),
+        page!(POST "/issues", Somewhere(ChangeIssues), issues::actions::post),
+        page!(GET "/issues/completions", Person, issues::completions::get),
+        page!(POST "/issues/views", Person, issues::views::post),
+        page!(GET "/issues/{id}", Named(Read, Issue), issue::show),
+        page!(GET "/issues/{id}/events", Named(Read, Issue), issue::events::list),
+        page!(GET "/issues/{id}/tags/{key}", Named(Read, Issue), issue::events::tag),
+        page!(GET "/issues/{id}/events/{event}", Named(Read, Issue), issue::show_event),
+        page!(GET "/issues/{id}/feedback", Named(Read, Issue), feedback::of_issue),
+        page!(POST "/issues/{id}/comments", Named(ChangeIssues, Issue), issue::comments::post),
+        page!(POST "/issues/{id}/shares", Named(ChangeIssues, Issue), issue::share::post),
+        page!(GET "/s/{secret}", Nothing, issue::share::show),
+        page!(POST "/issues/{id}/split", Named(ChangeIssues, Issue), regroupings::split),
+        page!(POST "/regroupings/{id}/undo", Named(ChangeIssues, Regrouping), regroupings::undo),
+    ]
+}
+
+#[rustfmt::skip]
+fn of_projects() -> Vec<Page> {
+    vec![
+        page!(GET "/releases", Person, releases::list),
+        page!(GET "/projects/{slug}/releases/{version}", Named(Read, Project), releases::show),
+        page!(POST "/projects/{slug}/releases/{version}", Named(ChangeReleases, Project), releases::actions::post),
+        page!(GET "/projects", Person, projects::list),
+        page!(POST "/projects", Instance(MakeProjects), projects::create),
+        page!(GET "/projects/new", Instance(MakeProjects), projects::new),
+        page!(GET "/projects/{slug}/regroupings", Named(Read, Project), regroupings::list),
+        page!(POST "/projects/{slug}/regroup", Named(ChangeProjects, Project), regroupings::regroup),
+        page!(GET "/projects/{slug}", Named(Read, Project), projects::start),
+        page!(GET "/projects/{slug}/feedback", Named(Read, Project), feedback::of_project),
+        page!(GET "/projects/{slug}/attachments/{attachment}", Named(Read, Project), attachments::show),
+        page!(GET "/projects/{slug}/attachments/{attachment}/content", Named(Read, Project), attachments::content),
+        page!(GET "/projects/{slug}/settings", Named(Read, Project), projects::settings::show),
+        page!(POST "/projects/{slug}/settings", Named(ChangeProjects, Project), projects::settings::post),
+        page!(GET "/projects/{slug}/members", Named(Read, Project), projects::members::show),
+        page!(POST "/projects/{slug}/members", Named(ChangeMembers, Project), projects::members::post),
+        page!(GET "/projects/{slug}/code", Named(Read, Project), projects::code::show),
+        page!(POST "/projects/{slug}/code", Named(ChangeProjects, Project), projects::code::post),
+        page!(GET "/projects/{slug}/owners", Named(Read, Project), projects::owners::show),
+        page!(POST "/projects/{slug}/owners", Named(ChangeProjects, Project), projects::owners::post),
+        page!(GET "/projects/{slug}/rules", Named(Read, Project), projects::rules::show),
+        page!(POST "/projects/{slug}/rules", Named(ChangeRules, Project), projects::rules::post),
+    ]
+}
+
+#[rustfmt::skip]
+fn of_alerts() -> Vec<Page> {
+    vec![
+        page!(GET "/a/{link}", Nothing, link::show),
+        page!(POST "/a/{link}", Nothing, link::post),
+        page!(GET "/alerts", Person, alerts::list),
+        page!(POST "/alerts", Person, alerts::hear),
+        page!(GET "/alerts/deliveries", Person, alerts::deliveries::list),
+        page!(POST "/alerts/rules", Somewhere(ChangeAlerts), alerts::rules::create),
+        page!(GET "/alerts/rules/new", Somewhere(ChangeAlerts), alerts::rules::new),
+        page!(GET "/alerts/rules/{id}", Named(Read, Rule), alerts::rules::show),
+        page!(POST "/alerts/rules/{id}", Named(ChangeAlerts, Rule), alerts::rules::post),
+        page!(GET "/alerts/new", Somewhere(ChangeAlerts), alerts::edit::new),
+        page!(POST "/alerts/new", Somewhere(ChangeAlerts), alerts::edit::create),
+        page!(GET "/alerts/{id}", Named(Read, Destination), alerts::destination::show),
+        page!(POST "/alerts/{id}", Named(ChangeAlerts, Destination), alerts::destination::post),
+        page!(GET "/alerts/{id}/edit", Named(ChangeAlerts, Destination), alerts::edit::edit),
+        page!(POST "/alerts/{id}/edit", Named(ChangeAlerts, Destination), alerts::edit::update),
+    ]
+}
+
+#[rustfmt::skip]
+fn of_people() -> Vec<Page> {
+    vec![
+        page!(GET "/me/notifications", Person, me::show),
+        page!(POST "/me/notifications", Person, me::post),
+        page!(GET "/me/address/{link}", Nothing, me::confirm::show),
+        page!(POST "/me/address/{link}", Nothing, me::confirm::post),
+        page!(GET "/sign-in", Nothing, sign_in::show),
+        page!(POST "/sign-in", Nothing, sign_in::post),
+        page!(POST "/sign-out", Person, sign_in::sign_out),
+        page!(GET "/setup/{secret}", Nothing, setup::show),
+        page!(POST "/setup/{secret}", Nothing, setup::claim),
+        page!(GET "/people", Instance(ManagePeople), people::list),
+        page!(POST "/people", Instance(ManagePeople), people::post),
+        page!(POST "/people/teams", Instance(ManagePeople), people::teams::create),
+        page!(GET "/people/teams/{slug}", Instance(ManagePeople), people::teams::show),
+        page!(POST "/people/teams/{slug}", Instance(ManagePeople), people::teams::post),
+        page!(GET "/system", Instance(ReadSystem), system::show),
+        page!(POST "/theme", Person, shell::choose_theme),
+        page!(GET "/static/{file}", Nothing, assets::get),
+        page!(GET "/favicon.ico", Nothing, assets::favicon),
+    ]
+}
+
+/// What people leave open.
+#[rustfmt::skip]
+fn watching() -> Vec<Page> {
+    vec![
+        page!(GET "/live", Person, live::page),
+        page!(GET "/live/stream", Script, live::stream::open),
+        page!(GET "/deploys/current", Person, live::watch::page::current),
+        page!(GET "/deploys/{deploy}/summary", Person, live::watch::summary::show),
+        page!(GET "/wall", Person, wall::page),
+    ]
+}
+
+/// The table as routes of actix, each behind its guard.
+pub(super) fn mount(scope: Scope) -> Scope {
+    pages().into_iter().fold(scope, |scope, page| {
+        let needs = page.needs;
+        let guard = move |request: ServiceRequest, next: Next<BoxBody>| access::guard(needs, request, next);
+        scope.route(page.path, (page.route)().wrap(middleware::from_fn(guard)))
+    })
+}
