@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout: with `--json` one JSON document, otherwise the one thing that a script would
 //! want. Text for people goes to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly. To add a
-//! command: a variant of [`Command`], a module here, an arm in [`run`].
+//! command: a variant of [`Command`], a module here, an arm in `command`.
 
 mod alert_rule;
 mod amount;
@@ -30,6 +30,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use serde_json::json;
+use store::audit::{Author, Via, as_author};
 use time::OffsetDateTime;
 
 use crate::config::{Config, Settings};
@@ -106,6 +107,16 @@ pub enum Command {
 /// # Errors
 /// When it was asked wrongly or did not succeed; the text is for a person.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
+    if matches!(cli.command, Command::Serve) {
+        return command(cli).await;
+    }
+    // The name is a hint: whoever may run commands may also call themselves what they like.
+    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody at the command line".to_owned());
+    as_author(Author { via: Via::Cli, user: None, name, address: None }, command(cli)).await
+}
+
+async fn command(cli: Cli) -> Result<(), Failure> {
     let file = cli.config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
     let config = Config::resolve(cli.settings.or(file))?;
     telemetry::init_logs(&config, matches!(cli.command, Command::Serve))

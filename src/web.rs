@@ -11,6 +11,7 @@ mod access;
 mod alerts;
 mod assets;
 mod attachments;
+mod audit;
 mod chart;
 mod display;
 mod error;

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use store::audit::{Author, Via};
 use store::issues::Issue;
 use store::people::ApiToken;
 use store::projects::Project;
@@ -127,6 +128,12 @@ impl Call {
             Err(_) => store::projects::by_slug(&self.api.pool, text).await?,
         };
         Ok(found.filter(|project| self.reach().sees(project.id)))
+    }
+
+    /// Who calls, for the audit log.
+    pub(super) fn author(&self) -> Author {
+        let address = self.request.peer_addr().map(|peer| peer.ip().to_string());
+        Author { via: Via::Api, user: None, name: format!("token {}", self.token.name), address }
     }
 
     /// The projects in which the token works.

@@ -14,6 +14,8 @@ use engine::access::Scope::{
     self, EventAdmin, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases, ProjectWrite,
 };
 
+use store::audit::as_author;
+
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
@@ -332,7 +334,7 @@ pub(super) fn scope() -> ActixScope {
 
 async fn answer(endpoint: Rc<Endpoint>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let answer = match Call::accept(&endpoint, request, payload).await {
-        Ok(call) => (endpoint.handler)(call).await,
+        Ok(call) => as_author(call.author(), (endpoint.handler)(call)).await,
         Err(error) => Err(error),
     };
     answer.unwrap_or_else(|error| error.error_response())

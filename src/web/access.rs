@@ -10,6 +10,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use engine::access::{Decision, Object};
 use engine::ids::{DestinationId, ProjectId, RegroupingId};
 use sqlx::PgPool;
+use store::audit::as_author;
 use store::projects::{self, Project};
 use store::{issues, notifications as outbox, regroup};
 
@@ -95,10 +96,10 @@ pub(super) async fn guard(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     match admit(needs, request.request()).await {
         Ok(viewer) => {
-            if let Some(viewer) = viewer {
-                request.extensions_mut().insert(viewer);
-            }
-            next.call(request).await
+            let Some(viewer) = viewer else { return next.call(request).await };
+            let author = viewer.author(request.request());
+            request.extensions_mut().insert(viewer);
+            as_author(author, next.call(request)).await
         }
         Err(refusal) => Ok(request.error_response(refusal)),
     }

@@ -11,6 +11,7 @@ use engine::access::ProjectRole;
 use engine::alert::link::{Act, Link, Refusal};
 use engine::ids::{IssueId, UserId};
 use engine::issue::{Fix, Signal, Terms};
+use store::audit::{Author, Via, as_author};
 use store::issues::{self, Issue};
 use store::notifications::links::{self, Deed, Holder, Use};
 use store::notifications::mutes;
@@ -154,7 +155,8 @@ async fn act(web: &Web, link: &Link, deed: &Deed, now: OffsetDateTime) -> Result
     let mark = mark(web, link).await?;
     let issue = (issue.project_id, issue.id);
     let used = Use { mark: &mark, expires_at: link.expires_at, issue, deed, address: &link.recipient, user, at: now };
-    if links::use_once(&web.pool, used).await?
+    let author = Author { via: Via::Link, user, name: link.recipient.clone(), address: None };
+    if as_author(author, links::use_once(&web.pool, used)).await?
         && let Err(error) = live::notify(&web.pool, &[issue]).await
     {
         // The change is made; open pages show it when they next read.

@@ -11,12 +11,12 @@ use actix_web::{Route, Scope, web};
 
 use super::access::Action::{
     ChangeAlerts, ChangeIssues, ChangeMembers, ChangeProjects, ChangeReleases, ChangeRules, MakeProjects, ManagePeople,
-    Read, ReadSystem,
+    Read, ReadAudit, ReadSystem,
 };
 use super::access::Needs::{self, Instance, Named, Nothing, Person, Script, Somewhere};
 use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
 use super::{
-    access, alerts, assets, attachments, feedback, issue, issues, link, live, me, people, projects, regroupings,
+    access, alerts, assets, attachments, audit, feedback, issue, issues, link, live, me, people, projects, regroupings,
     releases, setup, shell, sign_in, system, wall,
 };
 
@@ -136,6 +136,8 @@ fn of_people() -> Vec<Page> {
         page!(POST "/people/teams", Instance(ManagePeople), people::teams::create),
         page!(GET "/people/teams/{slug}", Instance(ManagePeople), people::teams::show),
         page!(POST "/people/teams/{slug}", Instance(ManagePeople), people::teams::post),
+        page!(GET "/audit", Instance(ReadAudit), audit::list),
+        page!(GET "/audit/export", Instance(ReadAudit), audit::export),
         page!(GET "/system", Instance(ReadSystem), system::show),
         page!(POST "/theme", Person, shell::choose_theme),
         page!(GET "/static/{file}", Nothing, assets::get),

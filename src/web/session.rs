@@ -15,6 +15,7 @@ use engine::access::{Action, Decision, Grants, Object, Reach};
 use engine::ids::UserId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use store::audit::{Author, Via};
 use store::people::sessions;
 use subtle::ConstantTimeEq;
 use time::{Duration, OffsetDateTime};
@@ -110,6 +111,17 @@ impl Viewer {
         self.may(Action::ManagePeople)
     }
 
+    /// True when it may be offered.
+    #[must_use]
+    pub(super) fn may_read_audit(&self) -> bool {
+        self.may(Action::ReadAudit)
+    }
+
+    /// Who they are for the audit log.
+    pub(super) fn author(&self, request: &HttpRequest) -> Author {
+        page_author(request, Some(self.user_id), &self.email)
+    }
+
     /// Whether they see every project.
     #[must_use]
     pub(super) fn sees_all(&self) -> bool {
@@ -169,6 +181,16 @@ pub(super) async fn read(request: &HttpRequest) -> Result<Viewer, PageError> {
     let name = if user.name.is_empty() { user.email.clone() } else { user.name };
     let (grants, csrf) = (session.grants, csrf_token(&secret));
     Ok(Viewer { user_id: user.id, name, email: user.email, grants, here: None, csrf, secret })
+}
+
+/// Somebody who uses a page, for the audit log.
+pub(super) fn page_author(request: &HttpRequest, user: Option<UserId>, email: &str) -> Author {
+    Author { via: Via::Page, user, name: email.to_owned(), address: peer(request) }
+}
+
+/// Where a request comes from; behind a proxy, that is the proxy.
+pub(super) fn peer(request: &HttpRequest) -> Option<String> {
+    request.peer_addr().map(|peer| peer.ip().to_string())
 }
 
 /// The state of the pages, from the request.

@@ -4,13 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::access::{Email, Reach};
+use store::audit::as_author;
 use store::people::setup::{self, Claim};
 use store::projects;
 use time::OffsetDateTime;
 
 use super::error::PageError;
 use super::rendered::rendered;
-use super::session::{Fields, csrf_token};
+use super::session::{Fields, csrf_token, page_author};
 use super::shell::{Theme, see_other};
 use super::sign_in::{hashing, start_session};
 use super::{Web, assets, signs};
@@ -74,9 +75,13 @@ pub(super) async fn claim(
         password_hash: &password_hash,
         now: OffsetDateTime::now_utc(),
     };
-    let user = setup::claim(&web.pool, claim).await?.ok_or_else(used_up)?;
     let mut response = see_other(&first_page(&web).await?);
-    start_session(&web, user.id, &mut response).await?;
+    // Whoever opens the first link is the first who does anything.
+    as_author(page_author(&request, None, email.as_str()), async {
+        let user = setup::claim(&web.pool, claim).await?.ok_or_else(used_up)?;
+        start_session(&web, user.id, &mut response).await
+    })
+    .await?;
     Ok(response)
 }
 

@@ -71,6 +71,8 @@ pub(super) enum Nav {
     System,
     /// People and teams.
     People,
+    /// Who changed what.
+    Audit,
 }
 
 /// What the base template shows.
@@ -137,6 +139,7 @@ impl Shell {
             Nav::Person => "person",
             Nav::System => "system",
             Nav::People => "people",
+            Nav::Audit => "audit",
         };
         own == name
     }

@@ -11,12 +11,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::ids::UserId;
+use store::audit::{self, as_author};
+use store::people::users::User;
 use store::people::{self, sessions};
 use time::{Duration, OffsetDateTime};
 
 use super::error::PageError;
 use super::rendered::rendered;
-use super::session::{Fields, Posted, SESSION_DAYS, Viewer, csrf_token, local_path};
+use super::session::{Fields, Posted, SESSION_DAYS, Viewer, csrf_token, local_path, page_author, peer};
 use super::shell::{Theme, see_other};
 use super::{Web, assets, signs};
 use crate::{passwords, secrets};
@@ -64,14 +66,19 @@ pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fiel
     let address = address(&request);
     web.door.count(address, email, Instant::now()).map_err(PageError::TooMany)?;
     let next = local_path(fields.get("next"), "/issues");
-    match who(&web, email, password).await? {
+    let user = people::users::by_email(&web.pool, email).await?;
+    match is_right(&web, user.as_ref(), password).await? {
         Some(user_id) => {
             web.door.forgive(address, email);
             let mut response = see_other(next);
-            start_session(&web, user_id, &mut response).await?;
+            let author = page_author(&request, Some(user_id), email);
+            as_author(author, start_session(&web, user_id, &mut response)).await?;
             Ok(response)
         }
         None => {
+            let account = user.as_ref().map(|user| (user.id, user.email.as_str()));
+            let now = OffsetDateTime::now_utc();
+            audit::refused(&web.pool, account, peer(&request).as_deref(), "not let in", now).await?;
             let problem = Some("No account has this address and password.");
             render(&web, &request, StatusCode::UNPROCESSABLE_ENTITY, next, email, problem, false)
         }
@@ -87,11 +94,10 @@ pub(super) async fn sign_out(web: web::Data<Web>, posted: Posted) -> Result<Http
     Ok(response)
 }
 
-/// The account of an address and a password.
-async fn who(web: &Web, email: &str, password: &str) -> Result<Option<UserId>, PageError> {
-    let user = people::users::by_email(&web.pool, email).await?;
+/// Whether the password is that of an account, which may not be there. It takes as long whatever the answer is.
+async fn is_right(web: &Web, user: Option<&User>, password: &str) -> Result<Option<UserId>, PageError> {
     let user = user.filter(|user| user.disabled_at.is_none());
-    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+    let hash = user.and_then(|user| user.password_hash.clone());
     let password = password.to_owned();
     let matches = hashing(web, move || passwords::verify(&password, hash.as_deref())).await?;
     Ok(user.filter(|_| matches).map(|user| user.id))

@@ -76,6 +76,7 @@ const PAGES = [
   ["project-regroupings", "/projects/shop/regroupings"],
   ["project-members", "/projects/shop/members"],
   ["people", "/people"],
+  ["audit", "/audit"],
   ["system", "/system"],
   ["not-found", "/nothing/here"],
 ];

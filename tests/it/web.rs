@@ -3,6 +3,7 @@
 
 mod access;
 mod assign;
+mod audit;
 mod changes;
 mod code;
 mod companions;

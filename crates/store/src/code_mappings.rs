@@ -5,6 +5,7 @@ use engine::ids::ProjectId;
 use sqlx::{PgExecutor, PgPool};
 
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 
 /// The mappings of a project, in the order in which they are tried.
 ///
@@ -47,6 +48,8 @@ pub async fn set(pool: &PgPool, project_id: ProjectId, mappings: &[Mapping]) -> 
     )
     .execute(&mut *tx)
     .await?;
+    let note = Note::new(Kind::Setting, "saved", "links to sources").of(Some(project_id));
+    audit::note(&mut tx, note.with("mappings", mappings.len())).await?;
     tx.commit().await?;
     Ok(())
 }

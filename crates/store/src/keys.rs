@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 
 /// The notification channel that says that a key was made, disabled or enabled. The payload is
 /// empty: whoever listens reads the keys again.
@@ -67,6 +68,7 @@ pub struct NewKey<'a> {
 pub async fn create(pool: &PgPool, new: NewKey<'_>) -> Result<Key, StoreError> {
     let mut tx = pool.begin().await?;
     let key = insert(&mut tx, new).await?;
+    audit::note(&mut tx, Note::new(Kind::Key, "made", &key.label).of(Some(key.project_id))).await?;
     tx.commit().await?;
     Ok(key)
 }
@@ -122,6 +124,10 @@ pub async fn set_disabled(
     .fetch_optional(&mut *tx)
     .await?;
     notify(&mut tx).await?;
+    if let Some(key) = &key {
+        let what = if disabled_at.is_some() { "switched off" } else { "switched on" };
+        audit::note(&mut tx, Note::new(Kind::Key, what, &key.label).of(Some(key.project_id))).await?;
+    }
     tx.commit().await?;
     Ok(key)
 }

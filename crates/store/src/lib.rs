@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod artifacts;
 pub mod attachments;
+pub mod audit;
 pub mod code_mappings;
 pub mod commits;
 pub mod counts;

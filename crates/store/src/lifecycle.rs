@@ -102,6 +102,11 @@ pub(crate) async fn apply_via(
             changed.push(row.id);
         }
     }
+    match signal {
+        Signal::Delete => removal::note(tx, &changed, "deleted").await?,
+        Signal::Discard => removal::note(tx, &changed, "discarded").await?,
+        _ => {}
+    }
     Ok(changed)
 }
 

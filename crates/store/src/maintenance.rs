@@ -8,7 +8,9 @@ use time::{Date, Duration, OffsetDateTime};
 
 use crate::ingest::companions;
 use crate::turn::Turn;
-use crate::{StoreError, attachments, feedback, lifecycle, notifications, partitions, quiet, regroup, release_health};
+use crate::{
+    StoreError, attachments, audit, feedback, lifecycle, notifications, partitions, quiet, regroup, release_health,
+};
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0002;
@@ -70,6 +72,8 @@ pub struct Report {
     pub regroupings_forgotten: u64,
     /// Deleted issues whose events and rows are gone now.
     pub issues_purged: usize,
+    /// Entries of the audit log that are too old.
+    pub audit_deleted: u64,
     /// Files and feedback that found the event which came after them.
     pub companions_settled: u64,
     /// Files deleted, as their project has too many.
@@ -140,6 +144,7 @@ async fn work(
         issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
         regroupings_forgotten: regroup::prune(pool, now).await?,
         issues_purged: lifecycle::purge(pool, lifecycle::PURGED_PER_ROUND).await?,
+        audit_deleted: audit::prune(pool, now, ROWS_PER_STATEMENT).await?,
         companions_settled: companions::settle(pool, now).await?,
         attachments_deleted: attachments::prune(connection, kept.attachment_bytes_max, oldest).await?,
         feedback_deleted: prune_feedback(connection, oldest).await?,

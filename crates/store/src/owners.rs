@@ -17,6 +17,7 @@ pub(crate) use settle::{facts, settle};
 
 use crate::StoreError;
 use crate::activity::Actor;
+use crate::audit::{self, Kind, Note};
 use crate::people::users::{self, User};
 
 /// People among whom owners are looked for.
@@ -71,6 +72,7 @@ pub async fn set(
     by: Option<UserId>,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
     sqlx::query!(
         "insert into ownership_rules (project_id, rules, auto_assign, changed_at, changed_by)
          values ($1, $2, $3, $4, $5)
@@ -82,8 +84,11 @@ pub async fn set(
         now,
         by.map(UserId::get),
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    let note = Note::new(Kind::Setting, "saved", "owners").of(Some(project_id));
+    audit::note(&mut tx, note.with("given to owners", new.auto_assign)).await?;
+    tx.commit().await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 use crate::keys::{self, Key};
 
 /// One project.
@@ -67,6 +68,7 @@ pub async fn create(pool: &PgPool, new: NewProject<'_>) -> Result<(Project, Key)
         keys::NewKey { project_id: project.id, public_key: new.public_key, label: "Default", now: new.now },
     )
     .await?;
+    audit::note(&mut tx, Note::new(Kind::Project, "made", &project.slug).of(Some(project.id))).await?;
     tx.commit().await?;
     Ok((project, key))
 }
@@ -158,7 +160,12 @@ pub async fn set(pool: &PgPool, id: ProjectId, settings: Settings<'_>) -> Result
     if settings.name.contains('\0') {
         return Err(StoreError::Conflict("a project's name is text without control characters".into()));
     }
-    sqlx::query_as!(
+    let mut tx = pool.begin().await?;
+    let before = sqlx::query!("select name, auto_resolve_days from projects where id = $1 for no key update", id.get())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(before) = before else { return Ok(None) };
+    let project = sqlx::query_as!(
         Project,
         r#"
         update projects
@@ -170,9 +177,14 @@ pub async fn set(pool: &PgPool, id: ProjectId, settings: Settings<'_>) -> Result
         settings.name,
         settings.auto_resolve_days,
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await
-    .map_err(refuse_setting)
+    .map_err(refuse_setting)?;
+    let note = Note::new(Kind::Setting, "changed", "name and quiet issues").of(Some(id));
+    let note = note.turned("name", before.name.as_str(), settings.name);
+    audit::note(&mut tx, note.turned("quiet days", before.auto_resolve_days, settings.auto_resolve_days)).await?;
+    tx.commit().await?;
+    Ok(project)
 }
 
 fn refuse_setting(error: sqlx::Error) -> StoreError {

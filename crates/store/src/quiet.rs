@@ -6,6 +6,7 @@ use engine::issue::Signal;
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
+use crate::audit::{self, Kind, Note};
 use crate::{StoreError, lifecycle};
 
 /// Ten years: longer than anything is kept.
@@ -28,15 +29,23 @@ pub async fn days(pool: &PgPool, project_id: ProjectId) -> Result<Option<i32>, S
 /// # Errors
 /// When the database fails.
 pub async fn set_days(pool: &PgPool, project_id: ProjectId, days: Option<i32>) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update projects
+    let mut tx = pool.begin().await?;
+    let before = sqlx::query_scalar!(
+        "update projects p
          set auto_resolve_days = $2
-         where id = $1",
+         from projects old
+         where p.id = $1 and old.id = p.id
+         returning old.auto_resolve_days",
         project_id.get(),
         days,
     )
-    .execute(pool)
+    .fetch_optional(&mut *tx)
     .await?;
+    if let Some(before) = before {
+        let note = Note::new(Kind::Setting, "changed", "quiet issues").of(Some(project_id));
+        audit::note(&mut tx, note.turned("quiet days", before, days)).await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use engine::ids::{ProjectId, UserId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use crate::audit::{self, Kind, Note};
 use crate::error::blocking;
 use crate::{StoreError, keys};
 
@@ -135,6 +136,8 @@ pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
         ));
     };
     keys::notify(&mut tx).await?;
+    let note = Note::new(Kind::Setting, "saved", "grouping rules").of(Some(new.project_id));
+    audit::note(&mut tx, note.with("version", version)).await?;
     tx.commit().await?;
     Ok(version)
 }

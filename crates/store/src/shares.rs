@@ -1,10 +1,11 @@
 //! Links that show one issue to somebody without an account.
 
 use engine::ids::{IssueId, ProjectId, UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 use crate::people::SecretHash;
 
 /// Links of one issue that work at a time: enough for everybody who helps with it, few enough to look through.
@@ -65,6 +66,7 @@ pub async fn create(pool: &PgPool, new: NewShare<'_>) -> Result<(), StoreError> 
     )
     .execute(pool)
     .await?;
+    let mut tx = pool.begin().await?;
     let made = sqlx::query!(
         // Two at once may make one more than the bound, which is no harm.
         "insert into issue_shares (token_hash, project_id, issue_id, created_by, created_at, expires_at)
@@ -82,9 +84,11 @@ pub async fn create(pool: &PgPool, new: NewShare<'_>) -> Result<(), StoreError> 
         new.expires_at,
         LIVE_MAX
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
     if made.rows_affected() == 1 {
+        note(&mut tx, new.issue, "shared").await?;
+        tx.commit().await?;
         return Ok(());
     }
     Err(StoreError::Conflict(format!("This issue has {LIVE_MAX} links already. Take one back first.")))
@@ -126,6 +130,7 @@ pub async fn revoke(
     id: i64,
     now: OffsetDateTime,
 ) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
     let done = sqlx::query!(
         "update issue_shares
         set revoked_at = $4
@@ -135,9 +140,18 @@ pub async fn revoke(
         id,
         now
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    if done.rows_affected() == 1 {
+        note(&mut tx, (project_id, issue_id), "shared no more").await?;
+    }
+    tx.commit().await?;
     Ok(done.rows_affected() == 1)
+}
+
+async fn note(tx: &mut PgConnection, issue: (ProjectId, IssueId), what: &str) -> Result<(), StoreError> {
+    let subject = format!("issue {}", issue.1);
+    audit::note(tx, Note::new(Kind::Issue, what, &subject).of(Some(issue.0))).await
 }
 
 /// What the secret with this hash opens at `now`.

@@ -197,7 +197,7 @@ fn tables() -> String {
     let rule = || PERSONAS.map(|_| "---").join(" | ");
     let mut text = format!("## Actions\n\n| action | {} |\n| --- | {} |\n", columns(), rule());
     for action in Action::ALL {
-        let is_instance = matches!(action, Action::MakeProjects | Action::ReadSystem | Action::ManagePeople);
+        let is_instance = Grants::new(Role::Guest, []).can(action, Object::Instance) != Decision::Hidden;
         let needs = if is_instance { Needs::Instance(action) } else { Needs::Named(action, Noun::Project) };
         let answers = PERSONAS.map(|persona| persona.expects(needs, shop).word()).join(" | ");
         writeln!(text, "| {action:?} | {answers} |").unwrap();

@@ -30,6 +30,8 @@ pub enum Action {
     MakeProjects,
     /// See how the system fares: disks, database, and what it refused.
     ReadSystem,
+    /// Read who changed what.
+    ReadAudit,
     /// Add and remove people and teams, and change what they may do.
     ManagePeople,
 }
@@ -44,7 +46,7 @@ enum Need {
 
 impl Action {
     /// Every action, from weak to strong.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::ChangeIssues,
         Self::ChangeReleases,
@@ -54,6 +56,7 @@ impl Action {
         Self::ChangeMembers,
         Self::MakeProjects,
         Self::ReadSystem,
+        Self::ReadAudit,
         Self::ManagePeople,
     ];
 
@@ -67,7 +70,7 @@ impl Action {
             | Self::ChangeProjects => Need::InProject(ProjectRole::Member),
             Self::ChangeMembers => Need::InProject(ProjectRole::Admin),
             Self::MakeProjects => Need::OnInstance(Role::Member),
-            Self::ReadSystem | Self::ManagePeople => Need::OnInstance(Role::Admin),
+            Self::ReadSystem | Self::ReadAudit | Self::ManagePeople => Need::OnInstance(Role::Admin),
         }
     }
 
@@ -88,6 +91,7 @@ impl Action {
             Self::ChangeMembers => "Who sees a project is for its administrators to change.",
             Self::MakeProjects => "Your account may not make projects. An administrator can change that.",
             Self::ReadSystem => "How the system fares is for administrators.",
+            Self::ReadAudit => "Who changed what is for administrators.",
             Self::ManagePeople => "People and teams are for administrators to change.",
         }
     }
@@ -284,7 +288,8 @@ mod tests {
     fn members_do_all_but_say_who_is_one() {
         for action in Action::ALL {
             let of = |role| guest(role).can(action, Object::Project(A)) == Decision::Allowed;
-            let is_instance = matches!(action, Action::MakeProjects | Action::ReadSystem | Action::ManagePeople);
+            let is_instance =
+                matches!(action, Action::MakeProjects | Action::ReadSystem | Action::ReadAudit | Action::ManagePeople);
             assert_eq!(of(ProjectRole::Admin), !is_instance, "{action:?}");
             assert_eq!(of(ProjectRole::Member), !is_instance && action != Action::ChangeMembers, "{action:?}");
             assert_eq!(of(ProjectRole::Viewer), action == Action::Read, "{action:?}");

@@ -5,6 +5,7 @@ use engine::ids::{IssueId, ProjectId};
 use engine::limits::ATTACHMENT_ROW_BYTES;
 use sqlx::{PgConnection, PgPool};
 
+use crate::audit::{self, Kind, Note};
 use crate::{StoreError, regroup};
 
 /// Rows that one statement deletes.
@@ -34,6 +35,23 @@ pub(super) async fn keep_regrouping_out(
     .await?;
     if is_running {
         return Err(StoreError::Conflict("Issues of this project are being regrouped. Try again later.".to_owned()));
+    }
+    Ok(())
+}
+
+/// Issues that one entry of the audit log names.
+const NAMED_MAX: usize = 100;
+
+/// Writes down that issues were removed, in one entry for each project.
+pub(super) async fn note(tx: &mut PgConnection, issues: &[(ProjectId, IssueId)], what: &str) -> Result<(), StoreError> {
+    for issues in issues.chunk_by(|one, other| one.0 == other.0) {
+        let ids: Vec<i64> = issues.iter().take(NAMED_MAX).map(|(_, id)| id.get()).collect();
+        let subject = match issues {
+            [(_, id)] => format!("issue {id}"),
+            many => format!("{} issues", many.len()),
+        };
+        let note = Note::new(Kind::Issue, what, &subject).of(issues.first().map(|(project, _)| *project));
+        audit::note(tx, note.with("ids", ids)).await?;
     }
     Ok(())
 }

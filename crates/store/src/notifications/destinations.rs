@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::rules::{self, NewRule};
 use crate::StoreError;
+use crate::audit::{self, Note};
 
 /// Destinations that one list returns. People make tens of them; a page shows them all.
 const LIST_MAX: i64 = 1000;
@@ -179,6 +180,8 @@ pub async fn create(pool: &PgPool, new: &NewDestination<'_>, now: OffsetDateTime
                 let rule = Rule { project: new.project_id, kinds, conditions: Conditions::default() };
                 rules::insert(&mut tx, &NewRule { name: new.name, rule: &rule, destinations: &[id] }, now).await?;
             }
+            let note = Note::new(audit::Kind::Destination, "made", new.name).of(new.project_id);
+            audit::note(&mut tx, note.with("kind", new.target.kind())).await?;
             tx.commit().await?;
             Ok(id)
         }
@@ -282,6 +285,9 @@ pub async fn update(pool: &PgPool, id: DestinationId, name: &str, target: &Targe
             .execute(&mut *transaction)
             .await?;
     }
+    if let Some(moved) = moved {
+        note(&mut transaction, id, if moved { "changed" } else { "renamed" }).await?;
+    }
     transaction.commit().await?;
     Ok(moved.is_some())
 }
@@ -311,6 +317,9 @@ pub async fn disable(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> R
     .await?
     .rows_affected();
     end(&mut transaction, id, WAS_DISABLED).await?;
+    if found == 1 {
+        note(&mut transaction, id, "switched off").await?;
+    }
     transaction.commit().await?;
     Ok(found == 1)
 }
@@ -332,6 +341,9 @@ pub async fn delete(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> Re
     .await?
     .rows_affected();
     end(&mut transaction, id, WAS_DELETED).await?;
+    if found == 1 {
+        note(&mut transaction, id, "deleted").await?;
+    }
     transaction.commit().await?;
     Ok(found == 1)
 }
@@ -376,6 +388,9 @@ pub async fn put_back(pool: &PgPool, id: DestinationId, now: OffsetDateTime) -> 
     .await?;
     if on == Some(true) {
         revive(&mut transaction, id, now).await?;
+    }
+    if on.is_some() {
+        note(&mut transaction, id, "put back").await?;
     }
     transaction.commit().await?;
     Ok(on.is_some())
@@ -431,9 +446,21 @@ pub async fn prune_deleted(pool: &PgPool, now: OffsetDateTime) -> Result<u64, St
 /// # Errors
 /// When PostgreSQL fails.
 pub async fn enable(pool: &PgPool, id: DestinationId) -> Result<bool, StoreError> {
+    let mut transaction = pool.begin().await?;
     let done =
         sqlx::query!("update destinations set disabled_at = null where id = $1 and deleted_at is null", id.get(),)
-            .execute(pool)
+            .execute(&mut *transaction)
             .await?;
+    if done.rows_affected() == 1 {
+        note(&mut transaction, id, "switched on").await?;
+    }
+    transaction.commit().await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Writes down what was done to a destination, by its name: what it holds are secrets.
+async fn note(tx: &mut PgConnection, id: DestinationId, what: &str) -> Result<(), StoreError> {
+    let found = sqlx::query!("select name, project_id from destinations where id = $1", id.get());
+    let found = found.fetch_one(&mut *tx).await?;
+    audit::note(tx, Note::new(audit::Kind::Destination, what, &found.name).of(found.project_id.map(ProjectId))).await
 }

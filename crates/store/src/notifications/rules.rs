@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::audit::{self, Note};
 
 /// Rules that are looked at. People make tens of them.
 const RULES_MAX: i64 = 1000;
@@ -63,6 +64,7 @@ pub async fn create(pool: &PgPool, new: &NewRule<'_>, now: OffsetDateTime) -> Re
     let mut tx = pool.begin().await?;
     let id = insert(&mut tx, new, now).await?;
     bound_questions(&mut tx).await?;
+    note(&mut tx, id, "made").await?;
     tx.commit().await?;
     Ok(id)
 }
@@ -188,6 +190,7 @@ pub(super) async fn load(
 /// # Errors
 /// When PostgreSQL fails.
 pub async fn set_enabled(pool: &PgPool, id: i64, enabled: bool, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
     let done = sqlx::query!(
         "update alert_rules
          set disabled_at = case when $2 then null else coalesce(disabled_at, $3) end
@@ -196,9 +199,9 @@ pub async fn set_enabled(pool: &PgPool, id: i64, enabled: bool, now: OffsetDateT
         enabled,
         now,
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    noted(tx, id, done.rows_affected(), if enabled { "switched on" } else { "switched off" }).await
 }
 
 /// Changes what a rule says and where it sends, for what happens from now on.
@@ -245,8 +248,29 @@ pub async fn change(pool: &PgPool, id: i64, new: &NewRule<'_>) -> Result<(), Sto
     .await
     .map_err(dangling)?;
     bound_questions(&mut tx).await?;
+    note(&mut tx, id, "changed").await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Writes down what was done to a rule.
+async fn note(tx: &mut PgConnection, id: i64, what: &str) -> Result<(), StoreError> {
+    let found = sqlx::query!("select name, project_id from alert_rules where id = $1", id).fetch_one(&mut *tx).await?;
+    audit::note(tx, Note::new(audit::Kind::Rule, what, &found.name).of(found.project_id.map(ProjectId))).await
+}
+
+/// The same where a statement changed one rule or none, and the end of its transaction.
+async fn noted(
+    mut tx: sqlx::Transaction<'_, sqlx::Postgres>,
+    id: i64,
+    changed: u64,
+    what: &str,
+) -> Result<bool, StoreError> {
+    if changed == 1 {
+        note(&mut tx, id, what).await?;
+    }
+    tx.commit().await?;
+    Ok(changed == 1)
 }
 
 /// A rule of what there is not.
@@ -269,10 +293,11 @@ fn check(new: &NewRule<'_>) -> Result<(), StoreError> {
 /// # Errors
 /// When PostgreSQL fails.
 pub async fn delete(pool: &PgPool, id: i64, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
     let done = sqlx::query!("update alert_rules set deleted_at = $2 where id = $1 and deleted_at is null", id, now)
-        .execute(pool)
+        .execute(&mut *tx)
         .await?;
-    Ok(done.rows_affected() == 1)
+    noted(tx, id, done.rows_affected(), "deleted").await
 }
 
 /// Takes a deletion back. False when there is no such deleted rule (any more).
@@ -280,10 +305,11 @@ pub async fn delete(pool: &PgPool, id: i64, now: OffsetDateTime) -> Result<bool,
 /// # Errors
 /// When PostgreSQL fails.
 pub async fn restore(pool: &PgPool, id: i64) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
     let done = sqlx::query!("update alert_rules set deleted_at = null where id = $1 and deleted_at is not null", id)
-        .execute(pool)
+        .execute(&mut *tx)
         .await?;
-    Ok(done.rows_affected() == 1)
+    noted(tx, id, done.rows_affected(), "put back").await
 }
 
 /// Forgets rules that were deleted before `before`.

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::users::{Row, User};
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 
 /// Projects that one person may be given, beside what an instance role gives: more than any instance has people for.
 pub(crate) const GRANTS_MAX: i64 = 10_000;
@@ -131,6 +132,7 @@ pub async fn set(
     role: ProjectRole,
     now: OffsetDateTime,
 ) -> Result<bool, StoreError> {
+    let held = held(tx, project, user).await?;
     let done = sqlx::query!(
         "insert into memberships (project_id, user_id, role, created_at)
         select p.id, u.id, $3, $4
@@ -144,9 +146,32 @@ pub async fn set(
         role.as_str(),
         now,
     )
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
+    if let (1, Some((email, before))) = (done.rows_affected(), held) {
+        let note = Note::new(Kind::Member, "given a role", &email).of(Some(project));
+        audit::note(tx, note.turned("role", before.as_deref(), Some(role.as_str()))).await?;
+    }
     Ok(done.rows_affected() == 1)
+}
+
+/// The address of somebody, and the role that they were given in a project.
+async fn held(
+    tx: &mut PgConnection,
+    project: ProjectId,
+    user: UserId,
+) -> Result<Option<(String, Option<String>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"select u.email, m.role as "role?"
+        from users u
+        left join memberships m on m.user_id = u.id and m.project_id = $1
+        where u.id = $2"#,
+        project.get(),
+        user.get()
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|row| (row.email, row.role)))
 }
 
 /// Takes that back; false when nothing was given.
@@ -154,9 +179,15 @@ pub async fn set(
 /// # Errors
 /// When the database fails.
 pub async fn remove(tx: &mut PgConnection, project: ProjectId, user: UserId) -> Result<bool, StoreError> {
+    let held = held(tx, project, user).await?;
     let done =
         sqlx::query!("delete from memberships where project_id = $1 and user_id = $2", project.get(), user.get());
-    Ok(done.execute(tx).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if let (true, Some((email, before))) = (is_done, held) {
+        let note = Note::new(Kind::Member, "taken out", &email).of(Some(project));
+        audit::note(tx, note.turned("role", before.as_deref(), None)).await?;
+    }
+    Ok(is_done)
 }
 
 /// Why somebody can have no issues of one of these projects, for whoever wants to give them some; none when they can.

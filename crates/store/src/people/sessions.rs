@@ -2,13 +2,14 @@
 
 use engine::access::Grants;
 use engine::ids::UserId;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::SecretHash;
 use super::memberships::{self, GRANTS_MAX};
 use super::users::{Row, User};
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 
 /// One signed-in browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub async fn create(
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
     sqlx::query!(
         r#"
         insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at)
@@ -44,8 +46,10 @@ pub async fn create(
         now,
         expires_at,
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    note(&mut tx, user_id, "signed in").await?;
+    tx.commit().await?;
     Ok(())
 }
 
@@ -122,7 +126,12 @@ pub async fn touch(
 /// # Errors
 /// When the database cannot answer.
 pub async fn delete(pool: &PgPool, hash: &SecretHash) -> Result<(), StoreError> {
-    sqlx::query!("delete from sessions where token_hash = $1", hash.as_slice()).execute(pool).await?;
+    let mut tx = pool.begin().await?;
+    let user = sqlx::query_scalar!("delete from sessions where token_hash = $1 returning user_id", hash.as_slice());
+    if let Some(user) = user.fetch_optional(&mut *tx).await? {
+        note(&mut tx, UserId(user), "signed out").await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 
@@ -131,5 +140,16 @@ pub async fn delete(pool: &PgPool, hash: &SecretHash) -> Result<(), StoreError> 
 /// # Errors
 /// When the database cannot answer.
 pub async fn delete_of_user(pool: &PgPool, user_id: UserId) -> Result<u64, StoreError> {
-    Ok(sqlx::query!("delete from sessions where user_id = $1", user_id.get()).execute(pool).await?.rows_affected())
+    let mut tx = pool.begin().await?;
+    let ended = sqlx::query!("delete from sessions where user_id = $1", user_id.get()).execute(&mut *tx).await?;
+    if ended.rows_affected() > 0 {
+        note(&mut tx, user_id, "signed out everywhere").await?;
+    }
+    tx.commit().await?;
+    Ok(ended.rows_affected())
+}
+
+async fn note(tx: &mut PgConnection, id: UserId, what: &str) -> Result<(), StoreError> {
+    let email = sqlx::query_scalar!("select email from users where id = $1", id.get()).fetch_one(&mut *tx).await?;
+    audit::note(tx, Note::new(Kind::SignIn, what, &email)).await
 }

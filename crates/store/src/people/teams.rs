@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 
 /// Teams of an instance that are listed; people make tens of them.
 pub const TEAMS_MAX: i64 = 500;
@@ -45,7 +46,7 @@ pub async fn create(
         name,
         now
     );
-    made.fetch_one(tx).await.map(TeamId).map_err(|error| {
+    let id = made.fetch_one(&mut *tx).await.map(TeamId).map_err(|error| {
         match error.as_database_error().and_then(|error| error.constraint()).unwrap_or_default() {
             "teams_slug_key" => StoreError::Conflict(format!("a team with the slug {slug:?} exists already")),
             "teams_slug_form" => StoreError::Conflict(format!(
@@ -54,7 +55,9 @@ pub async fn create(
             "teams_name_check" => StoreError::Conflict("a team's name has 1 to 100 characters".into()),
             _ => error.into(),
         }
-    })
+    })?;
+    audit::note(tx, Note::new(Kind::Team, "made", slug)).await?;
+    Ok(id)
 }
 
 /// All teams, by name, at most `TEAMS_MAX`.
@@ -99,7 +102,12 @@ pub async fn by_slug(pool: &PgPool, slug: &str) -> Result<Option<Team>, StoreErr
 /// # Errors
 /// When the database fails.
 pub async fn delete(tx: &mut PgConnection, id: TeamId) -> Result<bool, StoreError> {
-    Ok(sqlx::query!("delete from teams where id = $1", id.get()).execute(tx).await?.rows_affected() == 1)
+    let slug = sqlx::query_scalar!("delete from teams where id = $1 returning slug", id.get());
+    let slug = slug.fetch_optional(&mut *tx).await?;
+    if let Some(slug) = &slug {
+        audit::note(tx, Note::new(Kind::Team, "removed", slug)).await?;
+    }
+    Ok(slug.is_some())
 }
 
 /// The people of a team, by name: id, name and address.
@@ -154,7 +162,36 @@ pub async fn add(tx: &mut PgConnection, id: TeamId, user: UserId) -> Result<bool
         id.get(),
         user.get()
     );
-    Ok(done.execute(tx).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if is_done {
+        note(tx, id, "taken into", Some(user), None).await?;
+    }
+    Ok(is_done)
+}
+
+/// Writes down what was done to a team: with somebody, or with a project.
+async fn note(
+    tx: &mut PgConnection,
+    id: TeamId,
+    what: &str,
+    user: Option<UserId>,
+    project: Option<(ProjectId, &str)>,
+) -> Result<(), StoreError> {
+    let found = sqlx::query!(
+        r#"select t.slug, u.email as "email?" from teams t left join users u on u.id = $2 where t.id = $1"#,
+        id.get(),
+        user.map(UserId::get)
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let mut note = Note::new(Kind::Team, what, &found.slug).of(project.map(|(id, _)| id));
+    if let Some(email) = found.email {
+        note = note.with("person", email);
+    }
+    if let Some((_, role)) = project {
+        note = note.with("role", role);
+    }
+    audit::note(tx, note).await
 }
 
 /// Takes somebody out of a team; false when they are not in it.
@@ -163,7 +200,11 @@ pub async fn add(tx: &mut PgConnection, id: TeamId, user: UserId) -> Result<bool
 /// When the database fails.
 pub async fn leave(tx: &mut PgConnection, id: TeamId, user: UserId) -> Result<bool, StoreError> {
     let done = sqlx::query!("delete from team_members where team_id = $1 and user_id = $2", id.get(), user.get());
-    Ok(done.execute(tx).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if is_done {
+        note(tx, id, "taken out of", Some(user), None).await?;
+    }
+    Ok(is_done)
 }
 
 /// Gives a project to a team, in place of what it was given before; false when one of both is gone.
@@ -184,7 +225,11 @@ pub async fn grant(
         project.get(),
         role.as_str()
     );
-    Ok(done.execute(tx).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if is_done {
+        note(tx, id, "given a project", None, Some((project, role.as_str()))).await?;
+    }
+    Ok(is_done)
 }
 
 /// Takes a project back from a team; false when it was not given.
@@ -194,5 +239,9 @@ pub async fn grant(
 pub async fn revoke(tx: &mut PgConnection, id: TeamId, project: ProjectId) -> Result<bool, StoreError> {
     let done =
         sqlx::query!("delete from team_projects where team_id = $1 and project_id = $2", id.get(), project.get());
-    Ok(done.execute(tx).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if is_done {
+        note(tx, id, "given a project no more", None, Some((project, "none"))).await?;
+    }
+    Ok(is_done)
 }

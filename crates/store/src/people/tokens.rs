@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::SecretHash;
 use crate::StoreError;
+use crate::audit::{self, Kind, Note};
 
 /// One API token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +92,9 @@ impl From<Row> for ApiToken {
 /// `Conflict` when the name is empty or too long.
 pub async fn create(pool: &PgPool, new: NewToken<'_>) -> Result<ApiToken, StoreError> {
     let projects = new.reach.ids();
+    let mut tx = pool.begin().await?;
     let scopes: Vec<String> = new.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-    sqlx::query_as!(
+    let token = sqlx::query_as!(
         Row,
         r#"
         with made as (
@@ -118,14 +120,19 @@ pub async fn create(pool: &PgPool, new: NewToken<'_>) -> Result<ApiToken, StoreE
         new.expires_at,
         projects.as_deref(),
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *tx)
     .await
     .map(ApiToken::from)
     .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
         Some("api_tokens_name_check") => StoreError::Conflict("a token's name has 1 to 100 characters".into()),
         Some("token_projects_project_id_fkey") => StoreError::Conflict("one of the projects is gone".into()),
         _ => error.into(),
-    })
+    })?;
+    let only = token.reach.ids().filter(|ids| ids.len() == 1).and_then(|ids| ids.first().copied());
+    let note = Note::new(Kind::Token, "made", new.name).of(only.map(ProjectId)).with("scopes", scopes.join(" "));
+    audit::note(&mut tx, note).await?;
+    tx.commit().await?;
+    Ok(token)
 }
 
 /// The token with this secret, unless it has expired or was revoked.
@@ -204,9 +211,17 @@ pub async fn touch(pool: &PgPool, id: TokenId, now: OffsetDateTime) -> Result<()
 /// # Errors
 /// When the database cannot answer.
 pub async fn revoke(pool: &PgPool, id: TokenId, now: OffsetDateTime) -> Result<bool, StoreError> {
-    let done =
-        sqlx::query!("update api_tokens set revoked_at = $2 where id = $1 and revoked_at is null", id.get(), now)
-            .execute(pool)
-            .await?;
-    Ok(done.rows_affected() == 1)
+    let mut tx = pool.begin().await?;
+    let name = sqlx::query_scalar!(
+        "update api_tokens set revoked_at = $2 where id = $1 and revoked_at is null returning name",
+        id.get(),
+        now
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(name) = &name {
+        audit::note(&mut tx, Note::new(Kind::Token, "revoked", name)).await?;
+    }
+    tx.commit().await?;
+    Ok(name.is_some())
 }

@@ -5,6 +5,7 @@ use engine::ids::{IssueId, ProjectId, UserId};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
+use crate::audit::{self, Kind, Note};
 use crate::{StoreError, lifecycle};
 
 /// One person.
@@ -108,7 +109,7 @@ pub(super) async fn insert(connection: &mut PgConnection, new: NewUser<'_>) -> R
         new.password_hash,
         new.now,
     )
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await
     .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
         Some("users_email_key") => {
@@ -116,6 +117,7 @@ pub(super) async fn insert(connection: &mut PgConnection, new: NewUser<'_>) -> R
         }
         _ => error.into(),
     })?;
+    audit::note(connection, Note::new(Kind::Person, "added", &row.email).with("role", row.role.as_str())).await?;
     row.try_into()
 }
 
@@ -264,7 +266,10 @@ pub async fn remove(
     }
     tx.commit().await?;
     let issues = lifecycle::give_back(pool, id, now).await?;
-    sqlx::query!("delete from users where id = $1", id.get()).execute(pool).await?;
+    let mut tx = pool.begin().await?;
+    note(&mut tx, id, "removed").await?;
+    sqlx::query!("delete from users where id = $1", id.get()).execute(&mut *tx).await?;
+    tx.commit().await?;
     Ok(Some(issues))
 }
 
@@ -277,14 +282,17 @@ pub async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> Result<O
     if role != Role::Owner && !(role == Role::Admin && keepers.owners.is_empty()) {
         keepers.spare(id)?;
     }
-    let before = sqlx::query_scalar!(
-        "update users u set role = $2 from users old where u.id = $1 and old.id = u.id returning old.role",
+    let before = sqlx::query!(
+        "update users u set role = $2 from users old where u.id = $1 and old.id = u.id returning old.role, old.email",
         id.get(),
         role.as_str(),
     )
-    .fetch_optional(tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    Ok(before.and_then(|role| role.parse().ok()))
+    let Some(before) = before else { return Ok(None) };
+    let note = Note::new(Kind::Person, "changed", &before.email);
+    audit::note(tx, note.turned("role", before.role.as_str(), role.as_str())).await?;
+    Ok(before.role.parse().ok())
 }
 
 /// Lets somebody in again, or no more; then their sessions end. False when nothing changed.
@@ -305,7 +313,20 @@ pub async fn set_disabled(
         id.get(),
         disabled_at,
     );
-    Ok(done.execute(tx).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if is_done {
+        note(tx, id, if disabled_at.is_some() { "kept out" } else { "let in again" }).await?;
+    }
+    Ok(is_done)
+}
+
+/// Writes down what was done to somebody.
+pub(super) async fn note(tx: &mut PgConnection, id: UserId, what: &str) -> Result<(), StoreError> {
+    let email = sqlx::query_scalar!("select email from users where id = $1", id.get()).fetch_optional(&mut *tx).await?;
+    match email {
+        Some(email) => audit::note(tx, Note::new(Kind::Person, what, &email)).await,
+        None => Ok(()),
+    }
 }
 
 /// Those without whom nobody could change anything: the owners who can sign in, or the administrators while there is no
@@ -366,9 +387,14 @@ pub async fn list(pool: &PgPool, after: Option<UserId>, limit: i64) -> Result<Ve
 /// # Errors
 /// When the database cannot answer.
 pub async fn set_password(pool: &PgPool, id: UserId, password_hash: &str) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
     let done = sqlx::query!("update users set password_hash = $2 where id = $1", id.get(), password_hash)
-        .execute(pool)
+        .execute(&mut *tx)
         .await?;
+    if done.rows_affected() == 1 {
+        note(&mut tx, id, "given a new password").await?;
+    }
+    tx.commit().await?;
     Ok(done.rows_affected() == 1)
 }
 
