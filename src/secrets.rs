@@ -21,6 +21,8 @@ pub enum Kind {
     SetupLink,
     /// A link that shows one issue.
     Share,
+    /// A link that makes an account, or gives one a new password.
+    Entry,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Session => "ffs_",
             Self::SetupLink => "ffl_",
             Self::Share => "ffv_",
+            Self::Entry => "ffe_",
         }
     }
 }

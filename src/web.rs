@@ -14,6 +14,7 @@ mod attachments;
 mod audit;
 mod chart;
 mod display;
+mod entry;
 mod error;
 mod feedback;
 mod gzip;

@@ -7,15 +7,18 @@ use engine::access::{Email, Role};
 use serde_json::{Value, json};
 use store::StoreError;
 use store::live;
+use store::people::entries::{self, Invite};
+use store::people::tries;
 use store::people::users::{self, NewUser, User};
 use time::OffsetDateTime;
 
 use super::output::Output;
-use super::with_database;
+use super::{public_url, with_database};
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::Failure;
 use crate::passwords::{self, PASSWORD_BYTES_MAX};
+use crate::secrets;
 
 /// What can be done with people.
 #[derive(Debug, clap::Subcommand)]
@@ -52,6 +55,27 @@ pub enum Command {
     },
     /// Let somebody in again
     Enable {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
+    /// Print a link by which somebody makes their account, once
+    Invite {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+        /// What they will be: owner, admin, member, viewer or guest
+        #[arg(long)]
+        role: Role,
+    },
+    /// Print a link by which somebody chooses a new password, once
+    Reset {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
+    /// Let an account sign in again that was locked for too many wrong passwords
+    Unlock {
         /// Their e-mail address
         #[arg(long)]
         email: Email,
@@ -103,6 +127,9 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         }
         Command::Disable { email } => set_disabled(config, &email, true, output).await,
         Command::Enable { email } => set_disabled(config, &email, false, output).await,
+        Command::Invite { email, role } => invite(config, &email, role, output).await,
+        Command::Reset { email } => reset(config, &email, output).await,
+        Command::Unlock { email } => unlock(config, &email, output).await,
         Command::Password { email } => {
             let hash = password_from_stdin().await?;
             with_database(config, async |database| set_password(database, &email, &hash).await).await?;
@@ -125,6 +152,40 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&users.iter().map(document).collect::<Vec<_>>(), &lines.join("\n"))
         }
     }
+}
+
+async fn invite(config: &Config, email: &Email, role: Role, output: Output) -> Result<(), Failure> {
+    let secret = secrets::generate(secrets::Kind::Entry);
+    let (projects, now) = (&[][..], OffsetDateTime::now_utc());
+    let new = Invite { email, role, projects, by: None, hash: Some(&secret.hash), now };
+    with_database(config, async |database| Ok(entries::invite(&database.pool, new).await?)).await?;
+    link(config, email, &format!("join/{}", secret.text), output)
+}
+
+async fn reset(config: &Config, email: &Email, output: Output) -> Result<(), Failure> {
+    let secret = secrets::generate(secrets::Kind::Entry);
+    with_database(config, async |database| {
+        let user = find(database, email).await?;
+        Ok(entries::show_reset(&database.pool, &user, &secret.hash, OffsetDateTime::now_utc()).await?)
+    })
+    .await?;
+    link(config, email, &format!("reset/{}", secret.text), output)
+}
+
+async fn unlock(config: &Config, email: &Email, output: Output) -> Result<(), Failure> {
+    let email = email.as_str();
+    let account = secrets::hash(&email.to_lowercase());
+    let was_locked =
+        with_database(config, async |database| Ok(tries::unlock(&database.pool, &account, email).await?)).await?;
+    let told = if was_locked { "may try again" } else { "was not locked" };
+    output.done(&json!({"email": email, "unlocked": was_locked}), &format!("{email} {told}"))
+}
+
+/// Prints a link that is shown once.
+fn link(config: &Config, email: &Email, path: &str, output: Output) -> Result<(), Failure> {
+    let link = format!("{}/{path}", public_url(config));
+    output.say("give the link to them yourself: it is shown this once, and works once");
+    output.answer(&json!({"email": email.as_str(), "link": link}), &link)
 }
 
 /// The person with an address, who must be there.

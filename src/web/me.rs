@@ -5,6 +5,7 @@
 
 pub(super) mod confirm;
 mod form;
+pub(super) mod sessions;
 
 use std::collections::HashMap;
 

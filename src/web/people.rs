@@ -2,15 +2,18 @@
 //!
 //! For administrators. What somebody is in one project is on the page of its members (`projects::members`).
 
+pub(super) mod invitations;
 pub(super) mod teams;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::access::Role;
+use engine::access::{ProjectRole, Reach, Role};
 use engine::ids::UserId;
+use store::people::entries::{self, Invitation};
 use store::people::teams::Team;
 use store::people::users::{self, User};
 use store::people::{sessions, teams as kept};
+use store::projects::{self, Project};
 use store::{StoreError, live};
 use time::OffsetDateTime;
 
@@ -21,6 +24,8 @@ use super::session::{Posted, Viewer};
 use super::shell::{Nav, Shell, html, see_other};
 use super::signs;
 
+/// Projects that an invitation can be made for here.
+const PROJECTS_MAX: i64 = 100;
 /// People of one page.
 const ROWS: usize = 100;
 
@@ -33,6 +38,10 @@ struct ListPage {
     more: Option<UserId>,
     is_first: bool,
     teams: Vec<Team>,
+    invitations: Vec<Invitation>,
+    /// What an invitation can name.
+    projects: Vec<Project>,
+    has_mail: bool,
     is_saved: bool,
 }
 
@@ -45,6 +54,12 @@ impl ListPage {
 
     fn may_change(&self, user: &User) -> bool {
         self.shell.viewer.grants.role().may_turn(user.role, Role::Guest)
+    }
+
+    /// What who looks may invite somebody as.
+    fn offered(&self) -> Vec<Role> {
+        let own = self.shell.viewer.grants.role();
+        Role::ALL.into_iter().filter(|to| own.may_turn(Role::Guest, *to)).collect()
     }
 
     fn is_own(&self, user: &User) -> bool {
@@ -79,6 +94,9 @@ pub(super) async fn list(
         people,
         is_first: after.is_none(),
         teams: kept::list(&web.pool).await?,
+        invitations: entries::invitations(&web.pool, OffsetDateTime::now_utc()).await?,
+        projects: projects::list(&web.pool, &Reach::All, None, PROJECTS_MAX).await?,
+        has_mail: web.config.smtp_url.is_some(),
         is_saved: address.saved.is_some(),
     })
 }

@@ -16,8 +16,8 @@ use super::access::Action::{
 use super::access::Needs::{self, Instance, Named, Nothing, Person, Script, Somewhere};
 use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
 use super::{
-    access, alerts, assets, attachments, audit, feedback, issue, issues, link, live, me, people, projects, regroupings,
-    releases, setup, shell, sign_in, system, wall,
+    access, alerts, assets, attachments, audit, entry, feedback, issue, issues, link, live, me, people, projects,
+    regroupings, releases, setup, shell, sign_in, system, wall,
 };
 
 /// One method of one path.
@@ -126,6 +126,14 @@ fn of_people() -> Vec<Page> {
         page!(POST "/me/notifications", Person, me::post),
         page!(GET "/me/address/{link}", Nothing, me::confirm::show),
         page!(POST "/me/address/{link}", Nothing, me::confirm::post),
+        page!(GET "/me/sessions", Person, me::sessions::show),
+        page!(POST "/me/sessions", Person, me::sessions::post),
+        page!(GET "/sign-in/forgotten", Nothing, entry::forgotten),
+        page!(POST "/sign-in/forgotten", Nothing, entry::ask),
+        page!(GET "/join/{secret}", Nothing, entry::show),
+        page!(POST "/join/{secret}", Nothing, entry::join),
+        page!(GET "/reset/{secret}", Nothing, entry::show),
+        page!(POST "/reset/{secret}", Nothing, entry::reset),
         page!(GET "/sign-in", Nothing, sign_in::show),
         page!(POST "/sign-in", Nothing, sign_in::post),
         page!(POST "/sign-out", Person, sign_in::sign_out),
@@ -133,6 +141,7 @@ fn of_people() -> Vec<Page> {
         page!(POST "/setup/{secret}", Nothing, setup::claim),
         page!(GET "/people", Instance(ManagePeople), people::list),
         page!(POST "/people", Instance(ManagePeople), people::post),
+        page!(POST "/people/invitations", Instance(ManagePeople), people::invitations::post),
         page!(POST "/people/teams", Instance(ManagePeople), people::teams::create),
         page!(GET "/people/teams/{slug}", Instance(ManagePeople), people::teams::show),
         page!(POST "/people/teams/{slug}", Instance(ManagePeople), people::teams::post),

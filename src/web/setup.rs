@@ -79,7 +79,7 @@ pub(super) async fn claim(
     // Whoever opens the first link is the first who does anything.
     as_author(page_author(&request, None, email.as_str()), async {
         let user = setup::claim(&web.pool, claim).await?.ok_or_else(used_up)?;
-        start_session(&web, user.id, &mut response).await
+        start_session(&web, &request, user.id, &mut response).await
     })
     .await?;
     Ok(response)

@@ -7,15 +7,18 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
+use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::ids::UserId;
 use store::audit::{self, as_author};
+use store::people::sessions::Place;
 use store::people::users::User;
-use store::people::{self, sessions};
+use store::people::{self, sessions, tries};
 use time::{Duration, OffsetDateTime};
 
+use super::display::absolute;
 use super::error::PageError;
 use super::rendered::rendered;
 use super::session::{Fields, Posted, SESSION_DAYS, Viewer, csrf_token, local_path, page_author, peer};
@@ -24,7 +27,7 @@ use super::{Web, assets, signs};
 use crate::{passwords, secrets};
 
 /// Holds the secret of the sign-in form: nobody is signed in yet who could have a session.
-const DOOR_COOKIE: &str = "door";
+pub(super) const DOOR_COOKIE: &str = "door";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -33,7 +36,7 @@ struct SignInPage {
     csrf: String,
     next: String,
     email: String,
-    problem: Option<&'static str>,
+    problem: Option<String>,
     nobody_exists: bool,
 }
 
@@ -66,20 +69,28 @@ pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fiel
     let address = address(&request);
     web.door.count(address, email, Instant::now()).map_err(PageError::TooMany)?;
     let next = local_path(fields.get("next"), "/issues");
+    let now = OffsetDateTime::now_utc();
+    if let Some(until) = tries::locked_until(&web.pool, &account(email), now).await? {
+        return render(&web, &request, StatusCode::TOO_MANY_REQUESTS, next, email, Some(locked(until)), false);
+    }
     let user = people::users::by_email(&web.pool, email).await?;
     match is_right(&web, user.as_ref(), password).await? {
         Some(user_id) => {
             web.door.forgive(address, email);
             let mut response = see_other(next);
             let author = page_author(&request, Some(user_id), email);
-            as_author(author, start_session(&web, user_id, &mut response)).await?;
+            tries::forgive(&web.pool, &account(email)).await?;
+            as_author(author, start_session(&web, &request, user_id, &mut response)).await?;
             Ok(response)
         }
         None => {
-            let account = user.as_ref().map(|user| (user.id, user.email.as_str()));
-            let now = OffsetDateTime::now_utc();
-            audit::refused(&web.pool, account, peer(&request).as_deref(), "not let in", now).await?;
-            let problem = Some("No account has this address and password.");
+            let known = user.as_ref().map(|user| (user.id, user.email.as_str()));
+            audit::refused(&web.pool, known, peer(&request).as_deref(), "not let in", now).await?;
+            let problem = match tries::failed(&web.pool, &account(email), now).await? {
+                Some(until) => locked(until),
+                None => "No account has this address and password.".to_owned(),
+            };
+            let problem = Some(problem);
             render(&web, &request, StatusCode::UNPROCESSABLE_ENTITY, next, email, problem, false)
         }
     }
@@ -112,20 +123,51 @@ pub(super) async fn hashing<T: Send + 'static>(
     web::block(work).await.map_err(|error| PageError::Internal(error.to_string()))
 }
 
-/// Remembers a sign-in and gives the browser its cookie.
-pub(super) async fn start_session(web: &Web, user_id: UserId, response: &mut HttpResponse) -> Result<(), PageError> {
+/// What stands for an account whose tries are counted, whether it is there or not.
+pub(super) fn account(email: &str) -> [u8; 32] {
+    secrets::hash(&email.trim().to_lowercase())
+}
+
+fn locked(until: OffsetDateTime) -> String {
+    format!(
+        "Too many wrong passwords for this address: it is locked until {}. An administrator can unlock it.",
+        absolute(until)
+    )
+}
+
+/// Remembers a sign-in and gives the browser its cookie, which is new each time: a session that somebody else put into
+/// this browser before is no part of it, and ends.
+pub(super) async fn start_session(
+    web: &Web,
+    request: &HttpRequest,
+    user_id: UserId,
+    response: &mut HttpResponse,
+) -> Result<(), PageError> {
+    if let Some(before) = request.cookie(web.session_cookie()) {
+        sessions::delete(&web.pool, &secrets::hash(before.value())).await?;
+    }
+    let agent = request.headers().get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let address = peer(request);
+    let place = Place { address: address.as_deref(), agent };
     let secret = secrets::generate(secrets::Kind::Session);
     let now = OffsetDateTime::now_utc();
     let age = Duration::days(SESSION_DAYS);
-    sessions::create(&web.pool, &secret.hash, user_id, now, now + age).await?;
+    sessions::create(&web.pool, &secret.hash, user_id, place, now, now + age).await?;
     let cookie = web.cookie(web.session_cookie(), secret.text, age);
     response.add_cookie(&cookie).map_err(|error| PageError::Internal(error.to_string()))
 }
 
 /// Whose tries are counted. Behind a proxy that is the proxy, which makes the bound per account the
 /// one that counts.
-fn address(request: &HttpRequest) -> IpAddr {
+pub(super) fn address(request: &HttpRequest) -> IpAddr {
     request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+}
+
+/// The secret of a form for somebody who is not signed in, and the cookie that holds it.
+pub(super) fn new_door(web: &Web) -> (String, Cookie<'static>) {
+    let door = secrets::generate(secrets::Kind::Session).text;
+    let cookie = web.cookie(DOOR_COOKIE, door.clone(), Duration::hours(1));
+    (door, cookie)
 }
 
 fn render(
@@ -134,10 +176,10 @@ fn render(
     status: StatusCode,
     next: &str,
     email: &str,
-    problem: Option<&'static str>,
+    problem: Option<String>,
     nobody_exists: bool,
 ) -> Result<HttpResponse, PageError> {
-    let door = secrets::generate(secrets::Kind::Session).text;
+    let (door, cookie) = new_door(web);
     let page = SignInPage {
         theme: Theme::of(request),
         csrf: csrf_token(&door),
@@ -146,8 +188,5 @@ fn render(
         problem,
         nobody_exists,
     };
-    Ok(HttpResponse::build(status)
-        .content_type("text/html; charset=utf-8")
-        .cookie(web.cookie(DOOR_COOKIE, door, Duration::hours(1)))
-        .body(rendered(&page)?))
+    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").cookie(cookie).body(rendered(&page)?))
 }

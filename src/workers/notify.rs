@@ -8,6 +8,7 @@
 
 mod ask;
 mod attempt;
+mod entry;
 mod flight;
 mod guard;
 mod mail;

@@ -65,6 +65,7 @@ const PAGES = [
   ["destination-new", "/alerts/new"],
   ["destination-new-mail", "/alerts/new?kind=mail"],
   ["me-notifications", "/me/notifications"],
+  ["me-sessions", "/me/sessions"],
   ["projects", "/projects"],
   ["project-new", "/projects/new"],
   ["project-start", "/projects/shop"],

@@ -65,7 +65,7 @@ async fn sessions_end_with_time_sign_out_and_disabling() {
     assert_eq!(users::by_email(&db.pool, "jo@example.ORG").await.unwrap().unwrap().id, user.id);
     let hash = secrets::generate(Kind::Session).hash;
     let end = NOW + Duration::days(1);
-    sessions::create(&db.pool, &hash, user.id, NOW, end).await.unwrap();
+    sessions::create(&db.pool, &hash, user.id, sessions::Place::default(), NOW, end).await.unwrap();
     let find = async |at| sessions::find(&db.pool, &hash, at).await.unwrap();
     assert_eq!(find(NOW).await.unwrap().user.id, user.id);
     assert!(find(end).await.is_none());

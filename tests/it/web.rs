@@ -11,6 +11,7 @@ mod crowd;
 pub(crate) mod deliveries;
 mod destinations;
 mod door;
+mod entry;
 mod events;
 mod histogram;
 mod hostile;

@@ -2,11 +2,13 @@
 //!
 //! Only SHA-256 of a secret ever reaches this module: making and printing secrets is the caller's.
 
+pub mod entries;
 pub mod memberships;
 pub mod sessions;
 pub mod setup;
 pub mod teams;
 pub mod tokens;
+pub mod tries;
 pub mod users;
 
 pub use memberships::Member;

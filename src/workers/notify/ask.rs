@@ -76,13 +76,17 @@ impl Notifier {
     }
 }
 
-/// Asks until `shutdown` turns true. What is cut off is asked again when its lease ends.
+/// Asks, and lets people in, until `shutdown` turns true. What is cut off is asked again when its lease ends.
 pub(super) async fn run(notifier: &Notifier, mut shutdown: watch::Receiver<bool>) {
     let mut healthy = true;
     loop {
-        let Some(done) = unless_stopped(&mut shutdown, notifier.ask(OffsetDateTime::now_utc())).await else { return };
+        let round = async {
+            notifier.ask(OffsetDateTime::now_utc()).await?;
+            notifier.let_in(OffsetDateTime::now_utc()).await
+        };
+        let Some(done) = unless_stopped(&mut shutdown, round).await else { return };
         match &done {
-            Err(error) if healthy => tracing::warn!(%error, "cannot read which addresses are to be asked"),
+            Err(error) if healthy => tracing::warn!(%error, "cannot read which mails are owed to people"),
             _ => {}
         }
         healthy = done.is_ok();

@@ -25,7 +25,9 @@ impl Person {
         let user = users::by_email(&db.pool, email).await.unwrap().unwrap();
         let secret = secrets::generate(secrets::Kind::Session);
         let now = OffsetDateTime::now_utc();
-        sessions::create(&db.pool, &secret.hash, user.id, now, now + Duration::DAY).await.unwrap();
+        sessions::create(&db.pool, &secret.hash, user.id, sessions::Place::default(), now, now + Duration::DAY)
+            .await
+            .unwrap();
         Self { http: Http::new(url), cookie: format!("firefinch={}", secret.text) }
     }
 

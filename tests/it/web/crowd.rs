@@ -52,7 +52,9 @@ async fn session(db: &Database) -> String {
     let new = NewUser { email: &email, name: "", role: Role::Viewer, password_hash: None, now };
     let user = users::create(&db.pool, new).await.unwrap();
     let secret = secrets::generate(secrets::Kind::Session);
-    sessions::create(&db.pool, &secret.hash, user.id, now, now + time::Duration::days(1)).await.unwrap();
+    sessions::create(&db.pool, &secret.hash, user.id, sessions::Place::default(), now, now + time::Duration::days(1))
+        .await
+        .unwrap();
     secret.text
 }
 

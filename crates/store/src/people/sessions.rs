@@ -24,6 +24,88 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
 }
 
+/// Characters of what a browser calls itself.
+const AGENT_CHARS_MAX: usize = 300;
+/// Sessions of a person that are listed.
+const LIST_MAX: i64 = 100;
+
+/// Where somebody signed in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'a> {
+    /// The address of the request.
+    pub address: Option<&'a str>,
+    /// What the browser calls itself.
+    pub agent: &'a str,
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Tells it from the others.
+    pub hash: Vec<u8>,
+    /// When they signed in.
+    pub created_at: OffsetDateTime,
+    /// When it was used last, to the minute.
+    pub last_used_at: OffsetDateTime,
+    /// From where.
+    pub address: Option<String>,
+    /// With what.
+    pub agent: String,
+}
+
+/// The sessions of a person, the last used first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_user(pool: &PgPool, user: UserId, now: OffsetDateTime) -> Result<Vec<Listed>, StoreError> {
+    Ok(sqlx::query_as!(
+        Listed,
+        "select token_hash as hash, created_at, last_used_at, address, agent
+        from sessions
+        where user_id = $1 and expires_at > $2
+        order by last_used_at desc
+        limit $3",
+        user.get(),
+        now,
+        LIST_MAX
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+/// Ends the sessions of a person but the one that they use; how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_others(pool: &PgPool, user: UserId, kept: &SecretHash) -> Result<u64, StoreError> {
+    let mut tx = pool.begin().await?;
+    let ended =
+        sqlx::query!("delete from sessions where user_id = $1 and token_hash <> $2", user.get(), kept.as_slice())
+            .execute(&mut *tx)
+            .await?;
+    if ended.rows_affected() > 0 {
+        note(&mut tx, user, "signed out elsewhere").await?;
+    }
+    tx.commit().await?;
+    Ok(ended.rows_affected())
+}
+
+/// Ends one session of a person; false when they have none such.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_own(pool: &PgPool, user: UserId, hash: &[u8]) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
+    let ended = sqlx::query!("delete from sessions where user_id = $1 and token_hash = $2", user.get(), hash)
+        .execute(&mut *tx)
+        .await?;
+    if ended.rows_affected() > 0 {
+        note(&mut tx, user, "signed out elsewhere").await?;
+    }
+    tx.commit().await?;
+    Ok(ended.rows_affected() == 1)
+}
+
 /// Remembers a sign-in.
 ///
 /// # Errors
@@ -32,19 +114,22 @@ pub async fn create(
     pool: &PgPool,
     hash: &SecretHash,
     user_id: UserId,
+    place: Place<'_>,
     now: OffsetDateTime,
     expires_at: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let mut tx = pool.begin().await?;
     sqlx::query!(
         r#"
-        insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at)
-        values ($1, $2, $3, $3, $4)
+        insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at, address, agent)
+        values ($1, $2, $3, $3, $4, $5, $6)
         "#,
         hash.as_slice(),
         user_id.get(),
         now,
         expires_at,
+        place.address,
+        place.agent.chars().filter(|char| !char.is_control()).take(AGENT_CHARS_MAX).collect::<String>(),
     )
     .execute(&mut *tx)
     .await?;
