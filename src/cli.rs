@@ -23,6 +23,7 @@ mod release;
 mod remote;
 mod rules;
 mod serve;
+mod team;
 mod token;
 mod user;
 
@@ -75,6 +76,9 @@ pub enum Command {
     /// Manage projects and their keys (DSNs)
     #[command(subcommand)]
     Project(project::Command),
+    /// Manage teams: people who are given projects together
+    #[command(subcommand)]
+    Team(team::Command),
     /// Manage tokens of the web API
     #[command(subcommand)]
     Token(token::Command),
@@ -130,6 +134,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => migrate(&config, output).await,
         Command::User(command) => user::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,
+        Command::Team(command) => team::run(&config, command, output).await,
         Command::Token(command) => token::run(&config, command, output).await,
         Command::Destination(command) => destination::run(&config, command, output).await,
         Command::Rule(command) => alert_rule::run(&config, command, output).await,

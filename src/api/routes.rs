@@ -19,8 +19,8 @@ use store::audit::as_author;
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, organizations, ownership,
-    projects, regroupings, releases, rules, stats, verdict,
+    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, members, organizations,
+    ownership, projects, regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -143,12 +143,14 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 #[rustfmt::skip]
 fn of_organization() -> Vec<Endpoint> {
-    use Body::{Nothing, One, Page};
+    use Body::{List, Nothing, One, Page};
     vec![
         endpoint!(GET, "/", ANY, organizations::token, "What the token may do", &[], One("Token")),
         endpoint!(GET, "/organizations/", &[OrgRead, OrgCi], organizations::list, "The organization, as a list of one", LIST, Page("Organization")),
         endpoint!(GET, "/organizations/{org}/", &[OrgRead, OrgCi], organizations::get, "The organization", &[], One("Organization")),
         endpoint!(GET, "/organizations/{org}/projects/", &[OrgRead, ProjectRead], projects::list, "Projects", LIST, Page("Project")),
+        endpoint!(GET, "/organizations/{org}/members/", &[OrgRead], members::of_organization, "People who can sign in, and what they are on the instance", &[], List("Member")),
+        endpoint!(GET, "/organizations/{org}/teams/", &[OrgRead], members::teams, "Teams", &[], List("Team")),
         endpoint!(GET, "/organizations/{org}/repos/", &[OrgRead, OrgCi, ProjectReleases], organizations::repos, "Repositories: always none, so that clients send commits in full", LIST, Page("Repository")),
         endpoint!(GET, "/organizations/{org}/monitors/", &[OrgRead, OrgCi, ProjectRead], organizations::monitors, "Monitors: always none, as check-ins are not kept", LIST, Page("Monitor")),
         endpoint!(GET, "/organizations/{org}/chunk-upload/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::options, "How tools would upload source maps and debug files", &[], One("UploadOptions")),
@@ -186,6 +188,7 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/ownership/", &[ProjectRead], ownership::get, "Who owns what of a project", &[], One("Ownership")),
         endpoint!(PUT, "/projects/{org}/{project}/ownership/", &[ProjectWrite], ownership::put, "Change who owns what; it holds for issues that are new from now on", &[], One("Ownership")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/ownership/preview/", &[EventRead], ownership::preview, "Who would own the newest stored events, without saving anything", &[], One("OwnershipPreview")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/projects/{org}/{project}/members/", &[ProjectRead], members::of_project, "People who see a project, and what they are there", &[], List("Member")),
         endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], projects::keys, "Client keys (DSNs) of a project", &[], List("Key")),
         endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),
         endpoint!(GET, "/projects/{org}/{project}/issues/", &[EventRead], issues::list_project, "Issues of a project, the last seen first", SEARCH, Page("Issue")),

@@ -5,6 +5,7 @@ use engine::access::{Reach, Scope};
 use engine::ids::TokenId;
 use serde_json::{Value, json};
 use store::people::tokens::{self, ApiToken, NewToken};
+use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::output::Output;
@@ -112,12 +113,28 @@ fn document(token: &ApiToken) -> Value {
         "name": token.name,
         "scopes": token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
         "projects": token.reach.ids().map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "created": token.created_at.format(&Rfc3339).ok(),
+        "last_used": token.last_used_at.and_then(|at| at.format(&Rfc3339).ok()),
+        "expires": token.expires_at.and_then(|at| at.format(&Rfc3339).ok()),
         "revoked": token.revoked_at.is_some(),
     })
 }
 
 fn line(token: &ApiToken) -> String {
     let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
-    let state = if token.revoked_at.is_some() { "revoked" } else { "active" };
-    format!("{}\t{state}\t{}\t{scopes}", token.id, token.name)
+    let is_over = token.expires_at.is_some_and(|at| at <= OffsetDateTime::now_utc());
+    let state = match token.revoked_at {
+        Some(_) => "revoked",
+        None if is_over => "expired",
+        None => "active",
+    };
+    let day = |at: OffsetDateTime| at.date().to_string();
+    let used = token.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {}", day(at)));
+    let ends = token.expires_at.map_or_else(|| "for good".to_owned(), |at| format!("until {}", day(at)));
+    let place = match token.reach.ids() {
+        None => "all projects".to_owned(),
+        Some(ids) if ids.len() == 1 => "1 project".to_owned(),
+        Some(ids) => format!("{} projects", ids.len()),
+    };
+    format!("{}\t{state}\t{}\t{scopes}\t{place}\t{used}\t{ends}", token.id, token.name)
 }

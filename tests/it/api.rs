@@ -6,6 +6,7 @@ mod destinations;
 mod events;
 mod fixes;
 mod issues;
+mod members;
 mod ownership;
 mod regroupings;
 mod releases;

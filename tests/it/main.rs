@@ -11,6 +11,7 @@ mod support;
 mod api;
 mod browser;
 mod clients;
+mod commands;
 mod corpus;
 mod crash;
 mod embedded_postgres;

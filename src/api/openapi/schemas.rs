@@ -176,6 +176,33 @@ fn basics() -> Vec<(&'static str, Value)> {
         ("Repository", object(&[("id", text()), ("name", text())])),
         ("Project", object(&project_fields())),
         (
+            "Member",
+            object(&[
+                ("id", text()),
+                ("email", text()),
+                ("name", text()),
+                ("role", text()),
+                ("orgRole", text()),
+                ("projectRole", or_null("string")),
+                ("roleName", text()),
+                ("pending", flag()),
+                ("expired", flag()),
+                ("dateCreated", date()),
+                ("user", object(&[("id", text()), ("name", text()), ("email", text()), ("isActive", flag())])),
+            ]),
+        ),
+        (
+            "Team",
+            object(&[
+                ("id", text()),
+                ("slug", text()),
+                ("name", text()),
+                ("dateCreated", date()),
+                ("memberCount", whole()),
+                ("projectCount", whole()),
+            ]),
+        ),
+        (
             "Key",
             object(&[
                 ("id", text()),
