@@ -1,7 +1,8 @@
 //! What lets people and scripts in: the first-run link, sessions, tokens.
 
-use engine::access::{Email, Reach, Role, Scope};
+use engine::access::{Email, ProjectRole, Reach, Role, Scope};
 use firefinch::secrets::{self, Kind};
+use store::people::memberships;
 use store::people::setup::{self, Claim};
 use store::people::tokens::{self, NewToken};
 use store::people::users::{self, NewUser};
@@ -99,4 +100,45 @@ async fn tokens_work_until_they_expire_or_are_revoked() {
     assert!(tokens::revoke(&db.pool, token.id, NOW).await.unwrap());
     assert!(!tokens::revoke(&db.pool, token.id, NOW).await.unwrap());
     assert!(find(NOW).await.is_none());
+}
+
+#[tokio::test]
+async fn when_memberships_come_nobody_loses_or_gains_anything() {
+    const FIRST: &str = "20261201000200";
+    let db = Database::create_empty().await;
+    db.migrate_by_hand(|name| name < FIRST).await;
+    sqlx::raw_sql(
+        "insert into users (email, role, created_at, disabled_at) values
+            ('gone@x.org', 'admin', now(), now()), ('ada@x.org', 'admin', now(), null), ('ben@x.org', 'admin', now(), null),
+            ('mel@x.org', 'member', now(), null), ('vic@x.org', 'viewer', now(), null);
+        insert into api_tokens (name, token_hash, scopes, created_at) values ('old', decode(repeat('00', 32), 'hex'), '{}', now())",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    db.migrate_by_hand(|name| name >= FIRST).await;
+    let roles: Vec<(String, String)> =
+        sqlx::query_as("select email, role from users order by id").fetch_all(&db.pool).await.unwrap();
+    let roles: Vec<_> = roles.iter().map(|(email, role)| (email.as_str(), role.as_str())).collect();
+    assert_eq!(
+        roles,
+        [
+            ("gone@x.org", "admin"),
+            ("ada@x.org", "owner"),
+            ("ben@x.org", "admin"),
+            ("mel@x.org", "member"),
+            ("vic@x.org", "viewer")
+        ]
+    );
+    let token = tokens::find_active(&db.pool, &[0; 32], NOW).await.unwrap().unwrap();
+    assert_eq!(token.reach, Reach::All);
+    // What they are holds in a project that is made later.
+    let project = engine::ids::ProjectId(db.project("later").await.id);
+    for (email, wanted) in
+        [("ada@x.org", ProjectRole::Admin), ("mel@x.org", ProjectRole::Member), ("vic@x.org", ProjectRole::Viewer)]
+    {
+        let user = users::by_email(&db.pool, email).await.unwrap().unwrap();
+        let grants = memberships::of_user(&db.pool, user.id).await.unwrap().unwrap();
+        assert_eq!(grants.in_project(project), Some(wanted), "{email}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use engine::access::Role;
+use engine::access::{ProjectRole, Role};
 use engine::ids::DestinationId;
 use store::notifications::{
     Backlog, Claim, Claimed, FannedOut, Heard, MailTarget, NewDestination, Outcome, Target, backlog, claim, compose,
@@ -67,6 +67,28 @@ async fn everybody_hears_of_a_project_without_a_destination_of_its_own() {
     disable_destination(world.pool(), own, THEN).await.unwrap();
     world.write(vec![world.event(4, 4, THEN)]).await;
     assert_eq!(fan(&world, true).await.deliveries, 0, "switching mails off does not switch them on for everybody");
+}
+
+#[tokio::test]
+async fn guests_hear_only_of_the_projects_that_name_them() {
+    let world = World::new().await;
+    for email in ["ann@example.com", "bob@example.com", "cal@example.com"] {
+        world.database.user(email, Role::Guest, "a long password").await;
+    }
+    let other = world.database.project("other").await;
+    world.database.member("ann@example.com", &world.project, Some(ProjectRole::Viewer)).await;
+    world.database.member("bob@example.com", &other, Some(ProjectRole::Admin)).await;
+    let team = "with made as (insert into teams (slug, name, created_at) values ('ops', 'Ops', now()) returning id),
+            named as (insert into team_members select made.id, u.id from made, users u where u.email = 'cal@example.com')
+        insert into team_projects select made.id, $1, 'viewer' from made";
+    sqlx::query(team).bind(world.project_id().get()).execute(world.pool()).await.unwrap();
+    world.write(vec![world.event(1, 1, THEN)]).await;
+    fan(&world, true).await;
+    assert_eq!(world.states().await, ["Pending ann@example.com", "Pending cal@example.com"]);
+
+    world.database.member("ann@example.com", &world.project, None).await;
+    world.write(vec![world.event(2, 2, THEN)]).await;
+    assert_eq!(fan(&world, true).await.deliveries, 1, "who was taken out hears no more");
 }
 
 #[tokio::test]

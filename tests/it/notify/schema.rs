@@ -2,7 +2,6 @@
 
 use engine::alert::backoff;
 use engine::ids::DestinationId;
-use sqlx::AssertSqlSafe;
 use store::notifications::{
     Claim, Delivery, DeliveryFilter, DeliveryState, claim, list_deliveries, list_destinations, list_rules, replay,
 };
@@ -37,27 +36,12 @@ const OLD_ROWS: &str = "
             '2026-11-22 14:00:00Z', '2026-11-23 14:00:00Z', null);
 ";
 
-/// The migrations whose names are in a range, as the release of then would have applied them.
-async fn migrate(database: &Database, wanted: impl Fn(&str) -> bool) {
-    let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| wanted(path.file_name().unwrap().to_str().unwrap()))
-        .collect();
-    files.sort();
-    for file in files {
-        let sql = std::fs::read_to_string(&file).unwrap();
-        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&database.pool).await;
-        done.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    }
-}
-
 #[tokio::test]
 async fn old_deliveries_keep_their_states_ids_and_ends() {
     let database = Database::create_empty().await;
-    migrate(&database, |name| name < PARTED).await;
+    database.migrate_by_hand(|name| name < PARTED).await;
     sqlx::raw_sql(OLD_ROWS).execute(&database.pool).await.unwrap();
-    migrate(&database, |name| name >= PARTED).await;
+    database.migrate_by_hand(|name| name >= PARTED).await;
     let pool = &database.pool;
 
     let mut all = list_deliveries(pool, DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap();
@@ -94,9 +78,9 @@ async fn old_deliveries_keep_their_states_ids_and_ends() {
 #[tokio::test]
 async fn old_destinations_become_rules_that_ask_for_the_same() {
     let database = Database::create_empty().await;
-    migrate(&database, |name| name < PARTED).await;
+    database.migrate_by_hand(|name| name < PARTED).await;
     sqlx::raw_sql(OLD_ROWS).execute(&database.pool).await.unwrap();
-    migrate(&database, |name| name >= PARTED).await;
+    database.migrate_by_hand(|name| name >= PARTED).await;
     let pool = &database.pool;
 
     let asked = |kinds: &[engine::alert::Kind]| kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");

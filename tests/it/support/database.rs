@@ -51,6 +51,21 @@ impl Database {
         admin(statement).await;
     }
 
+    /// Applies those of the migrations whose file names are `wanted`, in their order, as a release of then would have.
+    pub async fn migrate_by_hand(&self, wanted: impl Fn(&str) -> bool) {
+        let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| wanted(path.file_name().unwrap().to_str().unwrap()))
+            .collect();
+        files.sort();
+        for file in files {
+            let sql = std::fs::read_to_string(&file).unwrap();
+            let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.pool).await;
+            done.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        }
+    }
+
     /// Name of the database.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,6 +1,6 @@
 //! Who has an issue: by forms of the list and of the page, with its sentences, its undo and its searches.
 
-use engine::access::Role;
+use engine::access::{ProjectRole, Role};
 use store::people::users;
 use time::OffsetDateTime;
 
@@ -139,6 +139,15 @@ async fn only_who_may_change_issues_gives_and_gets_them() {
     let reply = member.submit("/issues", "/issues", &[("do", "assign:999999"), ("id", &issue)]).await;
     assert!(reply.status == 400 && reply.body.contains("not here any more"), "{}", reply.body);
     assert_eq!(holder(&site, &issue).await, None);
+    // A guest gets none of a project that they do not see, and is not offered.
+    super::add_person(&site.server, Role::Guest).await;
+    let to_guest = format!("assign:{}", id_of(&site, Role::Guest).await);
+    let reply = member.submit("/issues", "/issues", &[("do", &to_guest), ("id", &issue)]).await;
+    assert!(reply.status == 400 && reply.body.contains("does not see the project"), "{}", reply.body);
+    assert!(!member.page(&format!("/issues/{issue}")).await.contains("guest@example.org"));
+    site.server.db.member("guest@example.org", &site.project, Some(ProjectRole::Member)).await;
+    assert!(member.page(&format!("/issues/{issue}")).await.contains("guest@example.org"));
+    assert_eq!(member.submit("/issues", "/issues", &[("do", &to_guest), ("id", &issue)]).await.status, 303);
     // A viewer reads who has it.
     member.submit("/issues", "/issues", &[("do", "assign:me"), ("id", &issue)]).await;
     let page = viewer.page(&format!("/issues/{issue}")).await;
