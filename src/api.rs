@@ -29,6 +29,7 @@ mod members;
 mod openapi;
 mod organizations;
 mod ownership;
+mod privacy;
 mod projects;
 mod regroupings;
 mod releases;

@@ -17,6 +17,7 @@ mod issue;
 mod member;
 mod output;
 mod owners;
+mod privacy;
 mod project;
 mod regroup;
 mod release;
@@ -91,6 +92,9 @@ pub enum Command {
     /// Look at messages, and send dead ones again
     #[command(subcommand)]
     Delivery(delivery::Command),
+    /// Say what is hidden of events before they are kept
+    #[command(subcommand)]
+    Privacy(privacy::Command),
     /// Tell a server of releases and their commits
     Release(release::Release),
     /// Tell a server of deploys, and watch how one fares
@@ -133,6 +137,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Health => health::run(&config, output).await,
         Command::Migrate => migrate(&config, output).await,
         Command::User(command) => user::run(&config, command, output).await,
+        Command::Privacy(command) => privacy::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,
         Command::Team(command) => team::run(&config, command, output).await,
         Command::Token(command) => token::run(&config, command, output).await,

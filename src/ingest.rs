@@ -1,7 +1,7 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `rules` (how their events are grouped), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
+//! `keys` (who may post), `rules` (how their events are grouped), `scrubbing` (what of them is hidden), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
 //! It must not know the pages, the API or the workers.
@@ -17,6 +17,7 @@ mod receive;
 mod reply;
 mod routes;
 mod rules;
+mod scrubbing;
 mod spool;
 mod tally;
 mod writer;
@@ -47,6 +48,7 @@ use queue::{Job, Load, Queue};
 use receive::{Received, Request, receive};
 use reply::Refusal;
 use rules::RuleBook;
+use scrubbing::ScrubBook;
 use spool::Spool;
 use tally::Tally;
 use writer::Sink;
@@ -109,11 +111,15 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
         .with_context(|| format!("cannot open the spool in {}", dir.display()))?;
     let rules = Arc::new(RuleBook::default());
     rules.refresh(&pool).await.context("cannot read the grouping rules")?;
-    let keys = Keys::load(pool.clone(), Arc::clone(&rules)).await.context("cannot read the client keys")?;
+    let scrubbing = Arc::new(ScrubBook::default());
+    scrubbing.refresh(&pool).await.context("cannot read what is to be hidden")?;
+    let keys = Keys::load(pool.clone(), Arc::clone(&rules), Arc::clone(&scrubbing))
+        .await
+        .context("cannot read the client keys")?;
     let (queue, jobs) = Queue::new(settings.queue_jobs_max);
     let ingest = Ingest {
         keys: Arc::new(keys),
-        known: Arc::new(KnownKeys::new(rules)),
+        known: Arc::new(KnownKeys::new(rules, scrubbing)),
         queue,
         tally: Arc::default(),
         patience: settings.patience,

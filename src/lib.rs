@@ -12,6 +12,7 @@ pub mod destinations;
 pub mod disk;
 pub mod error;
 pub mod group;
+mod hiding;
 pub mod ingest;
 pub mod instance;
 mod link_key;

@@ -20,7 +20,7 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
     alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, members, organizations,
-    ownership, projects, regroupings, releases, rules, stats, verdict,
+    ownership, privacy, projects, regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -185,6 +185,9 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project with its grouping rules", &[], One("ProjectDetail")),
         endpoint!(PUT, "/projects/{org}/{project}/", &[ProjectWrite], projects::put, "Change the name of a project, when its quiet issues are resolved, and its grouping rules, which apply to events that arrive from now on", &[], One("ProjectDetail")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/grouping-rules/preview/", &[EventRead], rules::preview, "What grouping rules would do to the newest stored events, without saving them", &[], One("GroupingPreview")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/projects/{org}/{project}/privacy/", &[ProjectRead], privacy::get, "What is hidden of events before they are kept", &[], One("Privacy")),
+        endpoint!(PUT, "/projects/{org}/{project}/privacy/", &[ProjectWrite], privacy::put, "Change what is hidden of events that come from now on", &[], One("Privacy")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/preview/", &[EventRead], privacy::preview, "What more would be hidden in the newest stored events, without saving anything", &[], One("PrivacyPreview")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/ownership/", &[ProjectRead], ownership::get, "Who owns what of a project", &[], One("Ownership")),
         endpoint!(PUT, "/projects/{org}/{project}/ownership/", &[ProjectWrite], ownership::put, "Change who owns what; it holds for issues that are new from now on", &[], One("Ownership")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/ownership/preview/", &[EventRead], ownership::preview, "Who would own the newest stored events, without saving anything", &[], One("OwnershipPreview")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),

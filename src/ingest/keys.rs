@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::reply::Refusal;
 use super::rules::RuleBook;
+use super::scrubbing::ScrubBook;
 
 /// Keys held in memory: about 100 bytes each. An instance with more is not one organisation's.
 const KEYS_MAX: usize = 100_000;
@@ -48,18 +49,24 @@ pub(super) struct Keys {
     known: RwLock<Arc<HashMap<PublicKey, Known>>>,
     unknown: Mutex<HashMap<PublicKey, Instant>>,
     lookups: Semaphore,
-    /// Renewed by the same notification.
+    /// Both are renewed by the same notification.
     rules: Arc<RuleBook>,
+    scrubbing: Arc<ScrubBook>,
 }
 
 impl Keys {
-    pub(super) async fn load(pool: PgPool, rules: Arc<RuleBook>) -> Result<Self, StoreError> {
+    pub(super) async fn load(
+        pool: PgPool,
+        rules: Arc<RuleBook>,
+        scrubbing: Arc<ScrubBook>,
+    ) -> Result<Self, StoreError> {
         let keys = Self {
             known: RwLock::new(Arc::new(read_all(&pool).await?)),
             pool,
             unknown: Mutex::new(HashMap::new()),
             lookups: Semaphore::new(LOOKUPS_MAX),
             rules,
+            scrubbing,
         };
         Ok(keys)
     }
@@ -133,6 +140,7 @@ impl Keys {
         let fresh = Arc::new(read_all(&self.pool).await?);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.scrubbing.refresh(&self.pool).await?;
         self.rules.refresh(&self.pool).await
     }
 

@@ -11,23 +11,31 @@ use engine::event::Event;
 use engine::grouping::lineage::LINEAGE;
 use engine::grouping::{self, Grouping, Rules, templates};
 use engine::ids::ProjectId;
+use engine::scrub::Scrubber;
 use store::ingest::{NewEvent, NewKey};
 
 use super::rules::RuleBook;
+use super::scrubbing::ScrubBook;
 
 /// Keys remembered: about 40 bytes each. Beyond it the memory is emptied, which costs explanations.
 const KEYS_MAX: usize = 100_000;
 
-/// Keys that are stored, and the rules that make them.
+/// Keys that are stored, the rules that make them, and what is hidden before they are made.
 #[derive(Debug, Default)]
 pub(super) struct KnownKeys {
     stored: RwLock<HashSet<(ProjectId, [u8; 16])>>,
     rules: Arc<RuleBook>,
+    scrubbing: Arc<ScrubBook>,
 }
 
 impl KnownKeys {
-    pub(super) fn new(rules: Arc<RuleBook>) -> Self {
-        Self { stored: RwLock::default(), rules }
+    pub(super) fn new(rules: Arc<RuleBook>, scrubbing: Arc<ScrubBook>) -> Self {
+        Self { stored: RwLock::default(), rules, scrubbing }
+    }
+
+    /// What hides the secrets of a project.
+    pub(super) fn scrubber(&self, project_id: ProjectId) -> Arc<Scrubber> {
+        self.scrubbing.of(project_id)
     }
 
     /// The keys of an event, with explanations of those that may be new, and the title that a rule

@@ -12,7 +12,6 @@ use engine::ids::{EventId, ProjectId};
 use engine::normalize::{self, Arrival};
 use engine::outcome::Category;
 use engine::payload::{Codec, Packer};
-use engine::scrub::Scrubber;
 use engine::{json, limits, title};
 use store::ingest::NewEvent;
 use time::OffsetDateTime;
@@ -56,7 +55,7 @@ pub(super) struct Packed<'a> {
 /// Prepares one event. `header_id` is the envelope's, which wins over the event's own.
 pub(super) fn event(
     known: &KnownKeys,
-    origin: Origin,
+    mut origin: Origin,
     header_id: Option<EventId>,
     json: &[u8],
     packed: Option<Packed<'_>>,
@@ -64,7 +63,8 @@ pub(super) fn event(
     if json.len() > limits::EVENT_BYTES_MAX {
         return Err(Refusal::EventTooLarge(json.len()));
     }
-    let scrubber = Scrubber::standard();
+    let scrubber = known.scrubber(origin.project_id);
+    origin.client_ip = origin.client_ip.map(|address| scrubber.address(address));
     if let Ok(text) = std::str::from_utf8(json)
         && !json::has_nul(json)
     {
@@ -159,7 +159,8 @@ pub(super) fn again(
 ) -> Result<Prepared, Refusal> {
     let text = engine::payload::decode(codec, &payload).map_err(|error| Refusal::Event(error.to_string()))?;
     // A version that hid less may have spooled it.
-    let clean = Scrubber::standard().json(&text);
+    let scrubber = known.scrubber(origin.project_id);
+    let clean = scrubber.json(&text);
     let event = Event::from_json(&clean).map_err(|error| Refusal::Event(error.to_string()))?;
     let mut prepared = row(known, origin, event_id, &event, || match &clean {
         Cow::Borrowed(_) => (Codec::Json, Vec::new()),

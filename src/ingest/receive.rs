@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use engine::attachment::About;
@@ -52,7 +53,7 @@ pub(super) struct Request {
 }
 
 /// What a request held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Received {
     /// What the reply names.
     pub(super) id: Option<EventId>,
@@ -64,6 +65,8 @@ pub(super) struct Received {
     pub(super) refusal: Option<Refusal>,
     /// Session items that were looked at.
     session_items: usize,
+    /// Hides the secrets of its project.
+    scrubber: Arc<Scrubber>,
 }
 
 /// Feedback of one request; a page or an application sends one.
@@ -87,11 +90,11 @@ pub(super) fn receive(known: &KnownKeys, request: &Request) -> Result<Received, 
             Form::Store => store(known, request, body),
             Form::Security(context) => reports(known, request, context, body),
             Form::UserReport => {
-                let mut received = Received::default();
+                let mut received = Received::new(known, &request.origin);
                 received.feedback(request.origin, feedback::user_report(body));
                 Ok(received)
             }
-            Form::Files { event_id, boundary } => files(request.origin, *event_id, boundary, body),
+            Form::Files { event_id, boundary } => files(known, request.origin, *event_id, boundary, body),
         }
     })
 }
@@ -126,7 +129,8 @@ fn envelope(known: &KnownKeys, request: &Request, key: PublicKey, body: &[u8]) -
         return Err(Refusal::EnvelopeAuth);
     }
     let origin = Origin { sent_at: envelope.header.sent_at(), ..request.origin };
-    let mut received = Received { id: envelope.header.event_id, ..Received::default() };
+    let mut received = Received::new(known, &origin);
+    received.id = envelope.header.event_id;
     let mut has_event = false;
     let header_id = envelope.header.event_id;
     for item in &envelope.items {
@@ -135,7 +139,7 @@ fn envelope(known: &KnownKeys, request: &Request, key: PublicKey, body: &[u8]) -
             ItemKind::Event if has_event => received.count(kind.category(), Outcome::Invalid, Reason::SecondEvent),
             ItemKind::Event => {
                 has_event = true;
-                let packed = keepable(request, &envelope, item, body);
+                let packed = keepable(&received.scrubber, request, &envelope, item, body);
                 received.event(known, origin, header_id, item.payload, packed);
             }
             ItemKind::Security => received.reports(known, origin, &security::Context::default(), item.payload),
@@ -165,8 +169,14 @@ fn may_own_files(kind: ItemKind) -> bool {
 }
 
 /// Files of an event, posted as a form.
-fn files(origin: Origin, event_id: EventId, boundary: &str, body: &[u8]) -> Result<Received, Refusal> {
-    let mut received = Received::default();
+fn files(
+    known: &KnownKeys,
+    origin: Origin,
+    event_id: EventId,
+    boundary: &str,
+    body: &[u8],
+) -> Result<Received, Refusal> {
+    let mut received = Received::new(known, &origin);
     for part in engine::multipart::parts(boundary, body).map_err(Refusal::Multipart)? {
         // A field of the form is no file.
         if let Some(name) = part.filename {
@@ -177,31 +187,37 @@ fn files(origin: Origin, event_id: EventId, boundary: &str, body: &[u8]) -> Resu
 }
 
 /// The client's gzip bytes, where they hold little besides the event: files have a place of their own.
-fn keepable<'a>(request: &'a Request, envelope: &Envelope<'_>, item: &Item<'_>, body: &[u8]) -> Option<Packed<'a>> {
+fn keepable<'a>(
+    scrubber: &Scrubber,
+    request: &'a Request,
+    envelope: &Envelope<'_>,
+    item: &Item<'_>,
+    body: &[u8],
+) -> Option<Packed<'a>> {
     let mostly_event = envelope.items.len() == 1 || item.payload.len() * 10 >= body.len() * 9;
-    let kept = request.encoding == Encoding::Gzip && mostly_event && is_clean_around(item.payload, body);
+    let kept = request.encoding == Encoding::Gzip && mostly_event && is_clean_around(scrubber, item.payload, body);
     kept.then_some(Packed { codec: Codec::GzipEnvelope, bytes: &request.body })
 }
 
 /// Hides the secrets of a text that is stored beside an event.
-fn hide_in(text: &mut String) {
-    if let Cow::Owned(clean) = Scrubber::standard().text(text) {
+fn hide_in(scrubber: &Scrubber, text: &mut String) {
+    if let Cow::Owned(clean) = scrubber.text(text) {
         *text = clean;
     }
 }
 
 /// Whether what stands before and behind an item, headers and other items, has nothing that is to be hidden.
-fn is_clean_around(payload: &[u8], body: &[u8]) -> bool {
+fn is_clean_around(scrubber: &Scrubber, payload: &[u8], body: &[u8]) -> bool {
     let start = payload.as_ptr().addr().saturating_sub(body.as_ptr().addr());
     let around = [body.get(..start), body.get(start + payload.len()..)];
     around.into_iter().all(|part| {
         let text = part.and_then(|part| std::str::from_utf8(part).ok());
-        text.is_some_and(|text| matches!(Scrubber::standard().text(text), Cow::Borrowed(_)))
+        text.is_some_and(|text| matches!(scrubber.text(text), Cow::Borrowed(_)))
     })
 }
 
 fn store(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Received, Refusal> {
-    let mut received = Received::default();
+    let mut received = Received::new(known, &request.origin);
     let whole = |codec| Some(Packed { codec, bytes: &request.body });
     match legacy::store_body(body).ok_or(Refusal::StoreBody)? {
         StoreBody::Json(json) => {
@@ -233,12 +249,23 @@ fn reports(
     context: &security::Context,
     body: &[u8],
 ) -> Result<Received, Refusal> {
-    let mut received = Received::default();
+    let mut received = Received::new(known, &request.origin);
     received.reports(known, request.origin, context, body);
     Ok(received)
 }
 
 impl Received {
+    fn new(known: &KnownKeys, origin: &Origin) -> Self {
+        Self {
+            id: None,
+            load: Load::default(),
+            counted: Vec::new(),
+            refusal: None,
+            session_items: 0,
+            scrubber: known.scrubber(origin.project_id),
+        }
+    }
+
     fn count(&mut self, category: Category, outcome: Outcome, reason: Reason) {
         self.counted.push((category, outcome, reason));
     }
@@ -277,6 +304,7 @@ impl Received {
         }
         self.session_items += 1;
         let Origin { project_id, received_at, sent_at, client_ip, .. } = origin;
+        let client_ip = client_ip.map(|address| self.scrubber.address(address));
         match read(payload, &Arrival { received_at, sent_at, client_ip }) {
             Ok(report) => self.load.sessions.push(NewSessions { project_id, received_at, report }),
             Err(reason) => self.count(Category::Session, Outcome::Invalid, reason),
@@ -303,8 +331,8 @@ impl Received {
                 self.count(Category::Feedback, Outcome::Invalid, Reason::TooMany);
             }
             Ok(mut said) => {
-                for text in [&mut said.name, &mut said.message, &mut said.url] {
-                    hide_in(text);
+                for text in [&mut said.name, &mut said.email, &mut said.message, &mut said.url] {
+                    hide_in(&self.scrubber, text);
                 }
                 self.load.feedback.push(NewFeedback { project_id, received_at, said });
             }
@@ -329,7 +357,7 @@ impl Received {
 
     /// A file that is not kept costs nobody the event; only who sends nothing else is told.
     fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, mut about: About, content: &[u8]) {
-        hide_in(&mut about.name);
+        hide_in(&self.scrubber, &mut about.name);
         let Origin { project_id, received_at, .. } = origin;
         let kept = &self.load.attachments;
         let bytes: usize = kept.iter().map(|file| file.content.len()).sum();

@@ -3,6 +3,7 @@
 pub(super) mod code;
 pub(super) mod members;
 pub(super) mod owners;
+pub(super) mod privacy;
 pub(super) mod rules;
 pub(super) mod settings;
 mod snippets;

@@ -10,8 +10,8 @@ use actix_web::middleware::{self, Next};
 use actix_web::{Route, Scope, web};
 
 use super::access::Action::{
-    ChangeAlerts, ChangeIssues, ChangeMembers, ChangeProjects, ChangeReleases, ChangeRules, MakeProjects, ManagePeople,
-    Read, ReadAudit, ReadSystem,
+    ChangeAlerts, ChangeIssues, ChangeMembers, ChangePrivacy, ChangeProjects, ChangeReleases, ChangeRules,
+    MakeProjects, ManageInstance, ManagePeople, Read, ReadAudit, ReadSystem,
 };
 use super::access::Needs::{self, Instance, Named, Nothing, Person, Script, Somewhere};
 use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
@@ -93,6 +93,8 @@ fn of_projects() -> Vec<Page> {
         page!(POST "/projects/{slug}/code", Named(ChangeProjects, Project), projects::code::post),
         page!(GET "/projects/{slug}/owners", Named(Read, Project), projects::owners::show),
         page!(POST "/projects/{slug}/owners", Named(ChangeProjects, Project), projects::owners::post),
+        page!(GET "/projects/{slug}/privacy", Named(Read, Project), projects::privacy::show),
+        page!(POST "/projects/{slug}/privacy", Named(ChangePrivacy, Project), projects::privacy::post),
         page!(GET "/projects/{slug}/rules", Named(Read, Project), projects::rules::show),
         page!(POST "/projects/{slug}/rules", Named(ChangeRules, Project), projects::rules::post),
     ]
@@ -145,6 +147,8 @@ fn of_people() -> Vec<Page> {
         page!(POST "/people/teams", Instance(ManagePeople), people::teams::create),
         page!(GET "/people/teams/{slug}", Instance(ManagePeople), people::teams::show),
         page!(POST "/people/teams/{slug}", Instance(ManagePeople), people::teams::post),
+        page!(GET "/privacy", Instance(ManageInstance), projects::privacy::show_instance),
+        page!(POST "/privacy", Instance(ManageInstance), projects::privacy::post_instance),
         page!(GET "/audit", Instance(ReadAudit), audit::list),
         page!(GET "/audit/export", Instance(ReadAudit), audit::export),
         page!(GET "/system", Instance(ReadSystem), system::show),

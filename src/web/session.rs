@@ -101,6 +101,12 @@ impl Viewer {
 
     /// True when it may be offered.
     #[must_use]
+    pub(super) fn may_change_privacy(&self) -> bool {
+        self.may(Action::ChangePrivacy)
+    }
+
+    /// True when it may be offered.
+    #[must_use]
     pub(super) fn may_change_members(&self) -> bool {
         self.may(Action::ChangeMembers)
     }

@@ -73,6 +73,8 @@ pub(super) enum Nav {
     People,
     /// Who changed what.
     Audit,
+    /// What is hidden of events.
+    Privacy,
 }
 
 /// What the base template shows.
@@ -140,6 +142,7 @@ impl Shell {
             Nav::System => "system",
             Nav::People => "people",
             Nav::Audit => "audit",
+            Nav::Privacy => "privacy",
         };
         own == name
     }

@@ -73,6 +73,8 @@ const PAGES = [
   ["project-settings", "/projects/shop/settings"],
   ["project-sources", "/projects/shop/code"],
   ["project-owners", "/projects/shop/owners"],
+  ["project-privacy", "/projects/shop/privacy"],
+  ["privacy", "/privacy"],
   ["project-rules", "/projects/shop/rules"],
   ["project-regroupings", "/projects/shop/regroupings"],
   ["project-members", "/projects/shop/members"],

@@ -177,7 +177,7 @@ async fn a_preview_of_a_large_project_reads_a_part_and_says_so() {
 }
 
 /// Runs a command; its exit code, its output, and what it says to people.
-async fn run(url: Option<&str>, args: &[&str]) -> (i32, String, String) {
+pub(crate) async fn run(url: Option<&str>, args: &[&str]) -> (i32, String, String) {
     let dir = data_dir();
     let mut command = Command::new(BINARY);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

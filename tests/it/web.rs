@@ -19,6 +19,7 @@ mod large;
 mod lists;
 mod owners;
 mod pages;
+mod privacy;
 mod reads;
 mod realtime;
 mod regroupings;

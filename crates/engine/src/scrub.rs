@@ -51,6 +51,32 @@ impl Default for Policy {
     }
 }
 
+/// What a project chose of a policy; `None` is as the instance has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// See `Policy`.
+    pub secrets: Option<bool>,
+    /// See `Policy`.
+    pub numbers: Option<bool>,
+    /// See `Policy`.
+    pub emails: Option<bool>,
+    /// See `Policy`.
+    pub ip_addresses: Option<bool>,
+}
+
+impl Policy {
+    /// This policy with what was chosen instead.
+    #[must_use]
+    pub fn with(self, choice: Choice) -> Self {
+        Self {
+            secrets: choice.secrets.unwrap_or(self.secrets),
+            numbers: choice.numbers.unwrap_or(self.numbers),
+            emails: choice.emails.unwrap_or(self.emails),
+            ip_addresses: choice.ip_addresses.unwrap_or(self.ip_addresses),
+        }
+    }
+}
+
 /// A value that is hidden.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
@@ -73,16 +99,22 @@ impl Scrubber {
     /// What applies where nobody chose anything.
     #[must_use]
     pub fn standard() -> &'static Self {
-        static STANDARD: LazyLock<Scrubber> =
-            LazyLock::new(|| Scrubber { policy: Policy::default(), own: Own::default() });
+        static STANDARD: LazyLock<Scrubber> = LazyLock::new(|| Scrubber::without_rules(Policy::default()));
         &STANDARD
     }
 
-    /// Compiles a policy with the rules of a project, one a line (`docs/PRIVACY.md`).
+    /// A policy alone.
+    #[must_use]
+    pub fn without_rules(policy: Policy) -> Self {
+        Self { policy, own: Own::default() }
+    }
+
+    /// Compiles a policy with rules, one a line (`docs/PRIVACY.md`): a text of the instance and one of a project apply
+    /// together, and what either keeps is kept.
     ///
     /// # Errors
-    /// Everything that is wrong in the rules.
-    pub fn compile(policy: Policy, rules: &str) -> Result<Self, Vec<Problem>> {
+    /// Everything that is wrong in the first text that has something wrong.
+    pub fn compile(policy: Policy, rules: &[&str]) -> Result<Self, Vec<Problem>> {
         Ok(Self { policy, own: Own::parse(rules)? })
     }
 

@@ -36,6 +36,7 @@ pub mod regroup;
 pub mod release_health;
 pub mod releases;
 pub mod rules;
+pub mod scrubbing;
 pub mod shares;
 pub mod similar;
 pub mod spool;

@@ -13,6 +13,7 @@ pub(super) fn all() -> Value {
         .chain(rules())
         .chain(alert_rules())
         .chain(ownership())
+        .chain(privacy())
         .chain(issues())
         .chain(events())
         .chain(numbers())
@@ -62,6 +63,33 @@ fn rules() -> Vec<(&'static str, Value)> {
                 ("eventsTouched", whole()),
             ]),
         ),
+    ]
+}
+
+/// What is hidden of events.
+fn privacy() -> Vec<(&'static str, Value)> {
+    let choice = || json!({ "type": ["boolean", "null"] });
+    let fields = [
+        ("secrets", choice()),
+        ("numbers", choice()),
+        ("emails", choice()),
+        ("ipAddresses", choice()),
+        ("rules", text()),
+    ];
+    let mut update = object(&fields);
+    update["required"] = json!([]);
+    let found = object(&[("place", text()), ("before", text()), ("after", text())]);
+    let event = object(&[
+        ("issueId", text()),
+        ("eventId", text()),
+        ("title", text()),
+        ("hidden", list(found)),
+        ("more", whole()),
+    ]);
+    vec![
+        ("Privacy", object(&[&fields[..], &[("version", whole())]].concat())),
+        ("PrivacyUpdate", update),
+        ("PrivacyPreview", object(&[("read", whole()), ("events", list(event))])),
     ]
 }
 

@@ -24,6 +24,8 @@ pub enum Action {
     ChangeAlerts,
     /// Change the settings of a project, who owns what of it, and links to its code.
     ChangeProjects,
+    /// Change what is hidden of events before they are kept.
+    ChangePrivacy,
     /// Change who sees a project and what they may do there.
     ChangeMembers,
     /// Make projects.
@@ -32,6 +34,8 @@ pub enum Action {
     ReadSystem,
     /// Read who changed what.
     ReadAudit,
+    /// Change what holds for every project.
+    ManageInstance,
     /// Add and remove people and teams, and change what they may do.
     ManagePeople,
 }
@@ -46,17 +50,19 @@ enum Need {
 
 impl Action {
     /// Every action, from weak to strong.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Read,
         Self::ChangeIssues,
         Self::ChangeReleases,
         Self::ChangeRules,
         Self::ChangeAlerts,
         Self::ChangeProjects,
+        Self::ChangePrivacy,
         Self::ChangeMembers,
         Self::MakeProjects,
         Self::ReadSystem,
         Self::ReadAudit,
+        Self::ManageInstance,
         Self::ManagePeople,
     ];
 
@@ -68,9 +74,11 @@ impl Action {
             | Self::ChangeRules
             | Self::ChangeAlerts
             | Self::ChangeProjects => Need::InProject(ProjectRole::Member),
-            Self::ChangeMembers => Need::InProject(ProjectRole::Admin),
+            Self::ChangePrivacy | Self::ChangeMembers => Need::InProject(ProjectRole::Admin),
             Self::MakeProjects => Need::OnInstance(Role::Member),
-            Self::ReadSystem | Self::ReadAudit | Self::ManagePeople => Need::OnInstance(Role::Admin),
+            Self::ReadSystem | Self::ReadAudit | Self::ManageInstance | Self::ManagePeople => {
+                Need::OnInstance(Role::Admin)
+            }
         }
     }
 
@@ -88,10 +96,12 @@ impl Action {
             }
             Self::ChangeAlerts => "Your account may not change who is told. An administrator can change that.",
             Self::ChangeProjects => "Your account may not change this project. An administrator can change that.",
+            Self::ChangePrivacy => "What is hidden of events is for administrators to change.",
             Self::ChangeMembers => "Who sees a project is for its administrators to change.",
             Self::MakeProjects => "Your account may not make projects. An administrator can change that.",
             Self::ReadSystem => "How the system fares is for administrators.",
             Self::ReadAudit => "Who changed what is for administrators.",
+            Self::ManageInstance => "What holds for every project is for administrators to change.",
             Self::ManagePeople => "People and teams are for administrators to change.",
         }
     }

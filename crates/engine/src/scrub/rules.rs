@@ -9,8 +9,9 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt;
 
-use regex::{Regex, RegexBuilder, RegexSet};
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Serialize;
 
 use super::text::{HIDDEN, then};
@@ -21,6 +22,8 @@ pub const RULES_MAX: usize = 100;
 pub const RULES_BYTES_MAX: usize = 20_000;
 /// Bytes that a compiled pattern may take: `\d{1000}{1000}` is refused, not built.
 const PATTERN_BYTES_MAX: usize = 1 << 18;
+/// Bytes that the compiled names of two texts may take; `RULES_BYTES_MAX` of one long name take two megabytes.
+const SET_BYTES_MAX: usize = 1 << 26;
 
 /// What is wrong with a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +34,15 @@ pub struct Problem {
     pub column: usize,
     /// What, and what to write instead.
     pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.message),
+            line => write!(f, "line {line}, column {}: {}", self.column, self.message),
+        }
+    }
 }
 
 /// The rules, compiled.
@@ -57,29 +69,15 @@ struct Lines {
 }
 
 impl Own {
-    pub(super) fn parse(rules: &str) -> Result<Self, Vec<Problem>> {
-        let whole = |message: String| vec![Problem { line: 0, column: 0, message }];
-        if rules.len() > RULES_BYTES_MAX {
-            return Err(whole(format!("the rules have {} bytes; at most {RULES_BYTES_MAX} are read", rules.len())));
+    pub(super) fn parse(texts: &[&str]) -> Result<Self, Vec<Problem>> {
+        let mut lines = Lines::default();
+        for text in texts {
+            lines.read(text)?;
         }
-        let (mut lines, mut problems, mut count) = (Lines::default(), Vec::new(), 0);
-        for (index, line) in rules.lines().enumerate() {
-            let text = line.trim();
-            if text.is_empty() || text.starts_with('#') {
-                continue;
-            }
-            count += 1;
-            if let Err((column, message)) = lines.add(line) {
-                problems.push(Problem { line: index + 1, column, message });
-            }
-        }
-        if count > RULES_MAX {
-            return Err(whole(format!("there are {count} rules; at most {RULES_MAX} are applied")));
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let set = |patterns: &[String]| RegexSet::new(patterns).map_err(|error| whole(error.to_string()));
+        let set = |patterns: &[String]| {
+            let set = RegexSetBuilder::new(patterns).size_limit(SET_BYTES_MAX).build();
+            set.map_err(|error| whole(error.to_string()))
+        };
         Ok(Self { names: set(&lines.names)?, kept: set(&lines.kept)?, paths: set(&lines.paths)?, texts: lines.texts })
     }
 
@@ -126,7 +124,33 @@ impl Own {
     }
 }
 
+/// A problem of a text as a whole.
+fn whole(message: String) -> Vec<Problem> {
+    vec![Problem { line: 0, column: 0, message }]
+}
+
 impl Lines {
+    fn read(&mut self, rules: &str) -> Result<(), Vec<Problem>> {
+        if rules.len() > RULES_BYTES_MAX {
+            return Err(whole(format!("the rules have {} bytes; at most {RULES_BYTES_MAX} are read", rules.len())));
+        }
+        let (mut problems, mut count) = (Vec::new(), 0);
+        for (index, line) in rules.lines().enumerate() {
+            let text = line.trim();
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            count += 1;
+            if let Err((column, message)) = self.add(line) {
+                problems.push(Problem { line: index + 1, column, message });
+            }
+        }
+        if count > RULES_MAX {
+            return Err(whole(format!("there are {count} rules; at most {RULES_MAX} are applied")));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
     fn add(&mut self, line: &str) -> Result<(), (usize, String)> {
         let indent = line.chars().take_while(|char| char.is_whitespace()).count();
         let text = line.trim();

@@ -186,7 +186,8 @@ fn what_is_too_deep_is_hidden_and_what_follows_is_read() {
 #[test]
 fn projects_add_rules_and_take_some_back() {
     let rules = "# ours\nname *_number\nkeep order_number\nkeep session\npath extra.payment.**\npath extra.list.*\ntext ACC-\\d{8}\n";
-    let scrubber = Scrubber::compile(Policy { emails: true, ip_addresses: true, ..Policy::default() }, rules).unwrap();
+    let scrubber =
+        Scrubber::compile(Policy { emails: true, ip_addresses: true, ..Policy::default() }, &[rules]).unwrap();
     let event = json!({
         "message": "ACC-12345678 of ann@shop.example from 203.0.113.9",
         "extra": {"Customer_Number": "7", "order_number": "8", "payment": {"a": [1], "b": {"c": "x"}}, "list": ["x"], "session": "s"},
@@ -205,17 +206,38 @@ fn projects_add_rules_and_take_some_back() {
     );
     let nothing = Policy { secrets: false, numbers: false, ..Policy::default() };
     let json = r#"{"password":"x","m":"ann@shop.example 4111111111111111 token=x"}"#;
-    assert!(matches!(Scrubber::compile(nothing, "").unwrap().json(json), Cow::Borrowed(_)));
+    assert!(matches!(Scrubber::compile(nothing, &[]).unwrap().json(json), Cow::Borrowed(_)));
 }
 
 #[test]
 fn rules_that_cannot_be_read_say_where_and_why() {
     let problems =
-        Scrubber::compile(Policy::default(), "name\n  hide x\ntext (\ntext a*\n\n# ok\nname ok\n").unwrap_err();
+        Scrubber::compile(Policy::default(), &["name\n  hide x\ntext (\ntext a*\n\n# ok\nname ok\n"]).unwrap_err();
     let at: Vec<(usize, usize)> = problems.iter().map(|problem| (problem.line, problem.column)).collect();
     assert_eq!(at, [(1, 5), (2, 3), (3, 6), (4, 6)], "{problems:?}");
     assert!(problems[1].message.contains("`hide` is no rule"));
     assert!(problems[3].message.contains("matches nothing at all"));
-    assert_eq!(Scrubber::compile(Policy::default(), &"name x\n".repeat(101)).unwrap_err()[0].line, 0);
-    assert!(Scrubber::compile(Policy::default(), "text (\\d{1000}){1000}").is_err());
+    assert_eq!(Scrubber::compile(Policy::default(), &[&"name x\n".repeat(101)]).unwrap_err()[0].line, 0);
+    assert!(Scrubber::compile(Policy::default(), &["text (\\d{1000}){1000}"]).is_err());
+}
+
+#[test]
+fn rules_of_the_instance_and_of_a_project_apply_together() {
+    let scrubber =
+        Scrubber::compile(Policy::default(), &["name badge\nname *_number", "keep order_number\ntext ACC-\\d+"]);
+    let clean = scrubber.unwrap();
+    let json = json!({"badge": "b", "order_number": "o", "x_number": "n", "note": "ACC-12"}).to_string();
+    let expected = json!({"badge": HIDDEN, "order_number": "o", "x_number": HIDDEN, "note": HIDDEN});
+    assert_eq!(serde_json::from_str::<Value>(&clean.json(&json)).unwrap(), expected);
+    // Each may have as many as one may.
+    let (some, others) = ("name a*b\n".repeat(RULES_MAX), "name c*d\n".repeat(RULES_MAX));
+    assert!(Scrubber::compile(Policy::default(), &[&some, &others]).is_ok());
+    let long = format!("name {}\n", "\u{e9}k".repeat(RULES_BYTES_MAX / 3 - 10));
+    assert_eq!(
+        Scrubber::compile(Policy::default(), &[&long, &long]).map(drop),
+        Ok(()),
+        "what one text may say, two may"
+    );
+    let chosen = Policy::default().with(Choice { numbers: Some(false), emails: Some(true), ..Choice::default() });
+    assert_eq!(chosen, Policy { secrets: true, numbers: false, emails: true, ip_addresses: false });
 }

@@ -214,7 +214,9 @@ fn authorised(found: &Captures<'_>) -> String {
 
 /// Nothing that is hidden is hidden again, nor what says that there is nothing.
 pub(super) fn is_covered(value: &str) -> bool {
-    let bare = value.trim_start_matches(['b', 'u']).trim_matches(['"', '\'']);
+    // Of a text of Python's: `b'…'`. A password may be the letter.
+    let unmarked = value.strip_prefix(['b', 'u']).filter(|rest| rest.starts_with(['"', '\'']));
+    let bare = unmarked.unwrap_or(value).trim_matches(['"', '\'']);
     bare.is_empty()
         || bare.starts_with("[Filtered")
         || bare.starts_with("[redacted")
