@@ -194,7 +194,7 @@ pub(crate) async fn compare(server: &Server, ends: &Ends, issues: usize, events:
             cpu(hanging) / cpu(silent),
         ]);
     }
-    let of = |column: usize| median(turns.iter().map(|turn| turn[column]).collect());
+    let of = |column: usize| machine::median(turns.iter().map(|turn| turn[column]).collect());
     println!(
         "  medians of that while nobody is told: throughput {:.3} while people are, {:.3} while the mail server hangs; CPU per event {:.3} and {:.3}",
         of(0),
@@ -277,9 +277,4 @@ fn stream(address: SocketAddr, past: &Past, count: usize, series: u64) -> Vec<Ve
             envelope(address, (*project_id, key), &id, &exception(number, &id, RELEASES[0]))
         })
         .collect()
-}
-
-fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0
 }

@@ -12,8 +12,10 @@
 //!
 //! `--scenario alerts` asks what a storm of notifications costs ingest (`alerts`), also while the mail server hangs.
 //!
+//! `--scenario privacy` asks what hiding secrets costs (`privacy`).
+//!
 //! Arguments after `--`: `--events N` per scenario, and per round of `alerts` (default 60000), `--connections N` (default 64),
-//! `--scenario mix|storm|distinct|lives|alerts` (default the first three), `--issues N` (default none, 100000 for `lives`,
+//! `--scenario mix|storm|distinct|lives|alerts|privacy` (default the first three), `--issues N` (default none, 100000 for `lives`,
 //! 1000 for `alerts`): issues with a past that stand in the database before anything is measured (`history`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -24,6 +26,7 @@ mod history;
 mod lives;
 mod load;
 mod machine;
+mod privacy;
 #[allow(dead_code, reason = "shared with the streams benchmark")]
 mod server;
 
@@ -49,6 +52,8 @@ enum Beside {
     Lives,
     /// Notifications.
     Alerts,
+    /// What is hidden.
+    Privacy,
 }
 
 /// Issues of `lives`, where none are asked for.
@@ -76,8 +81,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Options {
             "--scenario" => match value().as_str() {
                 "lives" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Lives)),
                 "alerts" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Alerts)),
+                "privacy" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Privacy)),
                 other => {
-                    options.scenarios = vec![Scenario::parse(other).expect("mix, storm, distinct, lives or alerts")];
+                    options.scenarios =
+                        vec![Scenario::parse(other).expect("mix, storm, distinct, lives, alerts or privacy")];
                 }
             },
             // `cargo bench` passes it to every benchmark.
@@ -93,7 +100,9 @@ async fn run(options: &Options) {
     let ends = alerts::Ends::start().await;
     let settings = if options.beside == Some(Beside::Alerts) { ends.settings() } else { Vec::new() };
     let mut server = Server::start_with(&settings).await;
+    let target = Target { address: server.address, projects: server.projects.clone() };
     match (options.beside, options.issues) {
+        (Some(Beside::Privacy), _) => privacy::compare(&server, &target, options.events, options.connections).await,
         (Some(Beside::Lives), count) => {
             lives::compare(&server, count.unwrap_or(ISSUES), options.events, options.connections).await;
         }
@@ -103,7 +112,6 @@ async fn run(options: &Options) {
         (None, Some(count)) => drop(history::Past::make(&server, "bench-past", count, history::state).await),
         (None, None) => {}
     }
-    let target = Target { address: server.address, projects: server.projects.clone() };
     let mut mix: Option<(Report, usize)> = None;
     for scenario in &options.scenarios {
         let report = measure(&mut server, &target, *scenario, options).await;
