@@ -97,7 +97,7 @@ pub(crate) fn envelope(address: SocketAddr, (project_id, key): (i64, &str), id: 
 }
 
 /// Letters only, so that no cleaner takes the number for a counter.
-fn word(mut number: usize) -> String {
+pub(crate) fn word(mut number: usize) -> String {
     let mut word = String::new();
     loop {
         word.push(char::from(b'A' + u8::try_from(number % 26).unwrap()));

@@ -32,14 +32,24 @@ impl Report {
     }
 }
 
-/// Posts every request once.
+/// Posts every request once, as fast as they are answered.
 pub(crate) async fn post(address: SocketAddr, requests: Vec<Vec<u8>>, connections: usize) -> Report {
+    post_at(address, requests, connections, None).await
+}
+
+/// Posts every request once, so many a second where that is said: each has its time, and goes late when all connections wait.
+pub(crate) async fn post_at(
+    address: SocketAddr,
+    requests: Vec<Vec<u8>>,
+    connections: usize,
+    per_second: Option<f64>,
+) -> Report {
     let requests = Rc::new(requests);
     let next = Rc::new(AtomicUsize::new(0));
     let started = Instant::now();
     let local = LocalSet::new();
     let workers: Vec<_> = (0..connections)
-        .map(|_| local.spawn_local(connection(address, Rc::clone(&requests), Rc::clone(&next))))
+        .map(|_| local.spawn_local(connection(address, Rc::clone(&requests), Rc::clone(&next), (started, per_second))))
         .collect();
     let mut report =
         Report { acknowledged: 0, refused: 0, first_refusal: None, elapsed: Duration::ZERO, latencies: Vec::new() };
@@ -63,12 +73,18 @@ async fn connection(
     address: SocketAddr,
     requests: Rc<Vec<Vec<u8>>>,
     next: Rc<AtomicUsize>,
+    (begun, per_second): (Instant, Option<f64>),
 ) -> (Vec<Duration>, Vec<String>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = Vec::with_capacity(4096);
     let (mut latencies, mut refusals) = (Vec::new(), Vec::new());
-    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+    loop {
+        let place = next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = requests.get(place) else { break };
+        if let Some(per_second) = per_second {
+            tokio::time::sleep_until((begun + Duration::from_secs_f64(place as f64 / per_second)).into()).await;
+        }
         let started = Instant::now();
         stream.write_all(request).await.unwrap();
         let status = response(&mut stream, &mut buffer).await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,9 @@ use crate::machine;
 
 /// A started server.
 pub(crate) struct Server {
-    directory: TempDir,
+    directory: PathBuf,
+    /// Deletes the directory in the end, unless it was named to be kept.
+    _temporary: Option<TempDir>,
     process: Child,
     pub(crate) pid: u32,
     pub(crate) address: SocketAddr,
@@ -36,9 +38,22 @@ impl Server {
 
     /// With more settings.
     pub(crate) async fn start_with(settings: &[(&'static str, String)]) -> Self {
-        let directory = tempfile::Builder::new().prefix("firefinch-bench").tempdir().unwrap();
-        open_to_all(directory.path());
-        let data = directory.path().join("data");
+        let temporary = tempfile::Builder::new().prefix("firefinch-bench").tempdir().unwrap();
+        let mut server = Self::start_in(temporary.path(), settings).await;
+        server._temporary = Some(temporary);
+        let data = server.directory.join("data");
+        for request in &corpus::load().requests {
+            let slug = format!("bench-{}", request.row.project);
+            server.projects.entry(request.row.project).or_insert_with(|| create_project(&data, &slug));
+        }
+        server
+    }
+
+    /// In a directory that stays, and may have been used before; without projects for recorded events.
+    pub(crate) async fn start_in(directory: &Path, settings: &[(&'static str, String)]) -> Self {
+        std::fs::create_dir_all(directory).unwrap();
+        open_to_all(directory);
+        let data = directory.join("data");
         let address = free_address();
         let process = firefinch(&data)
             .arg("serve")
@@ -52,12 +67,8 @@ impl Server {
             .unwrap();
         wait_ready(address).await;
         let pool = connect(&data).await;
-        let mut projects = HashMap::new();
-        for request in &corpus::load().requests {
-            let slug = format!("bench-{}", request.row.project);
-            projects.entry(request.row.project).or_insert_with(|| create_project(&data, &slug));
-        }
-        Self { pid: process.id(), directory, process, address, projects, pool }
+        let directory = directory.to_owned();
+        Self { pid: process.id(), directory, _temporary: None, process, address, projects: HashMap::new(), pool }
     }
 
     /// Makes a viewer with a session and returns the cookie of it.
@@ -66,6 +77,7 @@ impl Server {
         sqlx::query(
             "with person as (
                  insert into users (email, role, created_at) values ('bench@localhost.invalid', 'viewer', now())
+                 on conflict (lower(email)) do update set role = 'viewer'
                  returning id)
              insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at)
              select $1, id, now(), now(), now() + interval '1 day' from person",
@@ -79,7 +91,7 @@ impl Server {
 
     /// Runs another command of the same program.
     pub(crate) fn command(&self, args: &[String]) {
-        let mut command = firefinch(&self.directory.path().join("data"));
+        let mut command = firefinch(&self.directory.join("data"));
         // The other ends of a benchmark are on this machine.
         let output = command.env("FIREFINCH_ALLOW_PRIVATE_WEBHOOKS", "true").args(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -92,7 +104,7 @@ impl Server {
 
     /// Makes a project; its id and key.
     pub(crate) fn create_project(&self, slug: &str) -> (i64, String) {
-        create_project(&self.directory.path().join("data"), slug)
+        create_project(&self.directory.join("data"), slug)
     }
 
     /// Events in the database.
@@ -112,6 +124,11 @@ impl Server {
         }
     }
 
+    /// What PostgreSQL says.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("data/postgres.log")).unwrap()
+    }
+
     /// Brings the database to rest: statistics, and what autovacuum and the next checkpoint would do to rows that were just
     /// made, so that no run pays for them.
     pub(crate) async fn settle(&self) {
@@ -122,7 +139,7 @@ impl Server {
 
     /// The PostgreSQL processes: everything below the postmaster.
     pub(crate) fn postgres_pids(&self) -> Vec<u32> {
-        let file = self.directory.path().join("data/postgres/postmaster.pid");
+        let file = self.directory.join("data/postgres/postmaster.pid");
         let text = std::fs::read_to_string(&file).unwrap();
         machine::tree(text.lines().next().unwrap().parse().unwrap())
     }

@@ -3,14 +3,24 @@
 //! `cargo bench --bench streams` starts the release binary, opens a thousand live streams, posts
 //! events one by one, and prints the server's memory before and after, and the time from the start
 //! of the post until the last stream had its message. `-- --streams N --events N` change the numbers.
+//!
+//! `-- --viewers N` asks something else (`storm`): what a storm of events does to people who watch, and they to it.
+//! `--rate N` (2,000 events/s) and `--seconds N` (20) change it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "../ingest/bodies.rs"]
+#[allow(dead_code, reason = "shared with the ingest benchmark")]
+mod bodies;
+#[path = "../ingest/load.rs"]
+#[allow(dead_code, reason = "shared with the ingest benchmark")]
+mod load;
 #[path = "../ingest/machine.rs"]
 #[allow(dead_code, reason = "shared with the ingest benchmark")]
 mod machine;
 #[path = "../ingest/server.rs"]
 #[allow(dead_code, reason = "shared with the ingest benchmark")]
 mod server;
+mod storm;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -28,17 +38,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn main() {
     let mut args = std::env::args().skip(1);
     let (mut streams, mut events) = (1000, 40);
+    let mut watched = storm::Options { viewers: 0, per_second: 2_000, seconds: 20 };
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|value| value.parse().ok()).expect("a number");
         match arg.as_str() {
             "--streams" => streams = number(),
             "--events" => events = number(),
+            "--viewers" => watched.viewers = number(),
+            "--rate" => watched.per_second = number(),
+            "--seconds" => watched.seconds = number(),
             "--bench" => {}
             other => panic!("unknown argument {other}; see the top of benches/streams/main.rs"),
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, run(streams, events));
+    if watched.viewers > 0 {
+        LocalSet::new().block_on(&runtime, storm::run(watched));
+    } else {
+        LocalSet::new().block_on(&runtime, run(streams, events));
+    }
 }
 
 async fn run(streams: usize, events: usize) {
@@ -87,13 +105,13 @@ async fn run(streams: usize, events: usize) {
     server.stop().await;
 }
 
-fn spread(mut times: Vec<Duration>) -> String {
+pub(crate) fn spread(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let at = |share: f64| times[(share * (times.len() - 1) as f64).round() as usize].as_secs_f64() * 1e3;
     format!("p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms", at(0.5), at(0.99), at(1.0))
 }
 
-async fn open(address: SocketAddr, cookie: Rc<str>) -> TcpStream {
+pub(crate) async fn open(address: SocketAddr, cookie: Rc<str>) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET /live/stream?view=live HTTP/1.1\r\nhost: {address}\r\ncookie: {cookie}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
