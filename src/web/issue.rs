@@ -24,9 +24,10 @@ use engine::issue::State;
 use engine::payload;
 use engine::title;
 use store::activity::{self, Activity};
-use store::events::{Neighbours, StoredEvent};
+use store::events::{Event, Neighbours, StoredEvent};
 use store::issues::{self, Issue};
 use store::owners::{self, IssueOwner};
+use store::page::PAGE_ROWS_MAX;
 use store::releases;
 use store::shares::{self, Share};
 use time::OffsetDateTime;
@@ -110,19 +111,12 @@ struct IssuePage {
     tags: Vec<Tag>,
     tagged_events: usize,
     activity: Vec<Activity>,
-    why: Vec<WhyKeys>,
-    changes: Vec<ChangeRow>,
     suggestions: Vec<Suggestion>,
     suspects: Vec<SuspectLine>,
-    told: Vec<Line>,
-    /// How many say something about it, up to a bound.
-    said_total: i64,
-    ask: Option<Ask>,
-    releases: Releases,
-    shares: Vec<Share>,
-    share_days: [i64; 3],
+    beside: Beside,
     people: People,
-    owners: Vec<IssueOwner>,
+    ask: Option<Ask>,
+    share_days: [i64; 3],
 }
 
 /// The releases that a resolution can name.
@@ -189,7 +183,7 @@ impl IssuePage {
     }
 
     fn is_regrouping(&self) -> bool {
-        self.changes.iter().any(|change| change.progress.is_some())
+        self.beside.changes.iter().any(|change| change.progress.is_some())
     }
 
     fn is_regressed(&self) -> bool {
@@ -259,11 +253,22 @@ async fn page(
 ) -> Result<HttpResponse, PageError> {
     let seen = web.hub().place();
     let now = OffsetDateTime::now_utc();
-    let stored = find_event(web, &issue, event).await?;
+    let (mut shell, newest, activity) = tokio::try_join!(
+        Shell::load(web, request, viewer, Nav::Issues),
+        side::newest(web, &issue),
+        changes_of_state(web, &issue),
+    )?;
+    let latest = match newest.first() {
+        Some(newest) => store::events::stored(&web.pool, newest.clone()).await?,
+        None => None,
+    };
+    let stored = match event {
+        "latest" => latest.clone(),
+        event => find_event(web, &issue, event).await?,
+    };
     if stored.is_none() && !matches!(event, "latest" | "oldest") {
         return Err(PageError::NotFound("event"));
     }
-    let mut shell = Shell::load(web, request, viewer, Nav::Issues).await?;
     shell.project = Some(issue.project_slug.clone());
     // Browsers keep titles of pages and show them to whoever looks at the screen.
     shell.title = format!("{} {}", issue.short_id(), title::cleaned(&issue.title, &issue.ty));
@@ -273,17 +278,15 @@ async fn page(
         // Once it is answered, the question is not asked again.
         shell.back = format!("/issues/{}", issue.id);
     }
-    let activity = activity::list(&web.pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?;
-    let histogram = histogram::load(web, &issue, address, &activity, now).await?;
-    let (tags, tagged_events) = side::tags(web, &issue).await?;
-    let suspects = match &stored {
-        Some(stored) => suspects::find(web, &issue, &activity, &unpack(stored)?, now).await?,
-        None => Vec::new(),
-    };
-    let event = match stored {
-        Some(stored) => Some(shown(web, &issue, stored).await?),
-        None => None,
-    };
+    let reach = Reach::Projects(vec![issue.project_id]);
+    // What does not depend on each other is read side by side, over a few connections.
+    let (histogram, (suspects, event), suggestions, beside, people) = tokio::try_join!(
+        histogram::load(web, &issue, address, &activity, now),
+        shown_with_suspects(web, &issue, stored, (&newest, &activity), now),
+        side::suggestions(web, &issue, latest.as_ref()),
+        Beside::load(web, &issue, now),
+        People::load(web, &shell.viewer, &reach),
+    )?;
     let event_path = event
         .as_ref()
         .map_or_else(String::new, |event| format!("/issues/{}/events/{}", issue.id, event.stored.event.event_id));
@@ -293,28 +296,67 @@ async fn page(
         level: signs::level(&issue.level),
         histogram,
         ranges: SPANS.iter().map(|known| (known.name, known.words)).collect(),
-        why: side::why(web, &issue).await?,
-        changes: side::changes(web, &issue).await?,
-        suggestions: side::suggestions(web, &issue).await?,
+        suggestions,
         suspects,
-        told: deliveries::of_issue(web, issue.id).await?,
-        said_total: store::feedback::count_of_issue(&web.pool, issue.project_id, issue.id, SAID_COUNTED_MAX).await?,
+        beside,
+        people,
         event,
         event_path,
-        tags,
-        tagged_events,
+        tags: side::tags(&issue, &newest),
+        tagged_events: newest.len(),
         activity,
         now,
-        releases: Releases::load(web, &issue).await?,
-        shares: shares::list(&web.pool, (issue.project_id, issue.id), now).await?,
         share_days: share::DAYS,
-        people: People::load(web, &shell.viewer, &Reach::Projects(vec![issue.project_id])).await?,
-        owners: owners::of_issue(&web.pool, (issue.project_id, issue.id)).await?,
         ask,
         issue,
         shell,
     };
     html(&page)
+}
+
+async fn changes_of_state(web: &Web, issue: &Issue) -> Result<Vec<Activity>, PageError> {
+    Ok(activity::list(&web.pool, issue.project_id, issue.id, None, ACTIVITY_ROWS).await?)
+}
+
+/// What stands beside the event and does not depend on it.
+struct Beside {
+    why: Vec<WhyKeys>,
+    changes: Vec<ChangeRow>,
+    told: Vec<Line>,
+    /// How many say something about it, up to a bound.
+    said_total: i64,
+    releases: Releases,
+    shares: Vec<Share>,
+    owners: Vec<IssueOwner>,
+}
+
+impl Beside {
+    async fn load(web: &Web, issue: &Issue, now: OffsetDateTime) -> Result<Self, PageError> {
+        let id = (issue.project_id, issue.id);
+        Ok(Self {
+            why: side::why(web, issue).await?,
+            changes: side::changes(web, issue).await?,
+            told: deliveries::of_issue(web, issue.id).await?,
+            said_total: store::feedback::count_of_issue(&web.pool, id.0, id.1, SAID_COUNTED_MAX).await?,
+            releases: Releases::load(web, issue).await?,
+            shares: shares::list(&web.pool, id, now).await?,
+            owners: owners::of_issue(&web.pool, id).await?,
+        })
+    }
+}
+
+/// The event on the page, and the commits that may be why it is there.
+async fn shown_with_suspects(
+    web: &Web,
+    issue: &Issue,
+    stored: Option<StoredEvent>,
+    (newest, activity): (&[Event], &[Activity]),
+    now: OffsetDateTime,
+) -> Result<(Vec<SuspectLine>, Option<Shown>), PageError> {
+    let Some(stored) = stored else { return Ok((Vec::new(), None)) };
+    let event = unpack(&stored)?;
+    let suspects = suspects::find(web, issue, activity, &event, now).await?;
+    Ok((suspects, Some(shown(web, issue, (stored, &event), newest).await?)))
 }
 
 pub(super) async fn find_issue(web: &Web, id: &str) -> Result<Issue, PageError> {
@@ -349,10 +391,22 @@ fn unpack(stored: &StoredEvent) -> Result<serde_json::Value, PageError> {
     Ok(payload::view(&text))
 }
 
-async fn shown(web: &Web, issue: &Issue, stored: StoredEvent) -> Result<Shown, PageError> {
+async fn shown(
+    web: &Web,
+    issue: &Issue,
+    (stored, event): (StoredEvent, &serde_json::Value),
+    newest: &[Event],
+) -> Result<Shown, PageError> {
     let sources = Sources::load(web, stored.event.project_id, stored.event.release.as_deref()).await?;
-    let view = EventView::new(&unpack(&stored)?, sources.code());
-    let neighbours = store::events::neighbours(&web.pool, &stored.event).await?;
+    let view = EventView::new(event, sources.code());
+    let neighbours = match newest.iter().position(|known| known.event_id == stored.event.event_id) {
+        // Of the newest events, those beside one of them are known, but for the older one of the last.
+        Some(at) if at + 1 < newest.len() || newest.len() < PAGE_ROWS_MAX => Neighbours {
+            older: newest.get(at + 1).map(|event| event.event_id),
+            newer: at.checked_sub(1).and_then(|at| newest.get(at)).map(|event| event.event_id),
+        },
+        _ => store::events::neighbours(&web.pool, &stored.event).await?,
+    };
     let (project_id, event_id) = (stored.event.project_id, stored.event.event_id);
     let files = store::attachments::of_event(&web.pool, project_id, event_id).await?;
     let files = files.into_iter().map(|file| File::new(&issue.project_slug, file)).collect();

@@ -209,15 +209,17 @@ pub(super) async fn list(
     let mut shell = Shell::load(&web, &request, viewer, Nav::Issues).await?;
     shell.viewer.here = project_id.map(Object::Project);
     let text = address.query.clone().unwrap_or_else(|| DEFAULT_QUERY.to_owned());
-    let tally = issues::tally(&web.pool, &reach).await?;
     let span = Span::named(address.range.as_deref().unwrap_or_default());
     let sort = Sort::named(address.sort.as_deref().unwrap_or_default());
     let now = OffsetDateTime::now_utc();
-    let (found, problem) = match Query::parse(&text) {
-        Ok(query) => (search(&web, (&reach, shell.viewer.user_id), &query, &address, sort, now).await?, None),
-        Err(error) => (Found::default(), Some(QueryProblem::new(&text, &error))),
-    };
-    let kept = kept::list(&web.pool, shell.viewer.user_id, &all).await?;
+    let parsed = Query::parse(&text);
+    let problem = parsed.as_ref().err().map(|error| QueryProblem::new(&text, error));
+    let parsed = parsed.ok();
+    // What does not depend on each other is read side by side.
+    let ((found, rows), (tally, kept, people)) = tokio::try_join!(
+        search(&web, (&reach, shell.viewer.user_id), parsed.as_ref(), &address, (sort, span, now)),
+        beside(&web, (&reach, &all), &shell.viewer),
+    )?;
     shell.project = project.map(|project| project.slug);
     shell.title = format!("{} · Issues", shell.project_name());
     // Rows that arrive belong on top only where the last seen stand there.
@@ -239,12 +241,12 @@ pub(super) async fn list(
         first: (sort != Sort::Seen && address.after.is_some()).then(|| link(&text, span.name, None)),
         older: found.older.map(|key| link(&text, span.name, Some(("after", &key)))),
         newer: found.newer.map(|key| link(&text, span.name, Some(("before", &key)))),
-        people: People::load(&web, &shell.viewer, &reach).await?,
+        people,
         clear: link(DEFAULT_QUERY, span.name, None),
         sort,
         total: total(&text, tally),
         is_everything_empty: tally == Tally::default(),
-        rows: rows(&web, found.issues, span, now).await?,
+        rows,
         query: text,
         problem,
         span,
@@ -267,28 +269,51 @@ pub(super) fn stream_url(project_id: Option<ProjectId>) -> String {
     project_id.map_or_else(|| "/live/stream?view=list".to_owned(), |id| format!("/live/stream?view=list&project={id}"))
 }
 
+/// What the page shows besides its rows.
+async fn beside(
+    web: &Web,
+    (reach, all): (&Reach, &Reach),
+    viewer: &Viewer,
+) -> Result<(Tally, Vec<kept::View>, People), PageError> {
+    let tally = issues::tally(&web.pool, reach).await?;
+    Ok((tally, kept::list(&web.pool, viewer.user_id, all).await?, People::load(web, viewer, reach).await?))
+}
+
+/// Places to read on from.
 #[derive(Default)]
 struct Found {
-    issues: Vec<Issue>,
     older: Option<String>,
     newer: Option<String>,
 }
 
+/// The rows of a search, none of one that cannot be read.
 async fn search(
+    web: &Web,
+    of: (&Reach, UserId),
+    query: Option<&Query>,
+    address: &ListAddress,
+    (sort, span, now): (Sort, Span, OffsetDateTime),
+) -> Result<(Found, Vec<Row>), PageError> {
+    let Some(query) = query else { return Ok((Found::default(), Vec::new())) };
+    let (found, issues) = find(web, of, query, address, sort, now).await?;
+    Ok((found, rows(web, issues, span, now).await?))
+}
+
+async fn find(
     web: &Web,
     (reach, me): (&Reach, UserId),
     query: &Query,
     address: &ListAddress,
     sort: Sort,
     now: OffsetDateTime,
-) -> Result<Found, PageError> {
+) -> Result<(Found, Vec<Issue>), PageError> {
     let search = IssueSearch { reach, query, now, me: Some(me) };
     if let Sort::By(order) = sort {
         let from = address.after.as_deref().and_then(read_key);
         let from = from.map(|key| OrderKey { rank: key.seen_slot, id: key.id });
         let found = issues::list_by(&web.pool, &search, order, from, ROWS).await?;
         let older = found.next.map(|key| format!("{}.{}", key.rank, key.id));
-        return Ok(Found { issues: found.rows, older, newer: None });
+        return Ok((Found { older, newer: None }, found.rows));
     }
     let key = |text: &Option<String>| text.as_deref().and_then(read_key);
     let paging = match (key(&address.before), key(&address.after)) {
@@ -296,7 +321,7 @@ async fn search(
         (None, from) => Paging { from, direction: Direction::Older, rows: ROWS },
     };
     let page = issues::list(&web.pool, &search, paging).await?;
-    Ok(Found { issues: page.rows, older: page.older.map(write_key), newer: page.newer.map(write_key) })
+    Ok((Found { older: page.older.map(write_key), newer: page.newer.map(write_key) }, page.rows))
 }
 
 async fn rows(web: &Web, issues: Vec<Issue>, span: Span, now: OffsetDateTime) -> Result<Vec<Row>, PageError> {

@@ -19,7 +19,7 @@ use engine::query::Query;
 use store::counts::{self, Range};
 use store::deploys::{self, Deploy};
 use store::events::{self, TAIL_PROJECTS_MAX, TailEvent};
-use store::issues::{self, IssueSearch};
+use store::issues::{self, Issue, IssueSearch, Order};
 use store::page::Paging;
 use store::projects;
 use store::verdict::began;
@@ -151,30 +151,45 @@ async fn everything(
     shell.title = format!("{} · Live", shell.project_name());
     shell.stream = Some(Stream { url: stream_url(project_id, waits_for.is_some()), seen });
     let window = Window::ending_at(now.unix_timestamp(), 10, BARS);
-    let counts = read_counts(web, &ids, &window).await?;
-    let usual = read_usual(web, &ids, now).await?;
-    let last_minute: u64 = counts.iter().rev().take(6).sum();
-    let usual_minute = usual.map(|usual| usual.middle / 60);
-    let tail = events::tail(&web.pool, &ids, None, now, TAIL_ROWS).await?;
     let reach = shell.viewer.reach().among(project_id.as_slice());
     let lanes = Lanes { web, project: shell.project.as_deref(), reach, now };
+    let (counts, usual, tail, deploys, (new, regressed), (escalating, known)) = tokio::try_join!(
+        read_counts(web, &ids, &window),
+        read_usual(web, &ids, now),
+        read_tail(web, &ids, now),
+        shipped(web, &ids, now),
+        async { Ok((lanes.youngest("new", NEW).await?, lanes.youngest("regressed", REGRESSED).await?)) },
+        async { Ok((lanes.youngest("escalating", ESCALATING).await?, lanes.known().await?)) },
+    )?;
+    let last_minute: u64 = counts.iter().rev().take(6).sum();
+    let usual_minute = usual.map(|usual| usual.middle / 60);
     let page = LivePage {
         a_minute: count(last_minute),
         usual_a_minute: usual_minute.map(count),
         // Three times the usual is what a person would call loud.
         is_loud: usual_minute.is_some_and(|usual| last_minute > usual.max(1) * 3),
         half_hour: count(counts.iter().sum()),
-        new: lanes.read("new", "is:unresolved is:new firstSeen:-24h", LANE_ROWS).await?,
-        regressed: lanes.read("regressed", "is:unresolved is:regressed lastSeen:-24h", LANE_ROWS).await?,
-        escalating: lanes.read("escalating", "is:unresolved is:escalating lastSeen:-24h", LANE_ROWS).await?,
-        known: lanes.read("known", "is:unresolved is:ongoing lastSeen:-30m", KNOWN_ROWS).await?,
-        deploys: shipped(web, &ids, now).await?,
+        new,
+        regressed,
+        escalating,
+        known,
+        deploys,
         narrow: narrow_chart(&window, &counts),
         chart: wide_chart(window, counts, usual),
         tail: tail.iter().map(|event: &TailEvent| TailRow::new(event)).collect(),
         shell,
     };
     html(&page)
+}
+
+/// What each lane shows, as a search.
+const NEW: &str = "is:unresolved is:new firstSeen:-24h";
+const REGRESSED: &str = "is:unresolved is:regressed lastSeen:-24h";
+const ESCALATING: &str = "is:unresolved is:escalating lastSeen:-24h";
+const KNOWN: &str = "is:unresolved is:ongoing lastSeen:-30m";
+
+async fn read_tail(web: &Web, ids: &[ProjectId], now: OffsetDateTime) -> Result<Vec<TailEvent>, PageError> {
+    Ok(events::tail(&web.pool, ids, None, now, TAIL_ROWS).await?)
 }
 
 /// The newest deploys that can be watched.
@@ -273,12 +288,32 @@ struct Lanes<'a> {
 }
 
 impl Lanes<'_> {
-    async fn read(&self, id: &'static str, query: &str, rows: usize) -> Result<Lane, PageError> {
-        let parsed = Query::parse(query).map_err(|error| PageError::Internal(error.to_string()))?;
-        let search = IssueSearch { reach: &self.reach, query: &parsed, now: self.now, me: None };
-        let mut issues = issues::list(&self.web.pool, &search, Paging::first(rows)).await?.rows;
-        // The newest on top; an order that an arriving event does not change.
+    /// The youngest issues that a search finds, on top: an order that an arriving event does not change.
+    async fn youngest(&self, id: &'static str, query: &str) -> Result<Lane, PageError> {
+        let parsed = self.parse(query)?;
+        let search = self.search(&parsed);
+        let found = issues::list_by(&self.web.pool, &search, Order::FirstSeen, None, LANE_ROWS).await?;
+        self.lane(id, query, found.rows).await
+    }
+
+    /// Those that were seen last, the youngest of them on top.
+    async fn known(&self) -> Result<Lane, PageError> {
+        let parsed = self.parse(KNOWN)?;
+        let search = self.search(&parsed);
+        let mut issues = issues::list(&self.web.pool, &search, Paging::first(KNOWN_ROWS)).await?.rows;
         issues.sort_by_key(|issue| std::cmp::Reverse(issue.first_seen));
+        self.lane("known", KNOWN, issues).await
+    }
+
+    fn parse(&self, query: &str) -> Result<Query, PageError> {
+        Query::parse(query).map_err(|error| PageError::Internal(error.to_string()))
+    }
+
+    fn search<'a>(&'a self, query: &'a Query) -> IssueSearch<'a> {
+        IssueSearch { reach: &self.reach, query, now: self.now, me: None }
+    }
+
+    async fn lane(&self, id: &'static str, query: &str, issues: Vec<Issue>) -> Result<Lane, PageError> {
         let window = minute_window(self.now);
         let keys: Vec<_> = issues.iter().map(|issue| (issue.project_id, issue.id)).collect();
         let buckets = counts::of_issues(&self.web.pool, &keys, tick::minutes(&window)).await?;

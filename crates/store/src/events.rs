@@ -8,6 +8,7 @@
 //! comparison of all three columns, PostgreSQL takes `day > today` for its share, expects no rows, and reads and sorts
 //! the whole issue or walks the whole project.
 
+mod newest;
 mod payloads;
 mod search;
 mod split;
@@ -20,6 +21,8 @@ use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
+pub use newest::newest_of_issue;
+pub(crate) use newest::{Columns, places};
 pub use payloads::{COUNT_MAX, StoredPayload, count, newest_payloads};
 pub use search::{Found, is_searchable, search};
 pub use split::{SPLIT_EVENTS_MAX, SplitBucket, SplitBy, split_of_issue};
@@ -164,7 +167,10 @@ pub async fn latest(
     project_id: ProjectId,
     issue_id: IssueId,
 ) -> Result<Option<StoredEvent>, StoreError> {
-    edge(pool, project_id, issue_id, Direction::Older).await
+    match newest_of_issue(pool, (project_id, issue_id), 1).await?.pop() {
+        Some(event) => stored(pool, event).await,
+        None => Ok(None),
+    }
 }
 
 /// The oldest event of an issue that is still stored.
@@ -176,20 +182,29 @@ pub async fn oldest(
     project_id: ProjectId,
     issue_id: IssueId,
 ) -> Result<Option<StoredEvent>, StoreError> {
-    edge(pool, project_id, issue_id, Direction::Newer).await
-}
-
-async fn edge(
-    pool: &PgPool,
-    project_id: ProjectId,
-    issue_id: IssueId,
-    direction: Direction,
-) -> Result<Option<StoredEvent>, StoreError> {
-    let paging = Paging { from: None, direction, rows: 1 };
-    match list_of_issue(pool, project_id, issue_id, paging).await?.rows.first() {
-        Some(event) => get(pool, project_id, event.event_id).await,
+    let paging = Paging { from: None, direction: Direction::Newer, rows: 1 };
+    match list_of_issue(pool, project_id, issue_id, paging).await?.rows.into_iter().next() {
+        Some(event) => stored(pool, event).await,
         None => Ok(None),
     }
+}
+
+/// A listed event with its payload, from the one partition that its arrival names; none when it is gone meanwhile.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stored(pool: &PgPool, event: Event) -> Result<Option<StoredEvent>, StoreError> {
+    let row = sqlx::query!(
+        "select client_ip, codec, payload
+        from events
+        where project_id = $1 and event_id = $2 and day = $3",
+        event.project_id.get(),
+        event.event_id.0,
+        event.key().day()
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| StoredEvent { event, client_ip: row.client_ip, codec: row.codec, payload: row.payload }))
 }
 
 /// The events just older and just newer than one of an issue.
@@ -317,24 +332,7 @@ pub async fn sample(
     issue_id: IssueId,
     rows: usize,
 ) -> Result<Vec<Event>, StoreError> {
-    let rows = i64::try_from(rows.min(SAMPLE_ROWS_MAX)).unwrap_or(1);
-    let found = sqlx::query_as!(
-        EventRow,
-        r#"select
-            project_id, event_id, issue_id, received_at, occurred_at, level, platform, title, culprit, release,
-            environment, dist, transaction, server_name, trace_id, user_key,
-            tags as "tags: Json<Vec<(String, String)>>"
-        from events
-        where project_id = $1 and issue_id = $2
-        order by day desc, received_at desc, event_id desc
-        limit $3"#,
-        project_id.get(),
-        issue_id.get(),
-        rows
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(found.into_iter().map(Event::from).collect())
+    newest_of_issue(pool, (project_id, issue_id), rows.clamp(1, SAMPLE_ROWS_MAX)).await
 }
 
 /// Events of one project.

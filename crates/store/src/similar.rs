@@ -9,8 +9,10 @@ use engine::grouping::similar::{self, Likeness, Signature};
 use engine::ids::{IssueId, ProjectId};
 use engine::payload;
 use sqlx::PgPool;
+use time::Date;
 
 use crate::StoreError;
+use crate::events::StoredEvent;
 use crate::issues::{self, Issue};
 use crate::rules;
 
@@ -27,9 +29,24 @@ pub async fn find(
     score_min: f64,
     rows: usize,
 ) -> Result<Vec<(Issue, Likeness)>, StoreError> {
+    let newest = crate::events::latest(pool, issue.project_id, issue.id).await?;
+    find_like(pool, issue, newest.as_ref(), (score_min, rows)).await
+}
+
+/// The same for somebody who has read the newest event already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_like(
+    pool: &PgPool,
+    issue: &Issue,
+    newest: Option<&StoredEvent>,
+    (score_min, rows): (f64, usize),
+) -> Result<Vec<(Issue, Likeness)>, StoreError> {
     let rules = rules::compiled(pool, issue.project_id).await?;
     let rules = rules::or_builtin(&rules);
-    let Some(own) = own(pool, issue, rules).await? else { return Ok(Vec::new()) };
+    let own = newest.and_then(|newest| read(newest.codec, &newest.payload, rules));
+    let Some(own) = own else { return Ok(Vec::new()) };
     let mut found: Vec<(IssueId, Likeness)> = Vec::new();
     for candidate in candidates(pool, issue).await? {
         let Some(signature) = read(candidate.codec, &candidate.payload, rules) else { continue };
@@ -46,11 +63,6 @@ pub async fn find(
     Ok(found.into_iter().filter_map(|(id, likeness)| Some((take(id)?, likeness))).collect())
 }
 
-async fn own(pool: &PgPool, issue: &Issue, rules: &Rules) -> Result<Option<Signature>, StoreError> {
-    let newest = crate::events::latest(pool, issue.project_id, issue.id).await?;
-    Ok(newest.and_then(|newest| read(newest.codec, &newest.payload, rules)))
-}
-
 /// None for a payload that this version cannot read.
 fn read(codec: i16, packed: &[u8], rules: &Rules) -> Option<Signature> {
     let text = payload::decode(codec, packed).ok()?;
@@ -64,32 +76,45 @@ struct Candidate {
 }
 
 /// The newest issues of the same type and platform with their newest events: a walk over issues_by_type, and one
-/// probe of events_by_issue for each.
+/// probe of events_by_issue for each, in the partition of the day on which it was last seen.
 async fn candidates(pool: &PgPool, issue: &Issue) -> Result<Vec<Candidate>, StoreError> {
     let ProjectId(project_id) = issue.project_id;
-    Ok(sqlx::query_as!(
-        Candidate,
-        r#"select i.id as "id!", e.codec as "codec!", e.payload as "payload!"
-        from (
-            select id
-            from issues
-            where project_id = $1 and platform = $2 and type = $3 and status <> 'merged'
-                and status not in ('deleted', 'discarded') and id <> $4
-            order by id desc
-            limit $5
-        ) i
-        cross join lateral (
-            select codec, payload
-            from events
-            where project_id = $1 and issue_id = i.id
-            order by day desc, received_at desc, event_id desc
-            limit 1
-        ) e"#,
+    let found = sqlx::query!(
+        r#"select id, (last_seen at time zone 'utc')::date as "day!"
+        from issues
+        where project_id = $1 and platform = $2 and type = $3 and status <> 'merged'
+            and status not in ('deleted', 'discarded') and id <> $4
+        order by id desc
+        limit $5"#,
         project_id,
         issue.platform,
         issue.ty,
         issue.id.get(),
         CANDIDATES,
+    )
+    .fetch_all(pool)
+    .await?;
+    let ids: Vec<i64> = found.iter().map(|row| row.id).collect();
+    let of_day: Vec<Date> = found.iter().map(|row| row.day).collect();
+    let (Some(first), Some(last)) = (of_day.iter().min(), of_day.iter().max()) else { return Ok(Vec::new()) };
+    Ok(sqlx::query_as!(
+        Candidate,
+        r#"select wanted.id as "id!", e.codec as "codec!", e.payload as "payload!"
+        from unnest($2::bigint[], $3::date[]) as wanted (id, day)
+        cross join lateral (
+            select codec, payload
+            from events
+            where project_id = $1 and issue_id = wanted.id and day = wanted.day
+                -- These partitions are planned for.
+                and day between $4 and $5
+            order by received_at desc, event_id desc
+            limit 1
+        ) e"#,
+        project_id,
+        &ids,
+        &of_day,
+        *first,
+        *last,
     )
     .fetch_all(pool)
     .await?)

@@ -7,10 +7,10 @@ use engine::grouping::readable::readable;
 use engine::grouping::similar;
 use engine::ids::{IssueId, RegroupingId};
 use serde_json::Value;
-use store::events::{self, Event};
+use store::events::{self, Event, StoredEvent};
 use store::hashes::{self, IssueHash};
 use store::issues::Issue;
-use store::page::{PAGE_ROWS_MAX, Paging};
+use store::page::PAGE_ROWS_MAX;
 use store::regroup::{self, Kind, Regrouping, State};
 use time::OffsetDateTime;
 
@@ -55,13 +55,13 @@ pub(super) struct TagValue {
     pub link: Option<String>,
 }
 
-/// The tags of the newest events, and of how many.
-pub(super) async fn tags(web: &Web, issue: &Issue) -> Result<(Vec<Tag>, usize), PageError> {
-    let page = events::list_of_issue(&web.pool, issue.project_id, issue.id, Paging::first(PAGE_ROWS_MAX)).await?;
-    Ok((breakdown(issue, &page.rows), page.rows.len()))
+/// The newest events, whose tags are told.
+pub(super) async fn newest(web: &Web, issue: &Issue) -> Result<Vec<Event>, PageError> {
+    Ok(events::newest_of_issue(&web.pool, (issue.project_id, issue.id), PAGE_ROWS_MAX).await?)
 }
 
-fn breakdown(issue: &Issue, events: &[Event]) -> Vec<Tag> {
+/// The tags of some events.
+pub(super) fn tags(issue: &Issue, events: &[Event]) -> Vec<Tag> {
     let mut counts: BTreeMap<(u8, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     let mut count = |order, key, value| *counts.entry((order, key)).or_default().entry(value).or_default() += 1;
     for event in events {
@@ -222,9 +222,13 @@ pub(super) struct Suggestion {
     pub(super) reason: String,
 }
 
-/// Issues so alike to this one that they are worth a look.
-pub(super) async fn suggestions(web: &Web, issue: &Issue) -> Result<Vec<Suggestion>, PageError> {
-    let found = store::similar::find(&web.pool, issue, similar::STRONG, SUGGESTIONS_MAX).await?;
+/// Issues so alike to this one, by its newest event, that they are worth a look.
+pub(super) async fn suggestions(
+    web: &Web,
+    issue: &Issue,
+    newest: Option<&StoredEvent>,
+) -> Result<Vec<Suggestion>, PageError> {
+    let found = store::similar::find_like(&web.pool, issue, newest, (similar::STRONG, SUGGESTIONS_MAX)).await?;
     Ok(found
         .into_iter()
         .map(|(issue, likeness)| Suggestion { issue, percent: likeness.percent(), reason: likeness.reason() })

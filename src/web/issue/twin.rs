@@ -57,8 +57,8 @@ pub(super) async fn of_issue(web: &Web, issue: &Issue, form: Form) -> Result<Htt
         let shown = stored.map(without_secrets).transpose()?;
         return Ok(markdown_of(issue, shown.as_ref(), &link(web, issue)));
     }
-    let (tags, tagged) = side::tags(web, issue).await?;
-    let tags: Vec<Value> = tags
+    let newest = side::newest(web, issue).await?;
+    let tags: Vec<Value> = side::tags(issue, &newest)
         .into_iter()
         .map(|tag| {
             let values = tag.values.into_iter().map(|value| json!({"value": value.value, "percent": value.percent}));
@@ -89,7 +89,7 @@ pub(super) async fn of_issue(web: &Web, issue: &Issue, form: Form) -> Result<Htt
         "events": issue.events, "users": issue.users,
         "owners": owners.collect::<Vec<_>>(),
         "assignee": issue.assignee.as_ref().map(|actor| json!({"name": actor.name, "email": actor.email})),
-        "tags": tags, "taggedEvents": tagged, "activity": changes, "event": event,
+        "tags": tags, "taggedEvents": newest.len(), "activity": changes, "event": event,
     }))
 }
 

@@ -211,7 +211,7 @@ async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
     let mut needle = event(&served.shop, 1, 1, Duration::hours(20));
     needle.tags.push(("needle".into(), "yes".into()));
     served.store(vec![needle]).await;
-    // 1,200 newer issues: more than twice as many as one request looks into for events.
+    // 1,200 newer issues: more than four times as many as one request looks into for events.
     sqlx::query(
         "insert into issues select project_id, nextval('issue_ids'), number + n, status, substatus, level, platform, type, value,
              title, culprit, location, handled, first_seen, now(), seen_slot + n, first_release, last_release,
@@ -234,7 +234,7 @@ async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
             None => break,
         }
     }
-    assert_eq!((found, requests), (vec!["SHOP-1".to_owned()], 3));
+    assert_eq!((found, requests), (vec!["SHOP-1".to_owned()], 5));
 
     // A change of what a search finds goes through all of it.
     let body = json!({"status": "resolved"});
@@ -243,6 +243,44 @@ async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
     assert_eq!(served.http.put(LIST, &body).await.status, 200);
     let open = sqlx::query_scalar::<_, i64>("select count(*) from issues where status <> 'resolved'");
     assert_eq!(open.fetch_one(&served.database.pool).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn rare_words_are_found_at_once_among_many_issues() {
+    let served = Served::start().await;
+    let mut needle = event(&served.shop, 1, 1, Duration::hours(20));
+    "Haystack: the Needle is long".clone_into(&mut needle.title);
+    let other = event(&served.shop, 2, 2, Duration::hours(2));
+    served.store(vec![needle, other]).await;
+    // More newer issues than one walk looks at.
+    let pool = &served.database.pool;
+    sqlx::query(
+        "insert into issues select project_id, nextval('issue_ids'), number + n, status, substatus, level, platform, type, value,
+             title, culprit, location, handled, first_seen, now(), seen_slot + n, first_release, last_release,
+             first_event_id, last_event_id, events, users, status_changed_at, merged_into, state_details
+         from issues, generate_series(1, 11000) n where number = 2",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let found = async |query: &str| {
+        let reply = served.http.get(&format!("{LIST}?query={query}")).await;
+        let rows = reply.json().as_array().unwrap().len();
+        (rows, cursors(&reply).contains_key("next"))
+    };
+    for query in ["needle", "NEEDLE%20is:unresolved", "hay*long%20level:error", "needle%20haystack", "\"needle%20is\""]
+    {
+        assert_eq!(found(query).await, (1, false), "{query}");
+    }
+    for query in
+        ["needle%20is:resolved", "needle%20!haystack", "needle%20nosuchword", "needle%20nosuchtag:x", "long*hay"]
+    {
+        assert_eq!(found(query).await, (0, false), "{query}");
+    }
+    // Words that the index does not know, because they are too short or not to be there, are walked for.
+    assert_eq!(found("Ne*ng").await, (0, true));
+    sqlx::query("drop index issues_by_text").execute(pool).await.unwrap();
+    assert_eq!(found("needle").await, (0, true));
 }
 
 #[tokio::test]

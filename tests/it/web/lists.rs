@@ -62,6 +62,43 @@ async fn issues_are_ordered_by_what_matters() {
 }
 
 #[tokio::test]
+async fn tabs_count_what_is_behind_them_up_to_a_bound() {
+    let site = Site::open().await;
+    for name in ["OldError", "NewError", "BackError"] {
+        site.issue(&exception(name, "v")).await;
+    }
+    let pool = &site.server.db.pool;
+    for statement in [
+        "update issues set substatus = 'ongoing' where type = 'OldError'",
+        "update issues set substatus = 'regressed' where type = 'BackError'",
+        // More than a tab counts, all of them seen later than what is new.
+        "insert into issues select project_id, nextval('issue_ids'), number + n, status, substatus, level, platform, type, value,
+             title, culprit, location, handled, first_seen, now(), seen_slot + n, first_release, last_release,
+             first_event_id, last_event_id, events, users, status_changed_at, merged_into, state_details
+         from issues, generate_series(10, 1100) n where type = 'OldError'",
+    ] {
+        sqlx::query(statement).execute(pool).await.unwrap();
+    }
+    let mut person = site.sign_in(Role::Viewer).await;
+    for address in ["/issues", "/issues?project=shop"] {
+        let page = person.page(address).await;
+        for tab in [
+            "Unresolved<span class=\"count\">1,000+",
+            "New<span class=\"count\">1<",
+            "Regressed<span class=\"count\">1<",
+        ] {
+            assert!(page.contains(tab), "{address}: {tab}");
+        }
+    }
+    assert_eq!(listed(&mut person, "/issues?query=is:new").await, ["NewError"]);
+    assert_eq!(
+        listed(&mut person, "/issues?project=shop&query=is:unresolved+is:regressed+lastSeen:-1h").await,
+        ["BackError"]
+    );
+    assert_eq!(listed(&mut person, "/issues?query=is:new+firstSeen:%3C2020-01-01").await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_misspelt_word_is_pointed_at() {
     let site = Site::open().await;
     let mut person = site.sign_in(Role::Viewer).await;

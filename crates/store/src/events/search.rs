@@ -52,7 +52,10 @@ pub async fn search(
 ) -> Result<Found, StoreError> {
     let from = from.unwrap_or(EventKey::NEWEST);
     let rows = rows.clamp(1, PAGE_ROWS_MAX);
-    let mut sql = QueryBuilder::<Postgres>::new("with walked as materialized (select * from (");
+    let probed = i64::try_from(rows).unwrap_or(1) + 1;
+    let scanned = if query.terms.iter().any(is_searchable) { SCANNED_MAX } else { probed };
+    // Every step has the order of the walk, so that nothing is read beyond what fills the page.
+    let mut sql = QueryBuilder::<Postgres>::new("with walked as (select * from (");
     for (index, day) in ["e.day = ", "e.day < "].into_iter().enumerate() {
         sql.push(if index == 0 { "(" } else { " union all (" });
         sql.push(
@@ -68,16 +71,16 @@ pub async fn search(
             sql.push(" and (e.received_at, e.event_id) < (").push_bind(from.received_at).push(", ");
             sql.push_bind(from.event_id.0).push(")");
         }
-        sql.push(" order by e.day desc, e.received_at desc, e.event_id desc limit ").push_bind(SCANNED_MAX).push(")");
+        sql.push(" order by e.day desc, e.received_at desc, e.event_id desc limit ").push_bind(scanned).push(")");
     }
-    sql.push(") as parts order by day desc, received_at desc, event_id desc limit ").push_bind(SCANNED_MAX);
+    sql.push(") as parts order by day desc, received_at desc, event_id desc limit ").push_bind(scanned);
     sql.push("), placed as (select e.*, row_number() over (order by e.day desc, e.received_at desc, e.event_id desc) as place, (true");
     for term in query.terms.iter().filter(|term| is_searchable(term)) {
         terms::push_of_event(&mut sql, term);
     }
     // The last row of a walk that was cut is told too: reading goes on behind it.
-    sql.push(") as fits from walked e) select * from placed where fits or place = ").push_bind(SCANNED_MAX);
-    sql.push(" order by place limit ").push_bind(i64::try_from(rows).unwrap_or(1) + 1);
+    sql.push(") as fits from walked e) select * from placed where fits or place = ").push_bind(scanned);
+    sql.push(" order by day desc, received_at desc, event_id desc limit ").push_bind(probed);
     let found: Vec<Placed> = sql.build_query_as().fetch_all(pool).await?;
     let mut older = None;
     let mut events = Vec::with_capacity(rows);
@@ -87,7 +90,7 @@ pub async fn search(
             older = events.last().map(Event::key);
             break;
         }
-        if place == SCANNED_MAX {
+        if place == scanned {
             older = Some(event.key());
         }
         if fits {

@@ -10,8 +10,8 @@ use crate::StoreError;
 use crate::counts::Range;
 use crate::issues::Issue;
 
-/// Events that one split reads.
-pub const SPLIT_EVENTS_MAX: i64 = 10_000;
+/// Events that one split reads: each is on a page of its own, some of which come from the disk.
+pub const SPLIT_EVENTS_MAX: i64 = 3_000;
 
 /// By what events are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,37 +1,54 @@
-//! The issue list: one statement, three bounded steps.
+//! The issue list, in bounded steps.
 //!
 //! 1. *Scan* the newest issues of the wanted projects and statuses in list order, from the page's key
 //!    on: one index walk per (project, status), at most `SCANNED_MAX` issues. The terms about the issue
 //!    itself are decided on the way.
-//! 2. Of those that fit, at most `CANDIDATES_MAX` are looked at more closely when the search has terms
+//! 2. Of those that fit, at most `CANDIDATES_MAX` are looked at more closely, some at a time, when the search has terms
 //!    about events (release, environment, tags …): an issue fits when ONE of its `EVENTS_WINDOW` newest
-//!    events fits all of them. The walk over events_by_issue costs the same for a small and a huge issue.
-//! 3. The page is filled from what is left.
+//!    events fits all of them. That costs the same for a small and a huge issue.
+//! 3. The page is filled from what is left; nothing is read beyond what fills it.
 //!
 //! A search that hits a bound before the page is full answers a short page with the key to read on from,
 //! so a rare match is found after a few pages and no request is unbounded.
+//!
+//! Words of a title are found by index (`issues_by_text`) where few issues have them. Frequent ones fill the page from the
+//! newest issues before an index could have told which those are, so that a short walk goes first.
 
 mod ordered;
 pub(crate) mod terms;
 
+use std::collections::HashSet;
+
 use engine::access::Reach;
-use engine::ids::{ProjectId, UserId};
+use engine::ids::{IssueId, ProjectId, UserId};
 use engine::query::Query;
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 pub use ordered::{Order, OrderKey, Ordered, list_by};
 
 use super::{Issue, IssueRow};
-use crate::StoreError;
 use crate::page::{Direction, Page, Paging};
+use crate::{StoreError, events};
 
 /// Issues walked per page when terms must be decided row by row: some 30 ms of one connection.
 const SCANNED_MAX: i64 = 10_000;
 
-/// Issues per page whose events are looked at; with `EVENTS_WINDOW` at most 25,000 event rows.
-const CANDIDATES_MAX: i64 = 500;
+/// Issues walked before words are looked up by index: a page full of frequent ones.
+const QUICK_SCANNED_MAX: i64 = 1_000;
+
+/// Issues that an index may find; words that more issues have are walked for.
+const TEXT_MATCHES_MAX: i64 = 1_000;
+
+/// Issues per page whose events are looked at; with `EVENTS_WINDOW` at most 12,800 event rows.
+const CANDIDATES_MAX: i64 = 256;
+
+/// Days of issues on which events are looked at for one page, some ten microseconds each: an issue that is loud has its newest
+/// events on one day, a quiet one on nearly as many days as it has events.
+const PLACES_MAX: usize = 500;
+
+/// Issues whose events are looked at together: a page full when most of them fit.
+const CHUNK: usize = 32;
 
 /// Newest events of an issue that terms about events are held against.
 pub const EVENTS_WINDOW: i64 = 50;
@@ -70,19 +87,77 @@ pub async fn list(
     search: &IssueSearch<'_>,
     paging: Paging<IssueKey>,
 ) -> Result<Page<Issue, IssueKey>, StoreError> {
-    let bounds = Bounds::of(search.query, &paging);
-    let Some(mut statement) = statement(search, &paging, bounds) else {
-        return Ok(Page { rows: Vec::new(), older: None, newer: None });
+    let words = terms::words(search.query);
+    if words.is_empty() {
+        return walk(pool, search, paging, (SCANNED_MAX, &[])).await;
+    }
+    let page = walk(pool, search, paging, (QUICK_SCANNED_MAX, &[])).await?;
+    let goes_on = match paging.direction {
+        Direction::Older => page.older.is_some(),
+        Direction::Newer => page.newer.is_some(),
     };
-    let rows: Vec<SearchRow> = statement.build_query_as().fetch_all(pool).await?;
-    let stopped_at = rows.first().and_then(|row| row.stopped_at(bounds));
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(issue) = row.issue {
-            found.push(Issue::try_from(issue)?);
+    if page.rows.len() == paging.rows_bounded() || !goes_on {
+        return Ok(page);
+    }
+    if is_rare(pool, &words).await? {
+        // None of these is left out, so that the end of the page is the end of the list.
+        return walk(pool, search, paging, (TEXT_MATCHES_MAX + 1, &words)).await;
+    }
+    walk(pool, search, paging, (SCANNED_MAX, &[])).await
+}
+
+/// Whether the index tells the few issues that have all words.
+async fn is_rare(pool: &PgPool, words: &[String]) -> Result<bool, StoreError> {
+    let is_indexed = sqlx::query_scalar!(r#"select to_regclass('issues_by_text') is not null as "is_indexed!""#);
+    if !is_indexed.fetch_one(pool).await? {
+        return Ok(false);
+    }
+    let mut sql = QueryBuilder::<Postgres>::new("select count(*) from (select 1 from issues i where true");
+    terms::push_words(&mut sql, words);
+    sql.push(" limit ").push_bind(TEXT_MATCHES_MAX + 1).push(") as found");
+    let found: i64 = sql.build_query_scalar().fetch_one(pool).await?;
+    Ok(found <= TEXT_MATCHES_MAX)
+}
+
+/// A page of at most so many issues looked at, of those that have some words where any are given.
+async fn walk(
+    pool: &PgPool,
+    search: &IssueSearch<'_>,
+    paging: Paging<IssueKey>,
+    (scanned_max, words): (i64, &[String]),
+) -> Result<Page<Issue, IssueKey>, StoreError> {
+    let is_about_events = search.query.terms.iter().any(terms::is_about_events);
+    let (mut scanned, mut candidates, mut places) = (0, 0, 0);
+    let (mut at, mut found, mut stopped_at) = (paging, Vec::new(), None);
+    loop {
+        let bounds = Bounds::of(search.query, &paging, scanned_max - scanned, CANDIDATES_MAX - candidates);
+        let Some(mut statement) = statement(search, &at, (bounds, words)) else { break };
+        let rows: Vec<SearchRow> = statement.build_query_as().fetch_all(pool).await?;
+        let end = rows.last().map(|row| (IssueKey { seen_slot: row.issue.seen_slot, id: row.issue.id }, row.place));
+        scanned += end.map_or(0, |(_, place)| place);
+        let is_cut = scanned >= scanned_max;
+        let is_full = rows.len() as i64 >= bounds.found;
+        let fitting: Vec<SearchRow> = rows.into_iter().filter(|row| row.fits).collect();
+        candidates += fitting.len() as i64;
+        let fits = if is_about_events { events_fit(pool, search.query, &fitting).await? } else { Fitting::default() };
+        places += fits.places;
+        for row in fitting {
+            if !is_about_events || row.is_known || fits.issues.contains(&row.issue.id) {
+                found.push(Issue::try_from(row.issue)?);
+            }
         }
+        stopped_at = end.map(|(key, _)| key).filter(|_| is_cut || is_full);
+        let is_done = !is_about_events
+            || found.len() > paging.rows_bounded()
+            || candidates >= CANDIDATES_MAX
+            || places >= PLACES_MAX;
+        if is_done || is_cut || stopped_at.is_none() {
+            break;
+        }
+        at.from = stopped_at;
     }
     let filled = found.len() > paging.rows_bounded();
+    found.truncate(paging.rows_bounded() + 1);
     let mut page =
         Page::from_probe(found, &paging, |issue| IssueKey { seen_slot: issue.seen_slot, id: issue.id.get() });
     if !filled && stopped_at.is_some() {
@@ -94,61 +169,100 @@ pub async fn list(
     Ok(page)
 }
 
+/// The issues of which one of the newest events fits all terms about events.
+async fn events_fit(pool: &PgPool, query: &Query, rows: &[SearchRow]) -> Result<Fitting, StoreError> {
+    let unknown = rows.iter().filter(|row| !row.is_known);
+    let issues: Vec<_> = unknown.map(|row| (ProjectId(row.issue.project_id), IssueId(row.issue.id))).collect();
+    fitting(pool, query, &issues).await
+}
+
+/// The same of issues of which nothing is known yet.
+async fn fitting(pool: &PgPool, query: &Query, issues: &[(ProjectId, IssueId)]) -> Result<Fitting, StoreError> {
+    let places = events::places(pool, issues, EVENTS_WINDOW).await?;
+    if places.is_empty() {
+        return Ok(Fitting::default());
+    }
+    let columns = events::Columns::of(&places);
+    let mut sql = QueryBuilder::<Postgres>::new("select distinct wanted.issue_id from unnest(");
+    sql.push_bind(columns.projects).push("::bigint[], ").push_bind(columns.issues).push("::bigint[], ");
+    sql.push_bind(columns.of_day).push("::date[], ").push_bind(columns.rows);
+    sql.push(
+        "::bigint[]) as wanted (project_id, issue_id, day, rows)
+        cross join lateral (
+            select e.release, e.environment, e.dist, e.transaction, e.server_name, e.user_key, e.tags
+            from events e
+            where e.project_id = wanted.project_id and e.issue_id = wanted.issue_id and e.day = wanted.day
+                -- These partitions are planned for.
+                and e.day between ",
+    );
+    sql.push_bind(columns.days.0).push(" and ").push_bind(columns.days.1);
+    sql.push(" order by e.received_at desc, e.event_id desc limit wanted.rows) as e where true");
+    terms::push_event_terms(&mut sql, query);
+    let issues = sql.build_query_scalar().fetch_all(pool).await?.into_iter().collect();
+    Ok(Fitting { issues, places: places.len() })
+}
+
+/// Issues that fit, and how many places were looked at.
+#[derive(Debug, Default)]
+struct Fitting {
+    issues: HashSet<i64>,
+    places: usize,
+}
+
 /// Rows of each step.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     scanned: i64,
-    candidates: i64,
     found: i64,
 }
 
 impl Bounds {
-    fn of(query: &Query, paging: &Paging<IssueKey>) -> Self {
+    fn of(query: &Query, paging: &Paging<IssueKey>, scanned: i64, candidates: i64) -> Self {
         let found = paging.rows_probed();
-        let candidates = if query.terms.iter().any(terms::is_about_events) { CANDIDATES_MAX } else { found };
-        let scanned = if query.terms.iter().all(terms::is_decided_by_walk) { found } else { SCANNED_MAX };
-        Self { scanned, candidates: candidates.min(scanned), found }
+        let found = if query.terms.iter().any(terms::is_about_events) { candidates.min(CHUNK as i64) } else { found };
+        let is_decided = query.terms.iter().all(|term| terms::is_decided_by_walk(term) || terms::is_about_events(term));
+        Self { scanned: if is_decided { found.min(scanned) } else { scanned }, found }
     }
 }
 
+/// The columns of an issue and of what it names, for `IssueRow`: of `i`, `p` its project and `a` whoever has it.
+const COLUMNS: &str = "i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
+    i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen, i.seen_slot,
+    i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users, i.status_changed_at,
+    i.state_details, i.assigned_user_id, a.name as assignee_name, a.email as assignee_email";
+
 /// None when the terms about the status leave none.
-fn statement(search: &IssueSearch<'_>, paging: &Paging<IssueKey>, bounds: Bounds) -> Option<QueryBuilder<Postgres>> {
+///
+/// Every step is a subquery whose order is that of the walks, so that rows flow from the walk to the page one by one and
+/// nothing is read beyond what fills it. The last row of a walk that was cut is told whether it fits or not: reading goes on
+/// behind it.
+fn statement(
+    search: &IssueSearch<'_>,
+    paging: &Paging<IssueKey>,
+    (bounds, words): (Bounds, &[String]),
+) -> Option<QueryBuilder<Postgres>> {
     let order = match paging.direction {
-        Direction::Older => "desc",
-        Direction::Newer => "asc",
+        Direction::Older => "seen_slot desc, id desc",
+        Direction::Newer => "seen_slot, id",
     };
-    let back = if order == "desc" { "asc" } else { "desc" };
-    let mut sql = QueryBuilder::new("with scanned as materialized (select * from (");
-    push_walks(&mut sql, search, paging, bounds, order)?;
-    sql.push(format_args!(") as walks order by seen_slot {order}, id {order} limit "));
-    sql.push_bind(bounds.scanned);
+    let mut sql = QueryBuilder::new("select ");
+    sql.push(COLUMNS).push(", i.fits, i.place, ");
+    terms::push_known(&mut sql, search.query);
     sql.push(format_args!(
-        "), candidates as materialized (select * from scanned where fits order by seen_slot {order}, id {order} limit "
+        " as is_known from (
+            select *
+            from (select w.*, row_number() over (order by {order}) as place from (select * from ("
     ));
-    sql.push_bind(bounds.candidates);
-    sql.push(
-        "), found as (select i.* from candidates c join issues i on i.project_id = c.project_id and i.id = c.id where ",
-    );
-    terms::push_event_terms(&mut sql, &search.query.terms);
-    sql.push(format_args!(" order by c.seen_slot {order}, c.id {order} limit "));
-    sql.push_bind(bounds.found);
+    push_walks(&mut sql, search, paging, (bounds, words), "i.*")?;
+    sql.push(format_args!(") as walks order by {order} limit ")).push_bind(bounds.scanned);
+    sql.push(") as w) as s where s.fits or s.place = ").push_bind(bounds.scanned);
+    sql.push(format_args!(" order by {order} limit ")).push_bind(bounds.found);
     sql.push(format_args!(
-        ") select
-            (select count(*) from scanned) as scanned_rows,
-            (select count(*) from candidates) as candidate_rows,
-            scanned_end.seen_slot as scanned_slot, scanned_end.id as scanned_id,
-            candidates_end.seen_slot as candidate_slot, candidates_end.id as candidate_id,
-            i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
-            i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
-            i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.state_details, i.assigned_user_id, a.name as assignee_name, a.email as assignee_email
-        from (select 1) as always
-        left join (select * from scanned order by seen_slot {back}, id {back} limit 1) as scanned_end on true
-        left join (select * from candidates order by seen_slot {back}, id {back} limit 1) as candidates_end on true
-        left join found i on true
-        left join projects p on p.id = i.project_id
+        ") as i
+        join projects p on p.id = i.project_id
         left join users a on a.id = i.assigned_user_id
-        order by i.seen_slot {order} nulls last, i.id {order}"
+        order by i.{}",
+        order.replace(", ", ", i.")
     ));
     Some(sql)
 }
@@ -158,9 +272,13 @@ fn push_walks(
     sql: &mut QueryBuilder<Postgres>,
     search: &IssueSearch<'_>,
     paging: &Paging<IssueKey>,
-    bounds: Bounds,
-    order: &str,
+    (bounds, words): (Bounds, &[String]),
+    columns: &str,
 ) -> Option<()> {
+    let (order, beyond) = match paging.direction {
+        Direction::Older => ("i.seen_slot desc, i.id desc", "<"),
+        Direction::Newer => ("i.seen_slot, i.id", ">"),
+    };
     let statuses = terms::statuses(&search.query.terms);
     let (projects, sieve): (Vec<Option<ProjectId>>, _) = match search.reach {
         Reach::Projects(ids) if ids.len() <= PROJECTS_MAX => (ids.iter().copied().map(Some).collect(), None),
@@ -171,10 +289,12 @@ fn push_walks(
         for status in &statuses {
             sql.push(if first { "(" } else { " union all (" });
             first = false;
-            sql.push("select i.project_id, i.id, i.seen_slot, (");
+            sql.push(format_args!("select {columns}, ("));
             terms::push_issue_terms(sql, search);
-            sql.push(") as fits from issues i where i.status = ").push_bind(*status);
+            // A literal, as are substatuses: partial indexes are found by them.
+            sql.push(format_args!(") as fits from issues i where i.status = '{status}'"));
             terms::push_walk_terms(sql, search);
+            terms::push_words(sql, words);
             if let Some(project_id) = project_id {
                 sql.push(" and i.project_id = ").push_bind(project_id.get());
             }
@@ -182,51 +302,21 @@ fn push_walks(
                 sql.push(" and i.project_id = any(").push_bind(ids.clone()).push(")");
             }
             if let Some(key) = paging.from {
-                let beyond = if order == "desc" { "<" } else { ">" };
                 sql.push(format_args!(" and (i.seen_slot, i.id) {beyond} ("));
                 sql.push_bind(key.seen_slot).push(", ").push_bind(key.id).push(")");
             }
-            sql.push(format_args!(" order by i.seen_slot {order}, i.id {order} limit "));
-            sql.push_bind(bounds.scanned).push(")");
+            sql.push(format_args!(" order by {order} limit ")).push_bind(bounds.scanned).push(")");
         }
     }
     (!first).then_some(())
 }
 
-/// One row of the answer: an issue, or none when nothing was found, and how far the steps came.
+/// A row of the answer, and where it stood in each step.
+#[derive(FromRow)]
 struct SearchRow {
-    scanned: (i64, Option<IssueKey>),
-    candidates: (i64, Option<IssueKey>),
-    issue: Option<IssueRow>,
-}
-
-impl SearchRow {
-    /// The last issue that was looked at, when a bound stopped the search before the end of the list.
-    fn stopped_at(&self, bounds: Bounds) -> Option<IssueKey> {
-        if self.candidates.0 >= bounds.candidates {
-            self.candidates.1
-        } else if self.scanned.0 >= bounds.scanned {
-            self.scanned.1
-        } else {
-            None
-        }
-    }
-}
-
-impl FromRow<'_, PgRow> for SearchRow {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let key = |slot: &str, id: &str| {
-            let (slot, id) = (row.try_get::<Option<i64>, _>(slot)?, row.try_get::<Option<i64>, _>(id)?);
-            Ok::<_, sqlx::Error>(slot.zip(id).map(|(seen_slot, id)| IssueKey { seen_slot, id }))
-        };
-        let issue = match row.try_get::<Option<i64>, _>("id")? {
-            Some(_) => Some(IssueRow::from_row(row)?),
-            None => None,
-        };
-        Ok(Self {
-            scanned: (row.try_get("scanned_rows")?, key("scanned_slot", "scanned_id")?),
-            candidates: (row.try_get("candidate_rows")?, key("candidate_slot", "candidate_id")?),
-            issue,
-        })
-    }
+    fits: bool,
+    place: i64,
+    is_known: bool,
+    #[sqlx(flatten)]
+    issue: IssueRow,
 }

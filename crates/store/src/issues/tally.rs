@@ -29,54 +29,53 @@ pub struct Tally {
 /// # Errors
 /// When the database fails.
 pub async fn tally(pool: &PgPool, reach: &Reach) -> Result<Tally, StoreError> {
-    // Walks over the newest rows of each status, of each project where some are chosen, in the order of an index.
-    let row = match reach.ids() {
+    // One walk of an index for each, of each project where some are chosen, in its order, which stops at the bound.
+    macro_rules! tally {
+        ($chosen:literal, $of:literal, $($argument:expr),*) => {
+            sqlx::query!(
+                r#"select counted.state as "state!", least(sum(counted.issues), $1)::bigint as "issues!"
+                from "# + $chosen + r#" as chosen (id)
+                cross join lateral (
+                    select 'unresolved' as state, count(*) as issues
+                    from (select 1 from issues where "# + $of + r#"status = 'unresolved'
+                        order by seen_slot desc, id desc limit $1) as newest
+                    union all
+                    select 'new', count(*)
+                    from (select 1 from issues where "# + $of + r#"status = 'unresolved' and substatus = 'new'
+                        order by seen_slot desc, id desc limit $1) as newest
+                    union all
+                    select 'regressed', count(*)
+                    from (select 1 from issues where "# + $of + r#"status = 'unresolved' and substatus = 'regressed'
+                        order by seen_slot desc, id desc limit $1) as newest
+                    union all
+                    select 'resolved', count(*)
+                    from (select 1 from issues where "# + $of + r#"status = 'resolved'
+                        order by seen_slot desc, id desc limit $1) as newest
+                    union all
+                    select 'ignored', count(*)
+                    from (select 1 from issues where "# + $of + r#"status = 'ignored'
+                        order by seen_slot desc, id desc limit $1) as newest
+                ) as counted
+                group by counted.state"#,
+                $($argument),*
+            )
+            .map(|row| (row.state, row.issues))
+            .fetch_all(pool)
+            .await?
+        };
+    }
+    let counted = match reach.ids() {
         Some(projects) => {
-            sqlx::query_as!(
-                Tally,
-                r#"select
-                least(count(*) filter (where status = 'unresolved'), $2) as "unresolved!",
-                least(count(*) filter (where substatus = 'new'), $2) as "new!",
-                least(count(*) filter (where substatus = 'regressed'), $2) as "regressed!",
-                least(count(*) filter (where status = 'resolved'), $2) as "resolved!",
-                least(count(*) filter (where status = 'ignored'), $2) as "ignored!"
-            from unnest($1::bigint[]) as chosen (id)
-            cross join unnest(array['unresolved', 'resolved', 'ignored']) as wanted (name)
-            cross join lateral (
-                select status, substatus
-                from issues
-                where project_id = chosen.id and status = wanted.name
-                order by seen_slot desc, id desc
-                limit $2
-            ) as newest"#,
-                &projects,
-                TALLY_MAX
-            )
-            .fetch_one(pool)
-            .await?
+            tally!("unnest($2::bigint[])", "project_id = chosen.id and ", TALLY_MAX, &projects)
         }
-        None => {
-            sqlx::query_as!(
-                Tally,
-                r#"select
-                count(*) filter (where status = 'unresolved') as "unresolved!",
-                count(*) filter (where substatus = 'new') as "new!",
-                count(*) filter (where substatus = 'regressed') as "regressed!",
-                count(*) filter (where status = 'resolved') as "resolved!",
-                count(*) filter (where status = 'ignored') as "ignored!"
-            from unnest(array['unresolved', 'resolved', 'ignored']) as wanted (name)
-            cross join lateral (
-                select status, substatus
-                from issues
-                where status = wanted.name
-                order by seen_slot desc, id desc
-                limit $1
-            ) as newest"#,
-                TALLY_MAX
-            )
-            .fetch_one(pool)
-            .await?
-        }
+        None => tally!("(select 1)", "", TALLY_MAX),
     };
-    Ok(row)
+    let of = |wanted: &str| counted.iter().find(|(state, _)| state == wanted).map_or(0, |(_, issues)| *issues);
+    Ok(Tally {
+        unresolved: of("unresolved"),
+        new: of("new"),
+        regressed: of("regressed"),
+        resolved: of("resolved"),
+        ignored: of("ignored"),
+    })
 }

@@ -4,10 +4,13 @@
 //! all issues would read all of them: what was not seen for longer than `SCANNED_MAX` others is left out, which a
 //! person who looks for the loudest or the youngest issues does not miss.
 
+use engine::ids::{IssueId, ProjectId};
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime};
 
-use super::{Bounds, CANDIDATES_MAX, IssueSearch, SCANNED_MAX, push_walks, terms};
+use super::{
+    Bounds, CANDIDATES_MAX, CHUNK, COLUMNS, Fitting, IssueSearch, PLACES_MAX, SCANNED_MAX, fitting, push_walks, terms,
+};
 use crate::StoreError;
 use crate::issues::{Issue, IssueRow};
 use crate::page::{PAGE_ROWS_MAX, Paging};
@@ -58,82 +61,91 @@ pub async fn list_by(
     rows: usize,
 ) -> Result<Ordered, StoreError> {
     let rows = rows.clamp(1, PAGE_ROWS_MAX);
-    let scanned = if order == Order::Trend { TREND_SCANNED_MAX } else { SCANNED_MAX };
-    let bounds = Bounds { scanned, candidates: CANDIDATES_MAX, found: i64::try_from(rows).unwrap_or(1) + 1 };
-    let Some(mut sql) = statement(search, order, from, bounds) else {
+    let is_about_events = search.query.terms.iter().any(terms::is_about_events);
+    let candidates = if is_about_events { CANDIDATES_MAX } else { i64::try_from(rows).unwrap_or(1) + 1 };
+    let Some(mut sql) = statement(search, order, from, candidates) else {
         return Ok(Ordered { rows: Vec::new(), next: None });
     };
     let found: Vec<OrderedRow> = sql.build_query_as().fetch_all(pool).await?;
-    let mut ordered = Ordered { rows: Vec::with_capacity(rows), next: None };
-    let mut last = None;
-    for row in found {
-        let key = OrderKey { rank: row.rank, id: row.issue.id };
-        if ordered.rows.len() == rows {
-            ordered.next = last;
+    let key = |row: &OrderedRow| OrderKey { rank: row.rank, id: row.issue.id };
+    let mut cut_at = found.last().filter(|_| found.len() as i64 == candidates).map(key);
+    let mut ordered: Vec<OrderedRow> = Vec::with_capacity(rows + 1);
+    let mut found = found.into_iter();
+    let mut places = 0;
+    while ordered.len() <= rows {
+        let chunk: Vec<OrderedRow> = found.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
             break;
         }
-        if row.place == bounds.candidates {
-            ordered.next = Some(key);
+        let ids: Vec<_> = chunk.iter().map(|row| (ProjectId(row.issue.project_id), IssueId(row.issue.id))).collect();
+        let fits = if is_about_events { fitting(pool, search.query, &ids).await? } else { Fitting::default() };
+        places += fits.places;
+        if places >= PLACES_MAX && found.len() > 0 {
+            cut_at = chunk.last().map(key);
+            found = Vec::new().into_iter();
         }
-        if row.fits {
-            ordered.rows.push(Issue::try_from(row.issue)?);
-            last = Some(key);
-        }
+        ordered.extend(
+            chunk.into_iter().filter(|row| !is_about_events || row.is_known || fits.issues.contains(&row.issue.id)),
+        );
     }
-    Ok(ordered)
+    let is_filled = ordered.len() > rows;
+    ordered.truncate(rows);
+    // Behind the last row, or behind the last candidate of a search that was cut.
+    let next = if is_filled { ordered.last().map(key) } else { cut_at.filter(|_| is_about_events) };
+    let rows = ordered.into_iter().map(|row| Issue::try_from(row.issue)).collect::<Result<_, _>>()?;
+    Ok(Ordered { rows, next })
 }
 
 fn statement(
     search: &IssueSearch<'_>,
     order: Order,
     from: Option<OrderKey>,
-    bounds: Bounds,
+    candidates: i64,
 ) -> Option<QueryBuilder<Postgres>> {
+    let scanned = if order == Order::Trend { TREND_SCANNED_MAX } else { SCANNED_MAX };
     let mut sql = QueryBuilder::new("with scanned as materialized (select * from (");
-    push_walks(&mut sql, search, &Paging::first(1), bounds, "desc")?;
-    sql.push(") as walks order by seen_slot desc, id desc limit ").push_bind(bounds.scanned);
-    sql.push("), ranked as materialized (select i.project_id, i.id, (");
+    push_walks(
+        &mut sql,
+        search,
+        &Paging::first(1),
+        (Bounds { scanned, found: candidates }, &[]),
+        "i.project_id, i.id, i.seen_slot, i.first_seen, i.events, i.users",
+    )?;
+    sql.push(") as walks order by seen_slot desc, id desc limit ").push_bind(scanned);
+    sql.push("), ranked as materialized (select s.project_id, s.id, (");
     push_rank(&mut sql, order, search.now);
     sql.push(
-        ")::bigint as rank from scanned s join issues i on i.project_id = s.project_id and i.id = s.id where s.fits
-        ), candidates as materialized (
-            select r.*, row_number() over (order by rank desc, id desc) as place from ranked r where true",
+        ")::bigint as rank from scanned s where s.fits
+        ), candidates as materialized (select * from ranked where true",
     );
     if let Some(key) = from {
         sql.push(" and (rank, id) < (").push_bind(key.rank).push(", ").push_bind(key.id).push(")");
     }
-    sql.push(" order by rank desc, id desc limit ").push_bind(bounds.candidates);
-    sql.push("), judged as (select i.*, c.rank, c.place, (");
-    terms::push_event_terms(&mut sql, &search.query.terms);
-    sql.push(
-        ") as fits from candidates c join issues i on i.project_id = c.project_id and i.id = c.id)
-        select i.rank, i.place, i.fits,
-            i.project_id, p.slug as project_slug, p.name as project_name, i.id, i.number, i.substatus, i.level,
-            i.platform, i.type as ty, i.value, i.title, i.culprit, i.location, i.handled, i.first_seen, i.last_seen,
-            i.seen_slot, i.first_release, i.last_release, i.first_event_id, i.last_event_id, i.events, i.users,
-            i.status_changed_at, i.state_details, i.assigned_user_id, a.name as assignee_name, a.email as assignee_email
-        from judged i
+    sql.push(" order by rank desc, id desc limit ").push_bind(candidates);
+    sql.push(") select c.rank, ");
+    terms::push_known(&mut sql, search.query);
+    sql.push(" as is_known, ").push(COLUMNS).push(
+        " from candidates c
+        join issues i on i.project_id = c.project_id and i.id = c.id
         join projects p on p.id = i.project_id
         left join users a on a.id = i.assigned_user_id
-        where i.fits or i.place = ",
+        order by c.rank desc, c.id desc",
     );
-    // The last candidate of a search that was cut is told too: reading goes on behind it.
-    sql.push_bind(bounds.candidates).push(" order by i.place limit ").push_bind(bounds.found);
     Some(sql)
 }
 
 fn push_rank(sql: &mut QueryBuilder<Postgres>, order: Order, now: OffsetDateTime) {
     match order {
-        Order::FirstSeen => drop(sql.push("extract(epoch from i.first_seen) * 1000000")),
-        Order::Events => drop(sql.push("i.events")),
-        Order::Users => drop(sql.push("i.users")),
+        Order::FirstSeen => drop(sql.push("extract(epoch from s.first_seen) * 1000000")),
+        Order::Events => drop(sql.push("s.events")),
+        Order::Users => drop(sql.push("s.users")),
         Order::Trend => {
             let day = (now - Duration::DAY).unix_timestamp();
             sql.push("coalesce((select sum(case when c.bucket > ").push_bind(day);
             sql.push(
                 " then c.events else -c.events end)
                 from issue_counts c
-                where c.project_id = i.project_id and c.issue_id = i.id and c.span_s = 3600 and c.bucket > ",
+                where c.project_id = s.project_id and c.issue_id = s.id and c.span_s = 3600 and c.bucket > ",
             );
             sql.push_bind(day - Duration::DAY.whole_seconds()).push("), 0)");
         }
@@ -143,8 +155,7 @@ fn push_rank(sql: &mut QueryBuilder<Postgres>, order: Order, now: OffsetDateTime
 #[derive(FromRow)]
 struct OrderedRow {
     rank: i64,
-    place: i64,
-    fits: bool,
+    is_known: bool,
     #[sqlx(flatten)]
     issue: IssueRow,
 }

@@ -2,33 +2,80 @@
 
 use engine::ids::UserId;
 use engine::query::{
-    Assigned, Companion, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern, Term,
-    TimeField,
+    Assigned, Companion, Comparison, CountField, EventField, Filter, Is, IssueField, Moment, Operator, Pattern, Query,
+    Term, TimeField,
 };
 use sqlx::{Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime, Time};
 
-use super::{EVENTS_WINDOW, IssueSearch};
+use super::IssueSearch;
 
 const STATUSES: [&str; 3] = ["unresolved", "resolved", "ignored"];
 
-/// True when the choice of index walks answers the term completely: which statuses, and whose issues. Those that nobody
-/// has are most, and are looked for row by row.
+/// True when the choice of index walks answers the term completely: which statuses and substatuses, and whose issues. Those
+/// that nobody has are most, and are looked for row by row.
 pub(super) fn is_decided_by_walk(term: &Term) -> bool {
     match term.filter {
         Filter::Is(Is::Unresolved | Is::Resolved | Is::Ignored) => true,
+        Filter::Is(Is::New | Is::Regressed | Is::Escalating) => !term.negated,
         Filter::Assigned(Assigned::Me | Assigned::Person(_)) => !term.negated,
         _ => false,
     }
 }
 
-/// Conditions that choose the rows of a walk, on the row `i`: those of one person are in list order in `issues_by_assignee`.
+/// Conditions that choose the rows of a walk, on the row `i`: those of one person are in list order in `issues_by_assignee`,
+/// those of a state that few have in `issues_by_substatus` and `issues_all_by_substatus`. What was seen since some time is
+/// where every walk begins.
 pub(super) fn push_walk_terms(sql: &mut QueryBuilder<Postgres>, search: &IssueSearch<'_>) {
-    for term in search.query.terms.iter().filter(|term| is_decided_by_walk(term)) {
-        if let Filter::Assigned(assigned) = &term.filter {
-            sql.push(" and ");
-            push_assigned(sql, assigned, search.me);
+    for term in search.query.terms.iter().filter(|term| !term.negated) {
+        match &term.filter {
+            Filter::Assigned(assigned) if is_decided_by_walk(term) => {
+                sql.push(" and ");
+                push_assigned(sql, assigned, search.me);
+            }
+            Filter::Is(is) if is_decided_by_walk(term) => drop(sql.push(" and ").push(substatus(*is))),
+            // An issue that began since then was seen since then.
+            Filter::Time(_, comparison) => {
+                if let Some(since) = since(comparison, search.now) {
+                    sql.push(" and i.seen_slot >= ").push_bind(since.unix_timestamp().div_euclid(10));
+                }
+            }
+            _ => {}
         }
+    }
+}
+
+/// The time before which nothing fits.
+fn since(comparison: &Comparison<Moment>, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    let is_lower_bound = matches!(comparison.operator, Operator::Is | Operator::Above | Operator::AtLeast);
+    is_lower_bound.then(|| match comparison.value {
+        Moment::At(at) => at,
+        Moment::Ago(ago) => now.checked_sub(ago).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        Moment::Day(day) => day.with_time(Time::MIDNIGHT).assume_utc(),
+    })
+}
+
+/// Free text that an index can find, as operands of `like`: it knows words by three letters of them.
+pub(super) fn words(query: &Query) -> Vec<String> {
+    let has_three_letters =
+        |part: &String| part.split(|c: char| !c.is_alphanumeric()).any(|word| word.chars().count() >= 3);
+    query
+        .terms
+        .iter()
+        .filter(|term| !term.negated)
+        .filter_map(|term| match &term.filter {
+            Filter::Text(pattern) if pattern.parts().iter().any(has_three_letters) => Some(anywhere(pattern)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Conditions that the index of all texts answers, on the row `i`. A pattern with a star may fit over the end of a column:
+/// the terms themselves are decided beside it.
+pub(super) fn push_words(sql: &mut QueryBuilder<Postgres>, words: &[String]) {
+    for word in words {
+        sql.push(r" and (i.title || E'\n' || i.value || E'\n' || i.culprit || E'\n' || i.location) ilike ");
+        sql.push_bind(word.clone());
     }
 }
 
@@ -93,36 +140,28 @@ fn push_assigned(sql: &mut QueryBuilder<Postgres>, assigned: &Assigned, me: Opti
     }
 }
 
-/// One condition over all terms about events, on the row `i`.
-pub(super) fn push_event_terms(sql: &mut QueryBuilder<Postgres>, terms: &[Term]) {
-    let terms: Vec<&Term> = terms.iter().filter(|term| is_about_events(term)).collect();
-    if terms.is_empty() {
-        sql.push("true");
-        return;
-    }
-    sql.push(
-        "(exists (select 1 from (
-            select e.release, e.environment, e.dist, e.transaction, e.server_name, e.user_key, e.tags
-            from events e
-            where e.project_id = i.project_id and e.issue_id = i.id
-            order by e.day desc, e.received_at desc, e.event_id desc
-            limit ",
-    );
-    sql.push_bind(EVENTS_WINDOW).push(") as e where true");
-    for term in &terms {
+/// Conditions of all terms about events, on the row `e`.
+pub(super) fn push_event_terms(sql: &mut QueryBuilder<Postgres>, query: &Query) {
+    for term in &query.terms {
         if let Filter::Event(field, pattern) = &term.filter {
             push_negatable(sql, term, |sql| push_event_term(sql, field, pattern));
         }
     }
-    sql.push(")");
-    // The releases that an issue began in and was last seen in are known beyond the window.
+}
+
+/// Whether an issue on the row `i` fits all terms about events without a look at these: the releases that it began in and was
+/// last seen in are known beyond the newest events.
+pub(super) fn push_known(sql: &mut QueryBuilder<Postgres>, query: &Query) {
+    let terms: Vec<&Term> = query.terms.iter().filter(|term| is_about_events(term)).collect();
     if let [Term { negated: false, filter: Filter::Event(EventField::Release, pattern), .. }] = terms.as_slice() {
-        sql.push(" or ");
+        sql.push("coalesce(");
         push_pattern(sql, "i.first_release", pattern);
         sql.push(" or ");
         push_pattern(sql, "i.last_release", pattern);
+        sql.push(", false)");
+    } else {
+        sql.push("false");
     }
-    sql.push(")");
 }
 
 /// One term about the event on the row `e`, for lists of events; see `events::is_searchable`.
@@ -133,7 +172,7 @@ pub(crate) fn push_of_event(sql: &mut QueryBuilder<Postgres>, term: &Term) {
         Filter::Issue(IssueField::Platform, pattern) => push_pattern(sql, "e.platform", pattern),
         Filter::Issue(IssueField::Culprit, pattern) => push_pattern(sql, "e.culprit", pattern),
         Filter::Issue(_, pattern) | Filter::Text(pattern) => {
-            let like = format!("%{}%", like(pattern));
+            let like = anywhere(pattern);
             sql.push("e.title ilike ").push_bind(like.clone()).push(" or e.transaction ilike ").push_bind(like);
         }
         Filter::Has(companion) => {
@@ -190,7 +229,7 @@ fn push_issue_term(sql: &mut QueryBuilder<Postgres>, filter: &Filter, now: Offse
             push_time(sql, column, comparison, now);
         }
         Filter::Text(pattern) => {
-            let like = format!("%{}%", like(pattern));
+            let like = anywhere(pattern);
             for (index, column) in ["i.title", "i.value", "i.culprit", "i.location"].into_iter().enumerate() {
                 sql.push(if index == 0 { "" } else { " or " }).push(column).push(" ilike ").push_bind(like.clone());
             }
@@ -208,14 +247,21 @@ fn push_issue_term(sql: &mut QueryBuilder<Postgres>, filter: &Filter, now: Offse
 
 fn push_is(sql: &mut QueryBuilder<Postgres>, is: Is) {
     sql.push(match is {
+        Is::Unhandled => "i.handled is false",
+        Is::Assigned => "i.assigned_user_id is not null",
+        is => substatus(is),
+    });
+}
+
+/// The substatus that a word asks for.
+const fn substatus(is: Is) -> &'static str {
+    match is {
         Is::New => "i.substatus = 'new'",
         Is::Ongoing => "i.substatus = 'ongoing'",
         Is::Regressed => "i.substatus = 'regressed'",
         Is::Escalating => "i.substatus = 'escalating'",
-        Is::Unhandled => "i.handled is false",
-        Is::Assigned => "i.assigned_user_id is not null",
-        Is::Unresolved | Is::Resolved | Is::Ignored => "true",
-    });
+        Is::Unresolved | Is::Resolved | Is::Ignored | Is::Unhandled | Is::Assigned => "true",
+    }
 }
 
 fn push_event_term(sql: &mut QueryBuilder<Postgres>, field: &EventField, pattern: &Pattern) {
@@ -302,6 +348,11 @@ fn like(pattern: &Pattern) -> String {
     escaped.join("%")
 }
 
+/// A pattern anywhere in a text.
+fn anywhere(pattern: &Pattern) -> String {
+    format!("%{}%", like(pattern))
+}
+
 /// PostgreSQL has no NUL in text; a search for one finds nothing rather than failing.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
@@ -310,7 +361,6 @@ fn without_nul(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::query::Query;
 
     #[test]
     fn terms_about_the_status_choose_the_index_walks() {
