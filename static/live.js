@@ -7,6 +7,8 @@
   if (!body.dataset.stream) return;
   const LATE_MS = 5000; // longer than two heartbeats: somebody who watches should know
   const DEAD_MS = 10000; // the connection is gone although nobody said so
+  const FRAME_MS = 250; // the eye reads no faster, and a page that draws each message does nothing else in a storm
+  const CALM_MS = 1000;
   const sign = () => document.getElementById('stream');
 
   // ---- The sign in the corner.
@@ -191,8 +193,8 @@
   function onIssue(message) {
     if (isWaiting) { location.assign(`/issues/${message.id}`); return; }
     if (issuePage) { onThisIssue(message); return; }
+    if (isLive) { arrive(message); return; }
     const row = document.querySelector(`[data-issue="${message.id}"]`);
-    if (isLive) { onLane(row, message); return; }
     if (row) tick(row, message);
     // A row that is not here, or stands elsewhere now, comes with the next fetch of the list.
     if (!row || row.dataset.status !== message.status) {
@@ -229,7 +231,32 @@
     }
   }
 
-  // ---- Lanes of the live view.
+  // ---- Lanes of the live view. What arrives is drawn at once when it is quiet, and else four times a second: of each issue
+  // the last message, of each bar the last count, of the tail the newest lines.
+  const arrived = new Map();
+  const counted = new Map();
+  let lastFrame = 0;
+  let frameTimer = null;
+  let isCalm = true; // in a storm nothing fades in: the page would do nothing else
+  const soon = () => {
+    if (!frameTimer) frameTimer = setTimeout(frame, Math.max(0, lastFrame + FRAME_MS - performance.now()));
+  };
+  const arrive = (message) => {
+    // The last message comes last: rows are placed in the order in which they change.
+    arrived.delete(message.id);
+    arrived.set(message.id, message);
+    if (arrived.size > WAITING_MAX) arrived.delete(arrived.keys().next().value);
+    soon();
+  };
+  function frame() {
+    frameTimer = null;
+    isCalm = performance.now() - lastFrame > CALM_MS;
+    lastFrame = performance.now();
+    for (const message of arrived.values()) onLane(document.querySelector(`[data-issue="${message.id}"]`), message);
+    arrived.clear();
+    if (counted.size) drawCounts();
+    if (!isHeld()) flushTail();
+  }
   function onLane(row, message) {
     // Which lane it belongs to is told by the feed of the deploy.
     if (isWatch) { if (row) replace(row, message); return; }
@@ -263,7 +290,7 @@
     const list = lane && document.getElementById(`lane-${lane}`);
     if (list && message.row) {
       const row = made(message.row);
-      row.classList.add('arrived');
+      row.classList.toggle('arrived', isCalm);
       list.prepend(row);
       while (list.children.length > LANE_ROWS_MAX[lane]) list.lastElementChild.remove();
     }
@@ -283,17 +310,22 @@
   function onTail(message) {
     if (!isLive) return;
     tailWaiting = message.rows.concat(tailWaiting).slice(0, 20);
-    if (!isHeld()) flushTail();
+    soon();
   }
   function onCounts(message) {
     if (!isLive || isWatch) return;
+    for (const [bucket, events] of message.counts) counted.set(bucket, events);
+    soon();
+  }
+  function drawCounts() {
     const chart = page.updateChart(document.getElementById('chart'), (counts, index) => {
-      for (const [bucket, events] of message.counts) {
+      for (const [bucket, events] of counted) {
         const at = index(bucket);
         if (at >= 0 && at < counts.length) counts[at] = events;
       }
       return true;
     });
+    counted.clear();
     // The narrow one is the same in bars of 30 s.
     page.updateChart(document.getElementById('chart-narrow'), (counts, index) => {
       counts.fill(0);
@@ -321,7 +353,7 @@
       if (tail.querySelector(`[data-event="${row.dataset.event}"]`)) continue;
       const environment = isWatch && document.getElementById('watch-head').dataset.environment;
       if (environment && row.dataset.environment && row.dataset.environment !== environment) continue;
-      row.classList.add('arrived');
+      row.classList.toggle('arrived', isCalm);
       tail.prepend(row);
     }
     while (tail.children.length > 20) tail.lastElementChild.remove();
@@ -330,7 +362,7 @@
     if (quiet) quiet.remove();
   };
   // The window moves on although nothing comes in.
-  if (isLive) setInterval(() => { if (!document.hidden && !isCut) onCounts({ counts: [] }); }, 5000);
+  if (isLive && !isWatch) setInterval(() => { if (!document.hidden && !isCut) drawCounts(); }, 5000);
 
   // ---- Pause.
   const pause = document.getElementById('pause');

@@ -9,7 +9,7 @@
 //! that opens at another place begins with `resync`. That closes the gap between rendering and
 //! listening, and the one of a server that was restarted.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,12 +22,13 @@ use tokio::time::Instant;
 
 use super::tick::{Reader, Tick};
 
-/// Shortest time between two ticks. Ingest already bundles; this bounds what several processes cause.
-const TICK_MS_MIN: u64 = 150;
-/// Issues that one tick reads and renders.
-const TICK_ISSUES_MAX: usize = 60;
+/// Shortest time between two ticks. Ingest already bundles; this bounds what several processes cause, and what each tick costs
+/// every page.
+const TICK_MS_MIN: u64 = 200;
+/// Issues that one tick reads; of few of them a row is rendered.
+const TICK_ISSUES_MAX: usize = 240;
 /// Issues that may wait for their tick. A storm of more different issues than this ends in a resync.
-const WAITING_MAX: usize = 1_000;
+const WAITING_MAX: usize = 2_000;
 /// Ticks that a slow page may lag behind.
 const LAG_TICKS_MAX: usize = 64;
 /// Streams of one process: each costs some 10 KiB.
@@ -113,10 +114,11 @@ impl Hub {
     }
 }
 
-/// Issues that wait to be read, oldest first, each once.
+/// Issues that wait to be read, each once. Ids grow, and the youngest are what people wait for: where there are too many for one
+/// tick, or too many to remember, the old ones are told later, or by the resync at the end.
 #[derive(Default)]
 struct Waiting {
-    issues: VecDeque<(ProjectId, IssueId)>,
+    issues: BTreeSet<(IssueId, ProjectId)>,
     /// Something was left out: when the rest is told, pages must look for themselves.
     is_incomplete: bool,
 }
@@ -127,15 +129,12 @@ impl Waiting {
             self.is_incomplete = true;
             return;
         };
-        for issue in issues {
-            if self.issues.contains(&issue) {
-                continue;
-            }
-            if self.issues.len() >= WAITING_MAX {
+        for (project_id, id) in issues {
+            self.issues.insert((id, project_id));
+            if self.issues.len() > WAITING_MAX {
+                self.issues.pop_first();
                 self.is_incomplete = true;
-                return;
             }
-            self.issues.push_back(issue);
         }
     }
 
@@ -143,8 +142,15 @@ impl Waiting {
         self.issues.is_empty() && !self.is_incomplete
     }
 
+    /// The youngest, and a few of the oldest, so that none of these waits for as long as a storm lasts.
     fn take(&mut self) -> Vec<(ProjectId, IssueId)> {
-        self.issues.drain(..self.issues.len().min(TICK_ISSUES_MAX)).collect()
+        let mut taken = Vec::with_capacity(TICK_ISSUES_MAX.min(self.issues.len()));
+        while taken.len() < TICK_ISSUES_MAX {
+            let next = if taken.len() % 4 == 3 { self.issues.pop_first() } else { self.issues.pop_last() };
+            let Some((id, project_id)) = next else { break };
+            taken.push((project_id, id));
+        }
+        taken
     }
 }
 
@@ -222,21 +228,25 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_told_once_and_in_order() {
+    fn what_waits_is_told_once_the_youngest_first() {
         let mut waiting = Waiting::default();
         waiting.add(changed([2, 1]));
         waiting.add(changed([2, 3]));
-        assert_eq!(waiting.take(), [2, 1, 3].map(|id| (ProjectId(1), IssueId(id))));
+        assert_eq!(waiting.take(), [3, 2, 1].map(|id| (ProjectId(1), IssueId(id))));
         assert!(waiting.is_empty());
     }
 
     #[test]
-    fn a_storm_is_bounded_and_ends_in_a_resync() {
+    fn a_storm_is_bounded_tells_of_new_issues_at_once_and_ends_in_a_resync() {
         let mut waiting = Waiting::default();
         waiting.add(changed(0..5_000));
+        waiting.add(changed([9_000]));
         assert_eq!(waiting.issues.len(), WAITING_MAX);
         assert!(waiting.is_incomplete);
-        assert_eq!(waiting.take().len(), TICK_ISSUES_MAX);
+        let told = waiting.take();
+        assert_eq!(told.len(), TICK_ISSUES_MAX);
+        assert!(told.contains(&(ProjectId(1), IssueId(9_000))), "it is new");
+        assert!(told.contains(&(ProjectId(1), IssueId(3_001))), "it waits for longest");
     }
 
     #[test]

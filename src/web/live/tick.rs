@@ -1,11 +1,12 @@
 //! One tick: what changed since the last one, read once and rendered once for everybody.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use engine::access::Reach;
 use engine::histogram::Window;
 use engine::ids::{EventId, IssueId, ProjectId, UserId};
+use engine::issue::State;
 use serde::Serialize;
 use sqlx::PgPool;
 use store::counts::{self, ProjectBucket, Range};
@@ -15,6 +16,7 @@ use store::projects;
 use time::{Duration, OffsetDateTime};
 
 use super::rows::{LiveRow, TailRow, minute_window};
+use super::{KNOWN_ROWS, LANE_ROWS};
 use crate::web::error::PageError;
 use crate::web::rendered::rendered;
 use crate::web::signs::WhoCell;
@@ -25,6 +27,10 @@ const TAIL_ROWS: i64 = 20;
 const TAIL_OVERLAP: Duration = Duration::seconds(3);
 /// Events remembered so that the overlap tells none twice.
 const TOLD_MAX: usize = 1_000;
+/// An issue whose state changed so lately is told with its row, wherever it stands: pages that show it must let it go.
+const CHANGED_LATELY: Duration = Duration::seconds(15);
+/// Lanes of which the youngest issues are remembered; some more than a thousand projects have.
+const LANES_MAX: usize = 4_000;
 /// Bars that a tick may still change: 40 s, longer than any batch is under way.
 const COUNTED_BARS: usize = 4;
 
@@ -62,8 +68,10 @@ impl Bars {
 struct Part {
     project_id: ProjectId,
     issue_id: Option<IssueId>,
-    /// With the rendered row, for the live view.
+    /// With the rendered row, for the live view; empty where no lane has room for it.
     full: Bytes,
+    /// Whether the live view of all projects has room for it, too.
+    is_for_all: bool,
     /// Figures only, for the list and the issue page; empty where only the live view cares.
     brief: Bytes,
     /// The chart of one project alone.
@@ -173,6 +181,7 @@ pub(super) struct Reader {
     told_until: OffsetDateTime,
     told: HashSet<EventId>,
     told_order: VecDeque<EventId>,
+    lanes: Lanes,
     delay_ms: Option<u64>,
 }
 
@@ -184,6 +193,7 @@ impl Reader {
             told_until: OffsetDateTime::now_utc(),
             told: HashSet::new(),
             told_order: VecDeque::new(),
+            lanes: Lanes::default(),
             delay_ms: None,
         }
     }
@@ -204,12 +214,13 @@ impl Reader {
         parts.extend(self.tails(place, &projects, now).await?);
         let bars = self.bars(place, &projects, now).await?;
         let all_counts = bars.of(|id| self.projects.contains(&id) || projects.contains(&id));
-        let live = join(parts.iter().map(|part| &part.full).chain([&all_counts]));
+        let live = join(parts.iter().filter(|part| part.is_for_all).map(|part| &part.full).chain([&all_counts]));
         let list = join(parts.iter().map(|part| &part.brief));
         parts.extend(projects.iter().map(|&id| Part {
             project_id: id,
             issue_id: None,
             full: bars.of(|own| own == id),
+            is_for_all: false,
             brief: Bytes::new(),
             is_chart: true,
         }));
@@ -218,7 +229,7 @@ impl Reader {
 
     /// None when one of the issues is gone, merged into another: pages that show it must look for themselves.
     async fn issues(
-        &self,
+        &mut self,
         place: &str,
         changed: &[(ProjectId, IssueId)],
         now: OffsetDateTime,
@@ -228,13 +239,21 @@ impl Reader {
         if found.len() < ids.len() {
             return Ok(None);
         }
+        let rooms = self.lanes.rooms(&found, now);
+        let shown: Vec<_> =
+            found.iter().zip(&rooms).filter(|(_, room)| room.in_project).map(|(issue, _)| issue).collect();
+        let shown: Vec<_> = shown.into_iter().map(|issue| (issue.project_id, issue.id)).collect();
         let window = minute_window(now);
-        let buckets = counts::of_issues(&self.pool, changed, minutes(&window)).await?;
+        let buckets = counts::of_issues(&self.pool, &shown, minutes(&window)).await?;
         let mut parts = Vec::with_capacity(found.len());
-        for issue in found {
+        for (issue, room) in found.into_iter().zip(rooms) {
+            if !room.in_project {
+                parts.push(Part::of_figures(place, &issue)?);
+                continue;
+            }
             let own = buckets.iter().filter(|bucket| bucket.issue_id == issue.id.get());
             let counts = window.fill(own.map(|bucket| (bucket.bucket, bucket.events)));
-            parts.push(issue_part(place, issue, window, counts, now)?);
+            parts.push(Part::of_row(place, &LiveRow::new(issue, window, counts, now), room.in_all)?);
         }
         Ok(Some(parts))
     }
@@ -259,7 +278,8 @@ impl Reader {
             let rows = rows?;
             if !rows.is_empty() {
                 let full = message(place, "tail", &TailMessage { rows });
-                parts.push(Part { project_id, issue_id: None, full, brief: Bytes::new(), is_chart: false });
+                let brief = Bytes::new();
+                parts.push(Part { project_id, issue_id: None, full, is_for_all: true, brief, is_chart: false });
             }
         }
         Ok(parts)
@@ -302,32 +322,101 @@ pub(super) fn minutes(window: &Window) -> Range {
     Range { span_s: 60, from: window.start_s, until: window.end_s() }
 }
 
-fn issue_part(
-    place: &str,
-    issue: Issue,
-    window: Window,
-    counts: Vec<u64>,
-    now: OffsetDateTime,
-) -> Result<Part, PageError> {
-    let row = LiveRow::new(issue, window, counts, now);
-    let html = rendered(&row)?;
-    let issue = &row.issue;
-    let last = issue.last_seen.unix_timestamp_nanos() / 1_000_000;
-    let mut told = IssueMessage {
-        id: issue.id,
-        status: issue.state.substatus(),
-        events: issue.events,
-        users: issue.users,
-        last: i64::try_from(last).unwrap_or(0),
-        assignee: issue.assignee.as_ref().map(|actor| actor.id),
-        who: rendered(&WhoCell { who: issue.assignee.as_ref() })?,
-        row: None,
-    };
-    let brief = message(place, "issue", &told);
-    told.row = Some(&html);
-    let full = message(place, "issue", &told);
-    Ok(Part { project_id: issue.project_id, issue_id: Some(issue.id), full, brief, is_chart: false })
+impl Part {
+    /// An issue that no live view has room for.
+    fn of_figures(place: &str, issue: &Issue) -> Result<Self, PageError> {
+        let brief = message(place, "issue", &IssueMessage::of(issue, None)?);
+        let (project_id, issue_id) = (issue.project_id, Some(issue.id));
+        Ok(Self { project_id, issue_id, full: Bytes::new(), is_for_all: false, brief, is_chart: false })
+    }
+
+    fn of_row(place: &str, row: &LiveRow, is_for_all: bool) -> Result<Self, PageError> {
+        let html = rendered(row)?;
+        let full = message(place, "issue", &IssueMessage::of(&row.issue, Some(&html))?);
+        Ok(Self { full, is_for_all, ..Self::of_figures(place, &row.issue)? })
+    }
 }
+
+impl<'a> IssueMessage<'a> {
+    fn of(issue: &'a Issue, row: Option<&'a str>) -> Result<Self, PageError> {
+        let last = issue.last_seen.unix_timestamp_nanos() / 1_000_000;
+        Ok(Self {
+            id: issue.id,
+            status: issue.state.substatus(),
+            events: issue.events,
+            users: issue.users,
+            last: i64::try_from(last).unwrap_or(0),
+            assignee: issue.assignee.as_ref().map(|actor| actor.id),
+            who: rendered(&WhoCell { who: issue.assignee.as_ref() })?,
+            row,
+        })
+    }
+}
+
+/// Where an issue has a row in the live views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Room {
+    /// In that of its project.
+    in_project: bool,
+    /// In that of all projects.
+    in_all: bool,
+}
+
+/// The youngest issues of each lane, of each project and of all together. The rows of others would never be seen, and in a
+/// storm of thousands of issues they would be most of what is sent.
+#[derive(Default)]
+struct Lanes {
+    youngest: HashMap<(Option<ProjectId>, &'static str), BTreeSet<IssueId>>,
+}
+
+impl Lanes {
+    /// Whether there is room for each of these issues.
+    fn rooms(&mut self, issues: &[Issue], now: OffsetDateTime) -> Vec<Room> {
+        if self.youngest.len() > LANES_MAX {
+            self.youngest.clear();
+        }
+        // In the lane of known issues are those that had an event last: of those in this tick, the youngest.
+        let mut known: HashMap<Option<ProjectId>, usize> = HashMap::new();
+        let mut has_place = |place| {
+            let taken = known.entry(place).or_default();
+            *taken += 1;
+            *taken <= KNOWN_ROWS
+        };
+        let mut rooms = vec![Room::default(); issues.len()];
+        // Ids grow: the youngest come last.
+        for (issue, room) in issues.iter().zip(&mut rooms).rev() {
+            let (own, all) = (Some(issue.project_id), None);
+            *room = match issue.state {
+                State::Ongoing => Room { in_project: has_place(own), in_all: has_place(all) },
+                _ => Room { in_project: self.takes(own, issue), in_all: self.takes(all, issue) },
+            };
+            if now - issue.status_changed_at < CHANGED_LATELY {
+                *room = Room { in_project: true, in_all: true };
+            }
+        }
+        rooms
+    }
+
+    /// Whether a lane that shows its youngest issues shows this one.
+    fn takes(&mut self, place: Option<ProjectId>, issue: &Issue) -> bool {
+        let own = issue.state.substatus();
+        for lane in LOUD.into_iter().filter(|lane| *lane != own) {
+            if let Some(youngest) = self.youngest.get_mut(&(place, lane)) {
+                youngest.remove(&issue.id);
+            }
+        }
+        let Some(lane) = LOUD.into_iter().find(|lane| *lane == own) else { return false };
+        let youngest = self.youngest.entry((place, lane)).or_default();
+        youngest.insert(issue.id);
+        if youngest.len() > LANE_ROWS {
+            youngest.pop_first();
+        }
+        youngest.contains(&issue.id)
+    }
+}
+
+/// The lanes that show their youngest issues.
+const LOUD: [&str; 3] = ["new", "regressed", "escalating"];
 
 #[cfg(test)]
 mod tests {
@@ -339,6 +428,7 @@ mod tests {
             project_id: ProjectId(project),
             issue_id: issue.map(IssueId),
             full: Bytes::from_static(full.as_bytes()),
+            is_for_all: true,
             brief: Bytes::from_static(brief.as_bytes()),
             is_chart: false,
         };
