@@ -115,7 +115,7 @@ async fn is_rare(pool: &PgPool, words: &[String]) -> Result<bool, StoreError> {
     let mut sql = QueryBuilder::<Postgres>::new("select count(*) from (select 1 from issues i where true");
     terms::push_words(&mut sql, words);
     sql.push(" limit ").push_bind(TEXT_MATCHES_MAX + 1).push(") as found");
-    let found: i64 = sql.build_query_scalar().fetch_one(pool).await?;
+    let found: i64 = sql.build_query_scalar().persistent(false).fetch_one(pool).await?;
     Ok(found <= TEXT_MATCHES_MAX)
 }
 
@@ -132,7 +132,8 @@ async fn walk(
     loop {
         let bounds = Bounds::of(search.query, &paging, scanned_max - scanned, CANDIDATES_MAX - candidates);
         let Some(mut statement) = statement(search, &at, (bounds, words)) else { break };
-        let rows: Vec<SearchRow> = statement.build_query_as().fetch_all(pool).await?;
+        // A plan that is kept for any words walks for them, as it takes them for frequent.
+        let rows: Vec<SearchRow> = statement.build_query_as().persistent(words.is_empty()).fetch_all(pool).await?;
         let end = rows.last().map(|row| (IssueKey { seen_slot: row.issue.seen_slot, id: row.issue.id }, row.place));
         scanned += end.map_or(0, |(_, place)| place);
         let is_cut = scanned >= scanned_max;
