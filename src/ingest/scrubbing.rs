@@ -1,18 +1,19 @@
 //! What is hidden of the events of each project, compiled, without asking the database for each event.
 //!
-//! Owns a snapshot that is renewed together with the client keys (see `keys`). Only what changed is compiled again.
+//! Owns a snapshot that is renewed together with the client keys (see `keys`). Only what changed is compiled again. It holds
+//! the choices of all projects: who saves one is refused when the rules of all together would not fit (`store::scrubbing`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use engine::ids::ProjectId;
-use engine::scrub::{Policy, Scrubber};
+use engine::scrub::{Choice, Policy, Scrubber};
 use sqlx::PgPool;
 use store::StoreError;
 use store::scrubbing;
 
-/// Choices that are held: compiled rules may take a megabyte.
-const CHOICES_MAX: i64 = 1000;
+/// Choices whose versions are read by one query.
+const PAGE: i64 = 1000;
 
 #[derive(Debug, Default)]
 struct Snapshot {
@@ -57,34 +58,48 @@ impl ScrubBook {
     /// Reads what changed.
     pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), StoreError> {
         let known = self.snapshot();
-        let versions = scrubbing::versions(pool, CHOICES_MAX).await?;
-        if i64::try_from(versions.len()).is_ok_and(|found| found == CHOICES_MAX) {
-            tracing::error!(
-                CHOICES_MAX,
-                "too many projects chose what is hidden; the choices of the others do not apply"
-            );
-        }
-        let of_instance = versions.first().filter(|(project, _)| project.is_none()).map_or(0, |(_, version)| *version);
+        let of_instance = scrubbing::get(pool, None).await?.version;
         let instance = match &known.instance {
             entry if entry.versions == (of_instance, 0) => entry.clone(),
-            _ => read(pool, None, (of_instance, 0)).await?,
+            _ => read(pool, &mut HashMap::new(), None, (of_instance, 0)).await?,
         };
         let mut projects = HashMap::new();
-        for (project_id, version) in versions {
-            let Some(project_id) = project_id else { continue };
-            let entry = match known.projects.get(&project_id).filter(|entry| entry.versions == (of_instance, version)) {
-                Some(entry) => entry.clone(),
-                None => read(pool, Some(project_id), (of_instance, version)).await?,
-            };
-            projects.insert(project_id, entry);
+        let mut alike = HashMap::new();
+        let mut after = None;
+        loop {
+            let page = scrubbing::versions(pool, after, PAGE).await?;
+            after = page.last().map(|(project_id, _)| *project_id);
+            for (project_id, version) in page {
+                let versions = (of_instance, version);
+                let entry = match known.projects.get(&project_id).filter(|entry| entry.versions == versions) {
+                    Some(entry) => entry.clone(),
+                    None => read(pool, &mut alike, Some(project_id), versions).await?,
+                };
+                projects.insert(project_id, entry);
+            }
+            if after.is_none() {
+                break;
+            }
         }
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Snapshot { instance, projects });
         Ok(())
     }
 }
 
-async fn read(pool: &PgPool, project_id: Option<ProjectId>, versions: (i64, i64)) -> Result<Entry, StoreError> {
+/// Compiled choices of this round by what was chosen: projects that chose the same share one.
+type Alike = HashMap<(Choice, String), Arc<Scrubber>>;
+
+async fn read(
+    pool: &PgPool,
+    alike: &mut Alike,
+    project_id: Option<ProjectId>,
+    versions: (i64, i64),
+) -> Result<Entry, StoreError> {
     let own = scrubbing::get(pool, project_id).await?;
+    let chosen = (own.choice, own.rules.clone());
+    if let Some(scrubber) = alike.get(&chosen) {
+        return Ok(Entry { versions, scrubber: Arc::clone(scrubber) });
+    }
     let scrubber = match scrubbing::compile(pool, project_id, own.choice, own.rules).await {
         Ok(scrubber) => scrubber,
         // Whoever saved them has compiled them: they are of a newer version.
@@ -94,5 +109,6 @@ async fn read(pool: &PgPool, project_id: Option<ProjectId>, versions: (i64, i64)
         }
         Err(error) => return Err(error),
     };
+    alike.insert(chosen, Arc::clone(&scrubber));
     Ok(Entry { versions, scrubber })
 }

@@ -52,7 +52,7 @@ impl Default for Policy {
 }
 
 /// What a project chose of a policy; `None` is as the instance has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Choice {
     /// See `Policy`.
     pub secrets: Option<bool>,

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use engine::ids::{ProjectId, UserId};
 use engine::scrub::{Choice, Policy, Scrubber};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::audit::{self, Kind, Note};
 use crate::error::blocking;
 use crate::{StoreError, keys};
+
+/// Rules of all projects together. Every process holds them compiled, which takes some fifty times as much.
+const ALL_RULES_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 /// What was chosen, by the instance or by a project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,7 +75,7 @@ pub async fn get(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Scrubbi
 /// Saves a choice and tells every process. Returns its new version; the same one when nothing changed.
 ///
 /// # Errors
-/// `Conflict` when somebody else saved another one since `seen_version`.
+/// `Conflict` when somebody else saved another one since `seen_version`, or when the rules of all do not fit.
 pub async fn set(pool: &PgPool, new: NewScrubbing<'_>) -> Result<i64, StoreError> {
     let mut tx = pool.begin().await?;
     let saved = sqlx::query_scalar!(
@@ -106,6 +109,9 @@ pub async fn set(pool: &PgPool, new: NewScrubbing<'_>) -> Result<i64, StoreError
             "somebody else changed what is hidden meanwhile: look at it, then save yours again".into(),
         ));
     };
+    if !new.rules.is_empty() {
+        check_room(&mut tx).await?;
+    }
     keys::notify(&mut tx).await?;
     let note = Note::new(Kind::Setting, "saved", "what is hidden").of(new.project_id).with("version", version);
     let choice = new.choice;
@@ -115,16 +121,43 @@ pub async fn set(pool: &PgPool, new: NewScrubbing<'_>) -> Result<i64, StoreError
     Ok(version)
 }
 
-/// Versions of all choices, at most `limit`: the instance's first, then those of projects by their ids.
+/// Versions of the choices of at most `limit` projects, by their ids, beginning after `after`.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn versions(pool: &PgPool, limit: i64) -> Result<Vec<(Option<ProjectId>, i64)>, StoreError> {
-    let rows =
-        sqlx::query!("select project_id, version from scrubbing order by project_id nulls first limit $1", limit,)
-            .fetch_all(pool)
-            .await?;
-    Ok(rows.into_iter().map(|row| (row.project_id.map(ProjectId), row.version)).collect())
+pub async fn versions(
+    pool: &PgPool,
+    after: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<(ProjectId, i64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select project_id as "project_id!", version from scrubbing where project_id > $1 order by project_id limit $2"#,
+        after.map_or(0, ProjectId::get),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ProjectId(row.project_id), row.version)).collect())
+}
+
+/// Refuses rules that ingest could not hold together with those of the other projects. Projects with rules of their own hold
+/// those of the instance once more.
+async fn check_room(tx: &mut PgConnection) -> Result<(), StoreError> {
+    let bytes = sqlx::query_scalar!(
+        r#"select coalesce(sum(octet_length(rules)), 0)
+               + coalesce(sum(octet_length(rules)) filter (where project_id is null), 0)
+                   * count(*) filter (where project_id is not null and rules <> '') as "bytes!"
+           from scrubbing"#,
+    )
+    .fetch_one(tx)
+    .await?;
+    if bytes <= ALL_RULES_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "the rules of all projects would take {bytes} bytes together with those of the instance, which count once for each \
+         project that has rules of its own; the server holds {ALL_RULES_BYTES_MAX}: shorten them here or elsewhere"
+    )))
 }
 
 /// What a choice of a project comes to, together with that of the instance.

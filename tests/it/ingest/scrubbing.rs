@@ -7,16 +7,21 @@ use std::path::Path;
 
 use corpus::Request;
 use engine::access::Role;
+use engine::ids::ProjectId;
+use engine::scrub::Choice;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::Method;
 use reqwest::header::CONTENT_ENCODING;
 use serde_json::{Value, json};
+use store::{StoreError, scrubbing};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::outcomes;
 use crate::support::receiver::Receiver;
 use crate::support::smtp::{Behaviour, MailServer};
-use crate::support::{Database, Http, Project, ServerProcess, data_dir, until};
+use crate::support::{Database, Http, Project, ServerProcess, TestServer, data_dir, until};
 
 /// Platforms of which an event is taken.
 const PLATFORMS: [&str; 6] = ["python", "javascript", "node", "java", "php", "ruby"];
@@ -249,4 +254,53 @@ async fn no_planted_secret_is_found_anywhere() {
         }
     }
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+}
+
+/// More projects than one query reads.
+const CROWD: i32 = 1_200;
+
+#[tokio::test]
+async fn the_choice_of_every_project_holds_however_many_chose() {
+    let server = TestServer::start().await;
+    let (pool, http) = (&server.db.pool, Http::new(&server.url));
+    sqlx::query(
+        "with made as (
+             insert into projects (slug, name, created_at)
+             select 'crowd-' || n, 'crowd', now() from generate_series(1, $1) as n returning id
+         )
+         insert into scrubbing (project_id, emails, rules, version, changed_at) select id, true, '', 1, now() from made",
+    )
+    .bind(CROWD)
+    .execute(pool)
+    .await
+    .unwrap();
+    let last = server.db.project("last").await;
+    let chosen = scrubbing::NewScrubbing {
+        project_id: Some(ProjectId(last.id)),
+        choice: Choice { emails: Some(true), ..Choice::default() },
+        rules: "",
+        seen_version: None,
+        changed_by: None,
+        now: OffsetDateTime::now_utc(),
+    };
+    scrubbing::set(pool, chosen).await.unwrap();
+    until("the last choice to hold", async || {
+        let id = Uuid::new_v4().simple().to_string();
+        let event = json!({"event_id": id, "message": "hello", "user": {"email": "bo@shop.example"}});
+        assert_eq!(http.post_event(&last, &event).await.status, 200);
+        let query = "select count(*) from events where project_id = $1 and user_key is not null and user_key not like '%bo@shop%'";
+        let hidden: i64 = sqlx::query_scalar(query).bind(last.id).fetch_one(pool).await.unwrap();
+        (hidden > 0).then_some(())
+    })
+    .await;
+    let rules = "name x\n".repeat(2_800);
+    sqlx::query(
+        "update scrubbing set rules = $1 where project_id in (select project_id from scrubbing order by 1 limit 215)",
+    )
+    .bind(&rules)
+    .execute(pool)
+    .await
+    .unwrap();
+    let refused = scrubbing::set(pool, scrubbing::NewScrubbing { rules: "name y", ..chosen }).await;
+    assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("the server holds")), "{refused:?}");
 }
