@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod issue;
 mod issues;
+mod keys;
 mod members;
 mod openapi;
 mod organizations;

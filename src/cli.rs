@@ -14,6 +14,7 @@ mod git;
 mod group;
 mod health;
 mod issue;
+mod key;
 mod member;
 mod output;
 mod owners;

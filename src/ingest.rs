@@ -1,15 +1,18 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `rules` (how their events are grouped), `scrubbing` (what of them is hidden), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
+//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how events are grouped by `rules`, what of
+//! them is hidden by `scrubbing`), `uses` (of the keys), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
 //! It must not know the pages, the API or the workers.
 
 mod body;
+mod books;
 mod keys;
 mod known;
 mod live;
+mod origins;
 mod outage;
 mod prepare;
 mod queue;
@@ -20,6 +23,7 @@ mod rules;
 mod scrubbing;
 mod spool;
 mod tally;
+mod uses;
 mod writer;
 
 use std::path::PathBuf;
@@ -40,17 +44,17 @@ use tokio::task::JoinSet;
 pub use body::Patience;
 pub use routes::configure;
 
-use keys::Keys;
+use books::Books;
+use keys::{Caller, Keys};
 use known::KnownKeys;
 use live::Live;
 use outage::Outages;
 use queue::{Job, Load, Queue};
 use receive::{Received, Request, receive};
 use reply::Refusal;
-use rules::RuleBook;
-use scrubbing::ScrubBook;
 use spool::Spool;
 use tally::Tally;
+use uses::Uses;
 use writer::Sink;
 
 /// How often outcomes of refused requests are written, and gauges are set.
@@ -83,8 +87,10 @@ pub struct Settings {
 pub struct Ingest {
     keys: Arc<Keys>,
     known: Arc<KnownKeys>,
+    books: Books,
     queue: Queue,
     tally: Arc<Tally>,
+    uses: Arc<Uses>,
     patience: Patience,
 }
 
@@ -109,19 +115,17 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
     let drained = store::spool::position(&pool, spool_id).await.context("cannot read the spool's position")?;
     let spool = Spool::open(dir, settings.spool_bytes_max, drained)
         .with_context(|| format!("cannot open the spool in {}", dir.display()))?;
-    let rules = Arc::new(RuleBook::default());
-    rules.refresh(&pool).await.context("cannot read the grouping rules")?;
-    let scrubbing = Arc::new(ScrubBook::default());
-    scrubbing.refresh(&pool).await.context("cannot read what is to be hidden")?;
-    let keys = Keys::load(pool.clone(), Arc::clone(&rules), Arc::clone(&scrubbing))
-        .await
-        .context("cannot read the client keys")?;
+    let books = Books::default();
+    books.refresh(&pool).await.context("cannot read what the projects chose about their events")?;
+    let keys = Keys::load(pool.clone(), books.clone()).await.context("cannot read the client keys")?;
     let (queue, jobs) = Queue::new(settings.queue_jobs_max);
     let ingest = Ingest {
         keys: Arc::new(keys),
-        known: Arc::new(KnownKeys::new(rules, scrubbing)),
+        known: Arc::new(KnownKeys::new(Arc::clone(&books.rules), Arc::clone(&books.scrubbing))),
+        books,
         queue,
         tally: Arc::default(),
+        uses: Arc::default(),
         patience: settings.patience,
     };
     let sink = Sink {
@@ -154,8 +158,8 @@ impl Ingest {
 
     /// Understands a request and returns when what it brought is durable.
     async fn submit(&self, request: Request) -> Result<Option<EventId>, Refusal> {
-        let project_id = request.origin.project_id;
-        let category = request.form.category();
+        let Caller { project_id, key_id, .. } = request.caller;
+        let (category, received_at) = (request.form.category(), request.origin.received_at);
         let received = match self.understand(request).await {
             Ok(received) => received,
             Err(refusal) => {
@@ -163,6 +167,7 @@ impl Ingest {
                 return Err(refusal);
             }
         };
+        self.uses.add(key_id, received.load.events.len(), received_at);
         self.commit(project_id, &received.counted, received.load).await?;
         match received.refusal {
             Some(refusal) => Err(refusal),
@@ -248,7 +253,7 @@ impl Background {
         let others = [
             tokio::spawn(Arc::clone(&ingest.keys).keep_fresh(stopping.clone())),
             tokio::spawn(keep_draining(Arc::clone(&sink), pool.clone(), stopping.clone())),
-            tokio::spawn(keep_flushing(Arc::clone(&sink), ingest.queue.clone(), stopping.clone())),
+            tokio::spawn(keep_flushing(Arc::clone(&sink), ingest.clone(), pool.clone(), stopping.clone())),
             tokio::spawn(async move { live.run(&pool, stopping).await }),
         ];
         tokio::select! {
@@ -297,15 +302,18 @@ async fn tell_outage(sink: &Sink, pool: &PgPool, now: OffsetDateTime) {
 }
 
 /// Writes what was counted in memory, and shows how full everything is.
-async fn keep_flushing(sink: Arc<Sink>, queue: Queue, mut stop: watch::Receiver<bool>) {
+async fn keep_flushing(sink: Arc<Sink>, ingest: Ingest, pool: PgPool, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
             () = tokio::time::sleep(TALLY_PERIOD) => false,
         };
-        metrics::gauge!("firefinch_queue_jobs").set(queue.depth() as f64);
+        metrics::gauge!("firefinch_queue_jobs").set(ingest.waiting() as f64);
         metrics::gauge!("firefinch_spool_bytes").set(sink.spool.bytes() as f64);
         sink.flush_tally(OffsetDateTime::now_utc()).await;
+        if !sink.away.load(Ordering::Relaxed) {
+            ingest.uses.flush(&pool).await;
+        }
         if stopping {
             return;
         }

@@ -44,10 +44,11 @@ const PARAMETERS: [(&str, &str); 20] = [
 ];
 
 /// Parts of paths by name, with what they mean.
-const PATH_PARTS: [(&str, &str); 10] = [
+const PATH_PARTS: [(&str, &str); 11] = [
     ("org", "Slug of the organization, or 1."),
     ("project", "Slug or number of a project."),
     ("issue", "Number or short id (SHOP-1A) of an issue."),
+    ("public_key", "The user part of its DSN."),
     ("event", "Id of an event: 32 hexadecimal digits."),
     ("attachment", "Id of a file, from the list of an event."),
     ("version", "Name of a release, percent-encoded once; a plus sign stands for itself."),

@@ -3,7 +3,6 @@
 use engine::grouping::rules::{BUILTIN_FINGERPRINT_RULES, BUILTIN_STACK_RULES, Problems};
 use engine::ids::ProjectId;
 use serde_json::{Map, Value, json};
-use store::keys::Key;
 use store::projects::{Project, Settings};
 use store::quiet;
 use store::rules::ProjectRules;
@@ -87,14 +86,6 @@ fn read_resolve_age(body: &Map<String, Value>) -> Result<Option<Option<i32>>, Ap
     }
 }
 
-/// `GET /projects/{org}/{project}/keys/`
-pub(super) async fn keys(call: Call) -> Answer {
-    let project = call.project().await?;
-    let keys = store::keys::of_project(&call.api().pool, project.id).await?;
-    let body: Vec<Value> = keys.iter().map(|key| key_shape(call.api(), key)).collect();
-    answer(body)
-}
-
 /// A project with what only its own page shows.
 fn detail(api: &Api, project: &Project, days: Option<i32>, rules: &ProjectRules, warnings: &Problems) -> Value {
     let mut detail = shape(api, project);
@@ -120,24 +111,5 @@ fn shape(api: &Api, project: &Project) -> Value {
         "hasAccess": true,
         "features": [],
         "organization": { "id": super::organizations::ID, "slug": api.org_slug, "name": api.org_slug },
-    })
-}
-
-fn key_shape(api: &Api, key: &Key) -> Value {
-    let (scheme, host) = api.base_url.split_once("://").unwrap_or(("http", &api.base_url));
-    let (public, project) = (&key.public_key, key.project_id);
-    let base = &api.base_url;
-    json!({
-        "id": public,
-        "name": key.label,
-        "label": key.label,
-        "public": public,
-        "projectId": project.get(),
-        "isActive": key.disabled_at.is_none(),
-        "dateCreated": date(key.created_at),
-        "dsn": {
-            "public": format!("{scheme}://{public}@{host}/{project}"),
-            "security": format!("{base}/api/{project}/security/?sentry_key={public}"),
-        },
     })
 }

@@ -19,8 +19,8 @@ use store::audit::as_author;
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, members, organizations,
-    ownership, privacy, projects, regroupings, releases, rules, stats, verdict,
+    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, keys, members,
+    organizations, ownership, privacy, projects, regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -136,6 +136,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = of_organization();
     endpoints.extend(of_destinations());
     endpoints.extend(of_projects());
+    endpoints.extend(of_intake());
     endpoints.extend(of_releases());
     endpoints.extend(of_issues());
     endpoints
@@ -192,7 +193,6 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(PUT, "/projects/{org}/{project}/ownership/", &[ProjectWrite], ownership::put, "Change who owns what; it holds for issues that are new from now on", &[], One("Ownership")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/ownership/preview/", &[EventRead], ownership::preview, "Who would own the newest stored events, without saving anything", &[], One("OwnershipPreview")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/members/", &[ProjectRead], members::of_project, "People who see a project, and what they are there", &[], List("Member")),
-        endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], projects::keys, "Client keys (DSNs) of a project", &[], List("Key")),
         endpoint!(GET, "/projects/{org}/{project}/stats/", &[ProjectRead], stats::project, "Events of a project over time", SERIES, List("StatsPoint")),
         endpoint!(GET, "/projects/{org}/{project}/issues/", &[EventRead], issues::list_project, "Issues of a project, the last seen first", SEARCH, Page("Issue")),
         endpoint!(PUT, "/projects/{org}/{project}/issues/", &[EventWrite], bulk::update_project, "Change many issues of a project; without any selection, all of them", SELECT, One("IssueUpdated")).taking("IssueUpdate"),
@@ -210,6 +210,20 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(POST, "/projects/{org}/{project}/regroupings/", &[EventWrite], regroupings::regroup, "Group the stored events of a project again, by its rules of now", &[], One("Regrouping")).done(&[202]),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/{regrouping}/", &[EventRead], regroupings::get, "A change of the grouping, with its progress", &[], One("Regrouping")),
         endpoint!(POST, "/projects/{org}/{project}/regroupings/{regrouping}/undo/", &[EventWrite], regroupings::undo, "Undo a merge, a split or a regrouping", &[], One("Regrouping")).done(&[202]),
+    ]
+}
+
+/// What may come in.
+#[rustfmt::skip]
+fn of_intake() -> Vec<Endpoint> {
+    use Body::{List, Nothing, One};
+    vec![
+        endpoint!(GET, "/projects/{org}/{project}/keys/", &[ProjectRead], keys::list, "Client keys (DSNs) of a project", &[], List("Key")),
+        endpoint!(POST, "/projects/{org}/{project}/keys/", &[ProjectWrite], keys::create, "Make one more client key", &[], One("Key")).taking("KeyUpdate").done(&[201]),
+        endpoint!(GET, "/projects/{org}/{project}/keys/{public_key}/", &[ProjectRead], keys::get, "A client key", &[], One("Key")),
+        endpoint!(PUT, "/projects/{org}/{project}/keys/{public_key}/", &[ProjectWrite], keys::update, "Rename a client key, refuse it or take it again; what is left out stays", &[], One("Key")).taking("KeyUpdate"),
+        endpoint!(POST, "/projects/{org}/{project}/keys/{public_key}/rotate/", &[ProjectWrite], keys::rotate, "Make a client key in the place of another one, which is taken for some more hours", &[], One("Key")).taking("KeyRotation").done(&[201]),
+        endpoint!(DELETE, "/projects/{org}/{project}/keys/{public_key}/", &[ProjectWrite], keys::delete, "Delete a client key for good", &[], Nothing).done(&[204]),
     ]
 }
 

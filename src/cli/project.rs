@@ -1,14 +1,15 @@
 //! `firefinch project …`: projects and their keys.
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use engine::access::Reach;
 use engine::dsn;
 use serde_json::{Value, json};
-use store::keys::{self, Key, NewKey};
+use store::keys::{self, Key};
 use store::projects::{self, NewProject, Project};
 use store::quiet;
 use time::OffsetDateTime;
 
+use super::key;
 use super::member;
 use super::output::Output;
 use super::owners;
@@ -39,7 +40,7 @@ pub enum Command {
     List,
     /// Manage the keys of a project
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(key::Command),
     /// Manage who sees a project
     #[command(subcommand)]
     Member(member::Command),
@@ -67,34 +68,6 @@ pub enum Command {
     /// Manage who owns what of a project
     #[command(subcommand)]
     Owners(owners::Command),
-}
-
-/// What can be done with keys.
-#[derive(Debug, clap::Subcommand)]
-pub enum KeyCommand {
-    /// Make one more key and print its DSN
-    Create {
-        /// Slug of the project
-        project: String,
-        /// What the key is for
-        #[arg(long, default_value = "Default")]
-        label: String,
-    },
-    /// List the keys of a project
-    List {
-        /// Slug of the project
-        project: String,
-    },
-    /// Refuse events that come with this key
-    Disable {
-        /// The public key: the user part of the DSN
-        public_key: String,
-    },
-    /// Accept events that come with this key again
-    Enable {
-        /// The public key: the user part of the DSN
-        public_key: String,
-    },
 }
 
 /// Projects listed per page.
@@ -130,7 +103,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
                 .collect();
             output.answer(&documents, &lines.join("\n"))
         }
-        Command::Key(command) => run_key(config, command, output, &base_url).await,
+        Command::Key(command) => key::run(config, command, output).await,
         Command::Member(command) => member::run(config, command, output).await,
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
         Command::Set { slug, auto_resolve_days } => set(config, &slug, auto_resolve_days, output).await,
@@ -151,50 +124,6 @@ async fn set(config: &Config, slug: &str, auto_resolve_days: i32, output: Output
         None => format!("issues of {slug} are not resolved by themselves"),
     };
     output.done(&json!({ "slug": slug, "auto_resolve_days": days }), &told)
-}
-
-async fn run_key(config: &Config, command: KeyCommand, output: Output, base_url: &str) -> Result<(), Failure> {
-    match command {
-        KeyCommand::Create { project, label } => {
-            let key = with_database(config, async |database| {
-                let project_id = find(database, &project).await?.id;
-                let public_key = secrets::public_key();
-                let now = OffsetDateTime::now_utc();
-                let new = NewKey { project_id, public_key: &public_key, label: &label, now };
-                Ok(keys::create(&database.pool, new).await?)
-            })
-            .await?;
-            output.answer(&key_document(&key, base_url), &dsn::format(base_url, &key.public_key, key.project_id))
-        }
-        KeyCommand::List { project } => {
-            let found = with_database(config, async |database| {
-                let project = find(database, &project).await?;
-                Ok(keys::of_project(&database.pool, project.id).await?)
-            })
-            .await?;
-            let lines: Vec<String> = found.iter().map(|key| key_line(key, base_url)).collect();
-            let documents: Vec<Value> = found.iter().map(|key| key_document(key, base_url)).collect();
-            output.answer(&documents, &lines.join("\n"))
-        }
-        KeyCommand::Disable { public_key } => {
-            set_disabled(config, &public_key, Some(OffsetDateTime::now_utc()), output, base_url).await
-        }
-        KeyCommand::Enable { public_key } => set_disabled(config, &public_key, None, output, base_url).await,
-    }
-}
-
-async fn set_disabled(
-    config: &Config,
-    public_key: &str,
-    at: Option<OffsetDateTime>,
-    output: Output,
-    base_url: &str,
-) -> Result<(), Failure> {
-    let changed =
-        with_database(config, async |database| Ok(keys::set_disabled(&database.pool, public_key, at).await?)).await?;
-    let key = changed.with_context(|| format!("there is no key {public_key}"))?;
-    let state = if at.is_some() { "disabled" } else { "enabled" };
-    output.done(&key_document(&key, base_url), &format!("the key is {state}"))
 }
 
 pub(super) async fn find(database: &Database, slug: &str) -> Result<Project, Failure> {
@@ -229,20 +158,4 @@ fn project_document(project: &Project, key: Option<&Key>, base_url: &str) -> Val
         "dsn": key.map(|key| dsn::format(base_url, &key.public_key, project.id)),
         "public_key": key.map(|key| &key.public_key),
     })
-}
-
-fn key_document(key: &Key, base_url: &str) -> Value {
-    json!({
-        "id": key.id.to_string(),
-        "project": key.project_id.to_string(),
-        "label": key.label,
-        "public_key": key.public_key,
-        "dsn": dsn::format(base_url, &key.public_key, key.project_id),
-        "disabled": key.disabled_at.is_some(),
-    })
-}
-
-fn key_line(key: &Key, base_url: &str) -> String {
-    let state = if key.disabled_at.is_some() { "disabled" } else { "enabled" };
-    format!("{state}\t{}\t{}", dsn::format(base_url, &key.public_key, key.project_id), key.label)
 }

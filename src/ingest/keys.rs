@@ -11,15 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use engine::auth::PublicKey;
-use engine::ids::ProjectId;
+use engine::ids::{KeyId, ProjectId};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use store::StoreError;
+use store::keys::Key;
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
+use super::books::Books;
 use super::reply::Refusal;
-use super::rules::RuleBook;
-use super::scrubbing::ScrubBook;
 
 /// Keys held in memory: about 100 bytes each. An instance with more is not one organisation's.
 const KEYS_MAX: usize = 100_000;
@@ -39,7 +40,25 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy)]
 struct Known {
     project_id: ProjectId,
-    disabled: bool,
+    key_id: KeyId,
+    disabled_at: Option<OffsetDateTime>,
+}
+
+impl Known {
+    fn new(key: &Key) -> Self {
+        Self { project_id: key.project_id, key_id: key.id, disabled_at: key.disabled_at }
+    }
+}
+
+/// Whose request it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller {
+    /// The key that it came with.
+    pub(super) key: PublicKey,
+    /// Its row.
+    pub(super) key_id: KeyId,
+    /// The project that it posts to.
+    pub(super) project_id: ProjectId,
 }
 
 /// The keys of the instance.
@@ -49,38 +68,37 @@ pub(super) struct Keys {
     known: RwLock<Arc<HashMap<PublicKey, Known>>>,
     unknown: Mutex<HashMap<PublicKey, Instant>>,
     lookups: Semaphore,
-    /// Both are renewed by the same notification.
-    rules: Arc<RuleBook>,
-    scrubbing: Arc<ScrubBook>,
+    /// Renewed by the same notification.
+    books: Books,
 }
 
 impl Keys {
-    pub(super) async fn load(
-        pool: PgPool,
-        rules: Arc<RuleBook>,
-        scrubbing: Arc<ScrubBook>,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn load(pool: PgPool, books: Books) -> Result<Self, StoreError> {
         let keys = Self {
             known: RwLock::new(Arc::new(read_all(&pool).await?)),
             pool,
             unknown: Mutex::new(HashMap::new()),
             lookups: Semaphore::new(LOOKUPS_MAX),
-            rules,
-            scrubbing,
+            books,
         };
         Ok(keys)
     }
 
-    /// The project that a key posts to; for a path that names one, only that one.
-    pub(super) async fn project(&self, key: PublicKey, path: Option<ProjectId>) -> Result<ProjectId, Refusal> {
+    /// Whom a key stands for; for a path that names a project, only with a key of that one.
+    pub(super) async fn caller(
+        &self,
+        key: PublicKey,
+        path: Option<ProjectId>,
+        now: OffsetDateTime,
+    ) -> Result<Caller, Refusal> {
         let known = match self.get(key) {
             Some(known) => known,
             None => self.look_up(key).await?,
         };
-        if known.disabled || path.is_some_and(|path| path != known.project_id) {
+        if known.disabled_at.is_some_and(|at| at <= now) || path.is_some_and(|path| path != known.project_id) {
             return Err(Refusal::NotAllowed);
         }
-        Ok(known.project_id)
+        Ok(Caller { key, key_id: known.key_id, project_id: known.project_id })
     }
 
     fn get(&self, key: PublicKey) -> Option<Known> {
@@ -101,9 +119,7 @@ impl Keys {
             if self.is_unknown(key) {
                 return Ok(None);
             }
-            store::keys::by_public_key(&self.pool, &key.to_string())
-                .await
-                .map(|row| row.map(|row| Known { project_id: row.project_id, disabled: row.disabled_at.is_some() }))
+            store::keys::by_public_key(&self.pool, &key.to_string()).await.map(|row| row.map(|row| Known::new(&row)))
         };
         match tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
             Ok(Ok(Some(known))) => {
@@ -140,8 +156,7 @@ impl Keys {
         let fresh = Arc::new(read_all(&self.pool).await?);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.scrubbing.refresh(&self.pool).await?;
-        self.rules.refresh(&self.pool).await
+        self.books.refresh(&self.pool).await
     }
 
     /// Keeps the snapshot fresh until told to stop.
@@ -179,10 +194,7 @@ async fn read_all(pool: &PgPool) -> Result<HashMap<PublicKey, Known>, StoreError
         let page = store::keys::list(pool, after, PAGE).await?;
         for key in &page {
             match PublicKey::from_str(&key.public_key) {
-                Ok(public) => {
-                    let entry = Known { project_id: key.project_id, disabled: key.disabled_at.is_some() };
-                    known.insert(public, entry);
-                }
+                Ok(public) => drop(known.insert(public, Known::new(key))),
                 Err(_) => tracing::error!(key = %key.id, "a stored client key is not 32 hexadecimal digits"),
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use engine::attachment::About;
-use engine::auth::{Dsn, PublicKey};
+use engine::auth::Dsn;
 use engine::envelope::{Envelope, Item};
 use engine::ids::EventId;
 use engine::inflate::{Encoding, InflateError, Inflater};
@@ -23,6 +23,7 @@ use engine::{feedback, limits, security};
 use store::ingest::{NewAttachment, NewFeedback, NewSessions};
 use uuid::Uuid;
 
+use super::keys::Caller;
 use super::known::KnownKeys;
 use super::prepare::{self, Kind, Origin, Packed};
 use super::queue::Load;
@@ -31,8 +32,8 @@ use super::reply::Refusal;
 /// What a body is.
 #[derive(Debug, Clone)]
 pub(super) enum Form {
-    /// An envelope, and the key that the request itself named.
-    Envelope(PublicKey),
+    /// An envelope.
+    Envelope,
     /// One event in any legacy form.
     Store,
     /// Browser reports.
@@ -46,6 +47,8 @@ pub(super) enum Form {
 /// A request that was read and attributed, not yet understood.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
+    /// The key that the request itself named.
+    pub(super) caller: Caller,
     pub(super) form: Form,
     pub(super) origin: Origin,
     pub(super) encoding: Encoding,
@@ -86,7 +89,7 @@ pub(super) fn receive(known: &KnownKeys, request: &Request) -> Result<Received, 
     INFLATER.with_borrow_mut(|inflater| {
         let body = inflate(inflater, request.encoding, &request.body)?;
         match &request.form {
-            Form::Envelope(key) => envelope(known, request, *key, body),
+            Form::Envelope => envelope(known, request, body),
             Form::Store => store(known, request, body),
             Form::Security(context) => reports(known, request, context, body),
             Form::UserReport => {
@@ -121,10 +124,10 @@ fn dsn_of(envelope: &Envelope<'_>) -> Result<Option<Dsn>, Refusal> {
     text.parse().map(Some).map_err(|_| Refusal::Auth(engine::auth::AuthError::BadDsn))
 }
 
-fn envelope(known: &KnownKeys, request: &Request, key: PublicKey, body: &[u8]) -> Result<Received, Refusal> {
+fn envelope(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Received, Refusal> {
     let envelope = Envelope::parse(body).map_err(Refusal::Envelope)?;
     if let Some(dsn) = dsn_of(&envelope)?
-        && (dsn.public_key != key || dsn.project_id != request.origin.project_id)
+        && (dsn.public_key != request.caller.key || dsn.project_id != request.caller.project_id)
     {
         return Err(Refusal::EnvelopeAuth);
     }
@@ -402,7 +405,7 @@ impl Form {
     /// What a request of this form is counted under while its items cannot be told apart.
     pub(super) const fn category(&self) -> Category {
         match self {
-            Self::Envelope(_) => Category::Default,
+            Self::Envelope => Category::Default,
             Self::Store => Category::Error,
             Self::Security(_) => Category::Security,
             Self::UserReport => Category::Feedback,

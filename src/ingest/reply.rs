@@ -23,6 +23,8 @@ pub(super) enum Refusal {
     /// Unknown key, disabled key, or a key of another project; one text for all three, so that
     /// nobody can probe which keys exist.
     NotAllowed,
+    /// A page of this origin must not post to the project.
+    Origin(String),
     ProjectPath,
     Method,
     MediaType,
@@ -68,7 +70,7 @@ impl Refusal {
             Self::Auth(AuthError::Missing | AuthError::Malformed | AuthError::Conflict) => StatusCode::UNAUTHORIZED,
             // The official relay answers these two as malformed requests.
             Self::Auth(AuthError::BadKey | AuthError::BadVersion | AuthError::BadDsn) => StatusCode::BAD_REQUEST,
-            Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::NotAllowed | Self::Origin(_) => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -99,6 +101,10 @@ impl Refusal {
         match self {
             Self::Auth(error) => (error.to_string(), None),
             Self::NotAllowed => plain("event submission rejected with_reason: ProjectId"),
+            Self::Origin(origin) => (
+                "event submission rejected with_reason: Cors".to_owned(),
+                Some(format!("{origin} is not among the allowed origins of the project")),
+            ),
             Self::ProjectPath => plain("the path names no project number"),
             Self::Method => plain("this endpoint takes POST"),
             Self::MediaType => plain("unsupported Content-Type for a browser report"),
@@ -149,6 +155,7 @@ impl Refusal {
         Some(match self {
             Self::Auth(_) | Self::ProjectPath | Self::EventPath | Self::Method | Self::KeysAway => return None,
             Self::NotAllowed | Self::EnvelopeAuth => Reason::BadKey,
+            Self::Origin(_) => Reason::Origin,
             Self::MediaType | Self::StoreBody | Self::Event(_) | Self::Security(_) | Self::Feedback(_) => Reason::Json,
             Self::Multipart(_) => Reason::Envelope,
             Self::Empty => Reason::Empty,

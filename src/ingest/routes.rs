@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use actix_web::http::Method;
 use actix_web::web::{self, Bytes, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
-use engine::auth::{AuthError, Credentials, PublicKey, Sources};
+use engine::auth::{AuthError, Credentials, Sources};
 use engine::ids::{EventId, ProjectId};
 use engine::inflate::Encoding;
 use engine::multipart;
@@ -18,6 +18,7 @@ use engine::security::Context;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::keys::Caller;
 use super::prepare::Origin;
 use super::queue::Load;
 use super::receive::{Form, Request, envelope_dsn};
@@ -53,8 +54,16 @@ pub fn configure(ingest: Ingest) -> impl FnOnce(&mut ServiceConfig) {
 /// A resource with both slash forms, preflight, and 405 for every other method.
 fn post(path: &str) -> actix_web::Resource {
     web::resource(vec![path.to_owned(), format!("{path}/")])
-        .route(web::method(Method::OPTIONS).to(|| async { preflight() }))
+        .route(web::method(Method::OPTIONS).to(ask_first))
         .default_service(web::to(|| async { Refusal::Method.respond() }))
+}
+
+/// What browsers ask before some requests, without a key: the path says which project it is about.
+async fn ask_first(request: HttpRequest, ingest: web::Data<Ingest>) -> HttpResponse {
+    match path_project(&request).ok().flatten().map(|project_id| check_origin(&request, &ingest, project_id)) {
+        Some(Err(refusal)) => refusal.respond(),
+        Some(Ok(())) | None => preflight(),
+    }
 }
 
 type Taken = Result<Option<EventId>, Refusal>;
@@ -69,7 +78,7 @@ async fn store(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>
     let taken = if is_envelope {
         take_envelope(&request, payload, &ingest).await
     } else {
-        take(&request, payload, &ingest, |_| Form::Store).await
+        take(&request, payload, &ingest, Form::Store).await
     };
     answer("store", Success::Json, taken)
 }
@@ -93,7 +102,7 @@ async fn security(request: HttpRequest, payload: Payload, ingest: web::Data<Inge
         return answer("security", Success::Empty, taken);
     }
     let context = report_context(&request);
-    let taken = take(&request, payload, &ingest, |_| Form::Security(context)).await;
+    let taken = take(&request, payload, &ingest, Form::Security(context)).await;
     answer("security", Success::Empty, taken)
 }
 
@@ -115,7 +124,7 @@ async fn cron(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>)
 }
 
 async fn feedback(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
-    answer("user-feedback", Success::Json, take(&request, payload, &ingest, |_| Form::UserReport).await)
+    answer("user-feedback", Success::Json, take(&request, payload, &ingest, Form::UserReport).await)
 }
 
 fn answer(endpoint: &'static str, success: Success, taken: Taken) -> HttpResponse {
@@ -141,30 +150,25 @@ async fn take_envelope(request: &HttpRequest, mut payload: Payload, ingest: &Ing
     let encoding = encoding(request, &body)?;
     let dsn = envelope_dsn(encoding, &body)?.ok_or(Refusal::Auth(AuthError::Missing))?;
     let path = path_project(request)?.unwrap_or(dsn.project_id);
-    let project_id = ingest.keys.project(dsn.public_key, Some(path)).await?;
-    let form = Form::Envelope(dsn.public_key);
-    ingest.submit(Request { origin: origin(request, project_id, &form), form, encoding, body }).await
+    let caller = ingest.keys.caller(dsn.public_key, Some(path), OffsetDateTime::now_utc()).await?;
+    admit(request, ingest, caller, Category::Default)?;
+    let form = Form::Envelope;
+    ingest.submit(Request { caller, origin: origin(request, caller.project_id, &form), form, encoding, body }).await
 }
 
 /// A body from a request that names its key itself.
-async fn take(
-    request: &HttpRequest,
-    mut payload: Payload,
-    ingest: &Ingest,
-    form: impl FnOnce(PublicKey) -> Form,
-) -> Taken {
-    let (key, project_id) = match authenticate(request, ingest).await {
+async fn take(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, form: Form) -> Taken {
+    let caller = match authenticate(request, ingest, form.category()).await {
         Ok(caller) => caller,
         Err(refusal) => return refuse(request, payload, ingest, refusal).await,
     };
-    let form = form(key);
-    let origin = origin(request, project_id, &form);
+    let origin = origin(request, caller.project_id, &form);
     let read = body::read(request, &mut payload, ingest.patience).await;
     let read = read.and_then(|body| Ok((encoding(request, &body)?, body)));
     match read {
-        Ok((encoding, body)) => ingest.submit(Request { form, origin, encoding, body }).await,
+        Ok((encoding, body)) => ingest.submit(Request { caller, form, origin, encoding, body }).await,
         Err(refusal) => {
-            ingest.count_refusal(project_id, form.category(), &refusal);
+            ingest.count_refusal(caller.project_id, form.category(), &refusal);
             Err(refusal)
         }
     }
@@ -176,26 +180,26 @@ async fn take_files(request: &HttpRequest, payload: Payload, ingest: &Ingest) ->
     let Some(event_id) = event_id else { return refuse(request, payload, ingest, Refusal::EventPath).await };
     let named = header(request, "content-type").unwrap_or_default();
     match multipart::boundary(&named) {
-        Ok(boundary) => take(request, payload, ingest, |_| Form::Files { event_id, boundary }).await,
+        Ok(boundary) => take(request, payload, ingest, Form::Files { event_id, boundary }).await,
         Err(error) => refuse(request, payload, ingest, Refusal::Multipart(error)).await,
     }
 }
 
 /// The legacy `GET`: the body stands in the query.
 async fn take_query(request: &HttpRequest, ingest: &Ingest) -> Taken {
-    let (_, project_id) = authenticate(request, ingest).await?;
+    let form = Form::Store;
+    let caller = authenticate(request, ingest, form.category()).await?;
     let data = request.query_string().split('&').find_map(|pair| pair.strip_prefix("sentry_data="));
     // Base64 holds plus signs, which form decoding would turn into spaces.
     let data: Vec<u8> = percent_encoding::percent_decode_str(data.unwrap_or_default()).collect();
     let data: Vec<u8> = data.into_iter().map(|byte| if byte == b' ' { b'+' } else { byte }).collect();
-    let form = Form::Store;
-    let origin = origin(request, project_id, &form);
-    ingest.submit(Request { form, origin, encoding: Encoding::Identity, body: Bytes::from(data) }).await
+    let origin = origin(request, caller.project_id, &form);
+    ingest.submit(Request { caller, form, origin, encoding: Encoding::Identity, body: Bytes::from(data) }).await
 }
 
 /// An endpoint whose payload this version recognises and does not store.
 async fn count_only(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, category: Category) -> Taken {
-    let (_, project_id) = match authenticate(request, ingest).await {
+    let Caller { project_id, .. } = match authenticate(request, ingest, category).await {
         Ok(caller) => caller,
         Err(refusal) => return refuse(request, payload, ingest, refusal).await,
     };
@@ -210,8 +214,8 @@ async fn refuse(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, re
     Err(refusal)
 }
 
-/// The key of a request, and the project that it may post to.
-async fn authenticate(request: &HttpRequest, ingest: &Ingest) -> Result<(PublicKey, ProjectId), Refusal> {
+/// Whose request it is, and whether it may post. What it would bring is counted as `category` where a page may not.
+async fn authenticate(request: &HttpRequest, ingest: &Ingest, category: Category) -> Result<Caller, Refusal> {
     let key = match credentials(request)? {
         Some(credentials) => credentials.key,
         // Check-ins by URL alone: the key is the last segment.
@@ -221,7 +225,23 @@ async fn authenticate(request: &HttpRequest, ingest: &Ingest) -> Result<(PublicK
         },
     };
     let path = path_project(request)?;
-    Ok((key, ingest.keys.project(key, path).await?))
+    let caller = ingest.keys.caller(key, path, OffsetDateTime::now_utc()).await?;
+    admit(request, ingest, caller, category)?;
+    Ok(caller)
+}
+
+/// Refuses and counts what a page posts that the project does not allow.
+fn admit(request: &HttpRequest, ingest: &Ingest, caller: Caller, category: Category) -> Result<(), Refusal> {
+    check_origin(request, ingest, caller.project_id)
+        .inspect_err(|refusal| ingest.count_refusal(caller.project_id, category, refusal))
+}
+
+/// Only browsers send an `Origin`: whoever sends none is no page.
+fn check_origin(request: &HttpRequest, ingest: &Ingest, project_id: ProjectId) -> Result<(), Refusal> {
+    match header(request, "origin") {
+        Some(origin) if !ingest.books.origins.allow(project_id, &origin) => Err(Refusal::Origin(origin.into_owned())),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn credentials(request: &HttpRequest) -> Result<Option<Credentials>, Refusal> {

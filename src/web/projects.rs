@@ -1,6 +1,7 @@
 //! Projects: the list, a new one, and the page with its DSN that waits for the first event.
 
 pub(super) mod code;
+pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod owners;
 pub(super) mod privacy;
@@ -13,7 +14,7 @@ use askama::Template;
 use engine::dsn;
 use engine::ids::ProjectId;
 use store::counts::{self, Range};
-use store::keys::{self, Key};
+use store::keys::Key;
 use store::projects::{self, NewProject, Project};
 use store::{StoreError, issues};
 use time::{Duration, OffsetDateTime};
@@ -170,7 +171,7 @@ pub(super) async fn start(
     let is_waiting = newest_issue.is_none();
     shell.title = if is_waiting { format!("{} waits for its first event", project.slug) } else { project.slug.clone() };
     shell.stream = Some(Stream { url: format!("/live/stream?view=list&project={}", project.id), seen });
-    let keys = keys::of_project(&web.pool, project.id).await?;
+    let keys = store::keys::of_project(&web.pool, project.id).await?;
     let keys: Vec<(Key, String)> = keys
         .into_iter()
         .map(|key| {
@@ -178,7 +179,9 @@ pub(super) async fn start(
             (key, dsn)
         })
         .collect();
-    let working = keys.iter().find(|(key, _)| key.disabled_at.is_none());
+    let now = OffsetDateTime::now_utc();
+    let working =
+        keys.iter().find(|(key, _)| key.disabled_at.is_none()).or(keys.iter().find(|(key, _)| !key.is_disabled(now)));
     let dsn = working.map_or_else(String::new, |(_, dsn)| dsn.clone());
     let wanted = address.sdk.as_deref().or(project.platform.as_deref()).unwrap_or_default();
     let chosen = snippets::named(wanted);

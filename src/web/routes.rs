@@ -93,6 +93,8 @@ fn of_projects() -> Vec<Page> {
         page!(POST "/projects/{slug}/code", Named(ChangeProjects, Project), projects::code::post),
         page!(GET "/projects/{slug}/owners", Named(Read, Project), projects::owners::show),
         page!(POST "/projects/{slug}/owners", Named(ChangeProjects, Project), projects::owners::post),
+        page!(GET "/projects/{slug}/keys", Named(Read, Project), projects::keys::show),
+        page!(POST "/projects/{slug}/keys", Named(ChangeProjects, Project), projects::keys::post),
         page!(GET "/projects/{slug}/privacy", Named(Read, Project), projects::privacy::show),
         page!(POST "/projects/{slug}/privacy", Named(ChangePrivacy, Project), projects::privacy::post),
         page!(GET "/projects/{slug}/rules", Named(Read, Project), projects::rules::show),

@@ -74,6 +74,7 @@ const PAGES = [
   ["project-sources", "/projects/shop/code"],
   ["project-owners", "/projects/shop/owners"],
   ["project-privacy", "/projects/shop/privacy"],
+  ["project-keys", "/projects/shop/keys"],
   ["privacy", "/privacy"],
   ["project-rules", "/projects/shop/rules"],
   ["project-regroupings", "/projects/shop/regroupings"],

@@ -15,6 +15,7 @@ mod entry;
 mod events;
 mod histogram;
 mod hostile;
+mod keys;
 mod large;
 mod lists;
 mod owners;

@@ -11,6 +11,7 @@ pub mod limits;
 
 pub mod auth;
 pub mod inflate;
+pub mod origin;
 
 pub mod attachment;
 pub mod envelope;

@@ -188,6 +188,8 @@ texts! {
         Incomplete = "incomplete",
         /// Key and project do not belong together, or the key is disabled.
         BadKey = "bad_key",
+        /// A web page posts that the project does not allow.
+        Origin = "origin",
         /// The queue to the database is full.
         Overload = "overload",
         /// The database is away and the spool is full.

@@ -294,7 +294,10 @@ async fn prune_feedback(connection: &mut PgConnection, oldest: Date) -> Result<u
 async fn prune_outcomes(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64, StoreError> {
     // A row per project, hour, category and reason: few enough for one statement.
     let done = sqlx::query!("delete from outcomes where bucket < $1", before.unix_timestamp());
-    Ok(done.execute(connection).await?.rows_affected())
+    let deleted = done.execute(&mut *connection).await?.rows_affected();
+    // As few, and kept as long.
+    sqlx::query!("delete from key_uses where day < $1", before.date()).execute(connection).await?;
+    Ok(deleted)
 }
 
 async fn prune_sessions(connection: &mut PgConnection, now: OffsetDateTime) -> Result<u64, StoreError> {

@@ -5,6 +5,7 @@
 
 use engine::access::Reach;
 use engine::ids::ProjectId;
+use engine::origin::Origins;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -223,4 +224,48 @@ pub(crate) async fn next_generation(tx: &mut PgConnection, projects: &[i64]) -> 
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// The pages that may post to a project, as patterns; none means all.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn allowed_origins(pool: &PgPool, id: ProjectId) -> Result<Vec<String>, StoreError> {
+    let query = sqlx::query_scalar!("select allowed_origins from projects where id = $1", id.get());
+    Ok(query.fetch_optional(pool).await?.unwrap_or_default())
+}
+
+/// Says which pages may post to a project. False when there is no such project.
+///
+/// # Errors
+/// `Conflict` with the first pattern that is wrong.
+pub async fn set_allowed_origins(pool: &PgPool, id: ProjectId, patterns: &[String]) -> Result<bool, StoreError> {
+    Origins::parse(patterns).map_err(|error| StoreError::Conflict(error.to_string()))?;
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!("update projects set allowed_origins = $2 where id = $1", id.get(), patterns);
+    let found = changed.execute(&mut *tx).await?.rows_affected() > 0;
+    keys::notify(&mut tx).await?;
+    let note = Note::new(Kind::Setting, "saved", "allowed origins").of(Some(id));
+    audit::note(&mut tx, note.with("origins", patterns.join(" "))).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// The patterns of every project that has some, in the order of their ids, beginning after `after`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn list_allowed_origins(
+    pool: &PgPool,
+    after: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<(ProjectId, Vec<String>)>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, allowed_origins from projects where id > $1 and allowed_origins <> '{}' order by id limit $2",
+        after.map_or(0, ProjectId::get),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ProjectId(row.id), row.allowed_origins)).collect())
 }

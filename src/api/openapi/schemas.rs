@@ -240,9 +240,12 @@ fn basics() -> Vec<(&'static str, Value)> {
                 ("projectId", whole()),
                 ("isActive", flag()),
                 ("dateCreated", date()),
+                ("dateDisabled", or_null("string")),
                 ("dsn", object(&[("public", text()), ("security", text())])),
             ]),
         ),
+        ("KeyUpdate", optional(&[("name", text()), ("isActive", flag())])),
+        ("KeyRotation", optional(&[("graceHours", whole())])),
     ]
 }
 
@@ -515,6 +518,13 @@ fn whole() -> Value {
 
 fn flag() -> Value {
     json!({ "type": "boolean" })
+}
+
+/// An object of which everything may be left out.
+fn optional(fields: &[(&str, Value)]) -> Value {
+    let mut schema = object(fields);
+    schema["required"] = json!([]);
+    schema
 }
 
 fn or_null(kind: &str) -> Value {

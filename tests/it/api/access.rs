@@ -17,7 +17,10 @@ use crate::support::Reply;
 const FILE: &str = "00000000-0000-0000-0000-000000000001";
 const NO_FILE: &str = "00000000-0000-0000-0000-000000000099";
 
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
 fn filled(path: &str) -> String {
+    let path = path.replace("{public_key}", KEY);
     let path = path.replace("{org}", "acme").replace("{project}", "shop").replace("{issue}", "SHOP-1");
     let path = path.replace("{regrouping}", "1").replace("{version}", "shop@2.1").replace("{deploy}", "1");
     let path = path.replace("{activity}", "1").replace("{destination}", "1").replace("{attachment}", FILE);
@@ -63,6 +66,12 @@ async fn a_file(served: &Served) {
     sqlx::query(sql).bind(FILE).execute(&served.database.pool).await.unwrap();
 }
 
+/// One more key, under a known name.
+async fn a_key(served: &Served) {
+    let sql = "insert into project_keys (project_id, public_key, created_at) values ($1, $2, now())";
+    sqlx::query(sql).bind(served.shop.id).bind(KEY).execute(&served.database.pool).await.unwrap();
+}
+
 #[tokio::test]
 async fn every_endpoint_asks_for_one_of_its_scopes() {
     let served = Served::start().await;
@@ -70,15 +79,17 @@ async fn every_endpoint_asks_for_one_of_its_scopes() {
     a_merge(&served).await;
     a_deploy(&served).await;
     a_file(&served).await;
+    a_key(&served).await;
     for (scope, name) in SCOPES {
         let http = served.with_scopes(&[scope]).await;
         for endpoint in endpoints() {
             let mut path = filled(endpoint.path);
-            let is_kept = ["/issues/{issue}/", "/{attachment}/"].iter().any(|end| endpoint.path.ends_with(end));
+            let is_kept =
+                ["/issues/{issue}/", "/{attachment}/", "/{public_key}/"].iter().any(|end| endpoint.path.ends_with(end));
             let is_deletion = endpoint.method == "DELETE" && is_kept;
             if is_deletion {
                 // What is there is still needed: one that is not.
-                path = path.replace("SHOP-1", "SHOP-99").replace(FILE, NO_FILE);
+                path = path.replace("SHOP-1", "SHOP-99").replace(FILE, NO_FILE).replace(KEY, &"0".repeat(32));
             }
             let request = http.request(method(&endpoint.method), &path).body("{}");
             let reply = http.send(request).await;
@@ -134,6 +145,7 @@ async fn paths_answer_with_and_without_slash_and_never_redirect() {
     a_merge(&served).await;
     a_deploy(&served).await;
     a_file(&served).await;
+    a_key(&served).await;
     for endpoint in endpoints().into_iter().filter(|endpoint| endpoint.method == actix_web::http::Method::GET) {
         let path = filled(endpoint.path);
         for path in [path.as_str(), path.trim_end_matches('/')] {

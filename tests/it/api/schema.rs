@@ -144,6 +144,7 @@ async fn answers_fit_their_schemas() {
             .replace("{org}", "acme")
             .replace("{attachment}", &file)
             .replace("{project}", "shop")
+            .replace("{public_key}", &served.shop.public_key)
             .replace("{issue}", "SHOP-1");
         let path = path.replace("{regrouping}", undoable["regrouping"]["id"].as_str().unwrap());
         let version = if endpoint.method == "DELETE" {

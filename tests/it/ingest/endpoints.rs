@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
+use store::keys::{Change, Which};
 
 use super::packing::{base64, brotli, gzip, raw_deflate, zlib, zstd};
 use super::{column, events, outcomes_become, stored};
@@ -99,11 +100,90 @@ async fn a_disabled_key_is_refused_and_works_again_when_enabled() {
     let served = Served::start().await;
     let post = async || served.http.post_event(&served.shop, &json!({"event_id": id(1)})).await.status;
     assert_eq!(post().await, 200);
-    let set = async |at| store::keys::set_disabled(&served.server.db.pool, &served.shop.public_key, at).await.unwrap();
+    let set = async |at| {
+        let which = Which { public_key: &served.shop.public_key, project_id: None };
+        let change = Change { disabled_at: Some(at), ..Change::default() };
+        store::keys::update(&served.server.db.pool, which, change).await.unwrap().unwrap();
+    };
     set(Some(time::OffsetDateTime::now_utc())).await;
     until("the key to be refused", async || (post().await == 403).then_some(())).await;
     set(None).await;
     until("the key to work", async || (post().await == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_replaced_key_works_until_its_time_is_up() {
+    let served = Served::start().await;
+    let now = time::OffsetDateTime::now_utc();
+    let pool = &served.server.db.pool;
+    let which = Which { public_key: &served.shop.public_key, project_id: None };
+    let fresh = "a".repeat(32);
+    let both = store::keys::rotate(pool, which, &fresh, now + time::Duration::hours(1), now).await.unwrap().unwrap();
+    assert_eq!((both.0.label, both.1.is_disabled(now)), ("Default".to_owned(), false));
+    let new = Project { public_key: fresh, ..served.shop.clone() };
+    for project in [&served.shop, &new] {
+        assert_eq!(served.http.post_event(project, &json!({"event_id": id(1)})).await.status, 200);
+    }
+    // Replacing it once more gives it no more time.
+    let again = store::keys::rotate(pool, which, &"b".repeat(32), now + time::Duration::days(7), now).await.unwrap();
+    assert_eq!(again.unwrap().1.disabled_at, both.1.disabled_at);
+    store::keys::rotate(pool, which, &"c".repeat(32), now, now).await.unwrap();
+    let post = async |project: &Project| served.http.post_event(project, &json!({"event_id": id(2)})).await.status;
+    until("the old key to be refused", async || (post(&served.shop).await == 403).then_some(())).await;
+    assert_eq!(post(&new).await, 200);
+    let used = until("uses to be written", async || {
+        let uses = store::keys::uses(pool, engine::ids::ProjectId(served.shop.id), now.date()).await.unwrap();
+        (uses.iter().map(|used| used.events).sum::<i64>() >= 3).then_some(uses)
+    })
+    .await;
+    assert!(used.len() == 2 && used.iter().all(|used| used.last_at >= now), "{used:?}");
+}
+
+#[tokio::test]
+async fn pages_post_only_from_allowed_origins() {
+    let served = Served::start().await;
+    let project_id = engine::ids::ProjectId(served.shop.id);
+    let patterns = ["https://shop.example".to_owned(), "*.shop.example:8443".to_owned()];
+    store::projects::set_allowed_origins(&served.server.db.pool, project_id, &patterns).await.unwrap();
+    let body = |n| envelope(&id(n), "{}");
+    let from = async |origin, n| served.envelope(&[("origin", origin)], body(n)).await;
+    let refused = until("the origins to hold", async || {
+        let reply = from("https://evil.example", 1).await;
+        (reply.status == 403).then_some(reply)
+    })
+    .await;
+    let told: serde_json::Value = serde_json::from_str(&refused.body).unwrap();
+    assert_eq!(told["detail"], "event submission rejected with_reason: Cors");
+    assert_eq!(told["causes"][0], "https://evil.example is not among the allowed origins of the project");
+    assert_eq!(refused.headers["access-control-allow-origin"], "*", "the page may read why");
+    for (origin, status) in [
+        ("https://shop.example", 200),
+        ("https://a.shop.example:8443", 200),
+        ("https://a.shop.example", 403),
+        ("http://shop.example", 403),
+        ("null", 403),
+    ] {
+        assert_eq!(from(origin, 2).await.status, status, "{origin}");
+    }
+    assert_eq!(served.envelope(&[], body(3)).await.status, 200, "what sends no origin is no page");
+    let ask = async |origin: &str| {
+        let request = served.http.request(Method::OPTIONS, &format!("/api/{}/envelope/", served.shop.id));
+        let reply = served.http.send(request.header("origin", origin)).await;
+        (reply.status, reply.headers.contains_key("access-control-allow-methods"))
+    };
+    assert_eq!((ask("https://shop.example").await, ask("https://evil.example").await), ((204, true), (403, false)));
+    let in_header = format!("{{\"dsn\":\"{}\"}}\n{{\"type\":\"event\"}}\n{{}}", served.shop.dsn(&served.server.url));
+    let tunnel = served.post("/tunnel", &[("origin", "https://evil.example")], in_header).await;
+    assert_eq!(tunnel.status, 403);
+    let other = served.server.db.project("other").await;
+    let free =
+        served.http.request(Method::POST, &format!("/api/{}/envelope/?sentry_key={}", other.id, other.public_key));
+    assert_eq!(served.http.send(free.header("origin", "https://evil.example").body(body(4))).await.status, 200);
+    until("refusals to be counted", async || {
+        let counted = super::outcomes(&served.server.db).await;
+        (counted.get("default invalid origin").is_some_and(|n| *n >= 5)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ pub(super) fn filled(path: &str, issue: i64, event: &str, link: &str) -> String 
         ("{regrouping}", "1"),
         ("{destination}", "1"),
         ("{secret}", "ffl_none"),
+        ("{public_key}", "0123456789abcdef0123456789abcdef"),
         ("{file}", "app.css"),
         ("{checksum}", "00"),
         ("{fix}", "1"),
@@ -96,6 +97,11 @@ async fn no_address_changes_anything_by_being_read() {
         (waiting == 0).then_some(())
     };
     until("the signal to be fanned out", quiet).await;
+    let counted = async || {
+        let keys: i64 = sqlx::query_scalar("select count(*) from key_uses").fetch_one(pool).await.unwrap();
+        (keys > 0).then_some(())
+    };
+    until("the use of the key to be written", counted).await;
     let event: uuid::Uuid = sqlx::query_scalar("select event_id from events").fetch_one(pool).await.unwrap();
     let person = site.sign_in(Role::Admin).await;
     let before = contents(pool).await;

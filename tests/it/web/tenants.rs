@@ -113,6 +113,7 @@ impl Hidden {
                 ("{regrouping}", &self.regrouping.to_string()),
                 ("{activity}", "1"),
                 ("{key}", "door"),
+                ("{public_key}", &self.project.public_key),
             ];
             filled.push(known.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value)));
         }

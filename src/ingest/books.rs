@@ -1,0 +1,32 @@
+//! What the projects chose about their events, in memory: a snapshot of each kind, all renewed together with the client keys.
+//!
+//! To add a kind: a module like `origins`, a field here, and the notification of the keys in the transaction that saves it.
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use store::StoreError;
+
+use super::origins::OriginBook;
+use super::rules::RuleBook;
+use super::scrubbing::ScrubBook;
+
+/// One snapshot of each kind; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Books {
+    /// How their events are grouped.
+    pub(super) rules: Arc<RuleBook>,
+    /// What of them is hidden.
+    pub(super) scrubbing: Arc<ScrubBook>,
+    /// Which pages may post them.
+    pub(super) origins: Arc<OriginBook>,
+}
+
+impl Books {
+    /// Reads what changed.
+    pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), StoreError> {
+        self.origins.refresh(pool).await?;
+        self.scrubbing.refresh(pool).await?;
+        self.rules.refresh(pool).await
+    }
+}
