@@ -8,6 +8,7 @@ pub mod access;
 pub mod dsn;
 pub mod ids;
 pub mod limits;
+pub mod totp;
 
 pub mod auth;
 pub mod inflate;
