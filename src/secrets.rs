@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use engine::totp::base32;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -23,6 +24,8 @@ pub enum Kind {
     Share,
     /// A link that makes an account, or gives one a new password.
     Entry,
+    /// A way in that has begun.
+    Step,
 }
 
 impl Kind {
@@ -35,6 +38,7 @@ impl Kind {
             Self::SetupLink => "ffl_",
             Self::Share => "ffv_",
             Self::Entry => "ffe_",
+            Self::Step => "ffw_",
         }
     }
 }
@@ -75,6 +79,24 @@ pub fn user_token() -> Secret {
     Secret { text, hash }
 }
 
+/// Recovery codes that somebody gets at a time.
+pub const RECOVERY_CODES: usize = 10;
+
+/// A code that stands in for a lost second factor: 80 bits in letters that are not mixed up, in groups to be copied by hand.
+#[must_use]
+pub fn recovery_code() -> Secret {
+    let letters = base32(&rand::random::<[u8; 10]>()).to_lowercase();
+    let groups = [&letters[..4], &letters[4..8], &letters[8..12], &letters[12..]];
+    Secret { text: groups.join("-"), hash: recovery_hash(&letters) }
+}
+
+/// The hash of a recovery code as somebody typed it.
+#[must_use]
+pub fn recovery_hash(typed: &str) -> [u8; 32] {
+    let letters: String = typed.chars().filter(char::is_ascii_alphanumeric).collect();
+    hash(&letters.to_ascii_lowercase())
+}
+
 /// The hash under which a secret is stored and looked up.
 #[must_use]
 pub fn hash(text: &str) -> [u8; 32] {
@@ -111,5 +133,17 @@ mod tests {
         assert!(a.text.starts_with("ffp_") && a.text.len() == 4 + 43);
         assert_eq!(a.hash, hash(&a.text));
         assert_eq!(public_key().len(), 32);
+    }
+
+    #[test]
+    fn recovery_codes_are_read_however_they_are_typed() {
+        let code = recovery_code();
+        assert_eq!((code.text.len(), code.text.matches('-').count()), (19, 3), "{}", code.text);
+        for typed in
+            [code.text.clone(), code.text.to_uppercase(), code.text.replace('-', " "), code.text.replace('-', "")]
+        {
+            assert_eq!(recovery_hash(&typed), code.hash, "{typed}");
+        }
+        assert_ne!(recovery_hash(&recovery_code().text), code.hash);
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use store::StoreError;
 use store::live;
 use store::people::entries::{self, Invite};
-use store::people::tries;
 use store::people::users::{self, NewUser, User};
+use store::people::{factors, tries};
 use time::OffsetDateTime;
 
 use super::output::Output;
@@ -80,6 +80,18 @@ pub enum Command {
         #[arg(long)]
         email: Email,
     },
+    /// Take the second factor of somebody away who has lost it, and end their sessions
+    ResetSecondFactor {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
+    /// Say whether everybody who signs in with a password needs a second factor
+    RequireSecondFactor {
+        /// yes or no
+        #[arg(value_parser = ["yes", "no"])]
+        required: String,
+    },
     /// Give somebody a new password, read from standard input
     Password {
         /// Their e-mail address
@@ -130,6 +142,8 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Invite { email, role } => invite(config, &email, role, output).await,
         Command::Reset { email } => reset(config, &email, output).await,
         Command::Unlock { email } => unlock(config, &email, output).await,
+        Command::ResetSecondFactor { email } => reset_second_factor(config, &email, output).await,
+        Command::RequireSecondFactor { required } => require_second_factor(config, required == "yes", output).await,
         Command::Password { email } => {
             let hash = password_from_stdin().await?;
             with_database(config, async |database| set_password(database, &email, &hash).await).await?;
@@ -170,6 +184,25 @@ async fn reset(config: &Config, email: &Email, output: Output) -> Result<(), Fai
     })
     .await?;
     link(config, email, &format!("reset/{}", secret.text), output)
+}
+
+async fn reset_second_factor(config: &Config, email: &Email, output: Output) -> Result<(), Failure> {
+    let had_one = with_database(config, async |database| {
+        let user = find(database, email).await?;
+        let mut tx = database.pool.begin().await.map_err(StoreError::from)?;
+        let had_one = factors::reset(&mut tx, user.id).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(had_one)
+    })
+    .await?;
+    let told = if had_one { "signs in with the password alone now" } else { "had no second factor" };
+    output.done(&json!({"email": email.as_str(), "had_one": had_one}), &format!("{} {told}", email.as_str()))
+}
+
+async fn require_second_factor(config: &Config, is_required: bool, output: Output) -> Result<(), Failure> {
+    with_database(config, async |database| Ok(factors::require(&database.pool, is_required).await?)).await?;
+    let told = if is_required { "everybody needs a second factor now" } else { "nobody needs a second factor" };
+    output.done(&json!({"second_factor_required": is_required}), told)
 }
 
 async fn unlock(config: &Config, email: &Email, output: Output) -> Result<(), Failure> {

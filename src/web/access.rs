@@ -28,7 +28,9 @@ pub enum Needs {
     Nothing,
     /// That somebody is signed in. It is about themselves, or a list of what they may read.
     Person,
-    /// The same; a script opens it, so strangers are told so and not sent to the door.
+    /// The same, and it is there for those as well who have to set up a second factor before anything else.
+    Account,
+    /// That somebody is signed in; a script opens it, so strangers are told so and not sent to the door.
     Script,
     /// That they may do this to something; the handler asks about each thing that the form names.
     Somewhere(Action),
@@ -111,11 +113,12 @@ async fn admit(needs: Needs, request: &HttpRequest) -> Result<Option<Viewer>, Pa
         return Ok(None);
     }
     let mut viewer = match session::read(request).await {
-        Err(PageError::SignIn(_)) if needs == Needs::Script => return Err(PageError::SignedOut),
+        Err(PageError::SignIn(_) | PageError::SetUp) if needs == Needs::Script => return Err(PageError::SignedOut),
+        Err(PageError::SetUp) if needs == Needs::Account => session::read_newcomer(request).await?,
         read => read?,
     };
     match needs {
-        Needs::Nothing | Needs::Person | Needs::Script => {}
+        Needs::Nothing | Needs::Person | Needs::Account | Needs::Script => {}
         Needs::Somewhere(action) => {
             if !viewer.grants.can_somewhere(action) {
                 return Err(PageError::Forbidden(action.refusal()));

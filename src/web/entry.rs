@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use store::audit::as_author;
 use store::people::entries::{self, Kind};
+use store::people::sessions::Way;
 use store::people::tries;
 use time::OffsetDateTime;
 
@@ -64,7 +65,7 @@ pub(super) async fn join(
     as_author(page_author(&request, None, &found.1), async {
         let now = OffsetDateTime::now_utc();
         let user = entries::join(&web.pool, &secrets::hash(&secret), &name, &hash, now).await?.ok_or_else(used_up)?;
-        start_session(&web, &request, user.id, &mut response).await
+        start_session(&web, &request, user.id, Way::Password, &mut response).await
     })
     .await?;
     Ok(response)

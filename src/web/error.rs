@@ -22,6 +22,8 @@ pub(super) enum PageError {
     SignIn(String),
     /// The same, for a script, which can do nothing at the door.
     SignedOut,
+    /// Signed in, and led to set up a second factor before anything else.
+    SetUp,
     /// Signed in, but not allowed.
     Forbidden(&'static str),
     /// No such thing; its name.
@@ -46,6 +48,7 @@ impl PageError {
         match error.as_error::<Self>() {
             Some(Self::SignIn(next)) => Self::SignIn(next.clone()),
             Some(Self::SignedOut) => Self::SignedOut,
+            Some(Self::SetUp) => Self::SetUp,
             Some(Self::Forbidden(why)) => Self::Forbidden(why),
             Some(Self::NotFound(what)) => Self::NotFound(what),
             Some(Self::Gone(why)) => Self::Gone(why.clone()),
@@ -76,6 +79,7 @@ impl PageError {
         match self {
             Self::SignIn(_) => said(StatusCode::SEE_OTHER, "Sign in", "This page is for people who are signed in."),
             Self::SignedOut => said(StatusCode::UNAUTHORIZED, "Sign in", "This page is for people who are signed in."),
+            Self::SetUp => said(StatusCode::SEE_OTHER, "Second factor", "Everybody here needs a second factor."),
             Self::Forbidden(why) => said(StatusCode::FORBIDDEN, "Not allowed", why),
             Self::NotFound(what) => (
                 StatusCode::NOT_FOUND,
@@ -150,6 +154,7 @@ pub(super) fn page(request: &HttpRequest, refusal: &PageError) -> HttpResponse {
             let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
             return response.insert_header((LOCATION, format!("/sign-in?next={next}"))).finish();
         }
+        PageError::SetUp => return response.insert_header((LOCATION, "/me/sign-in")).finish(),
         PageError::TooMany(after) => {
             response.insert_header((RETRY_AFTER, after.to_string()));
         }

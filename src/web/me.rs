@@ -6,6 +6,7 @@
 pub(super) mod confirm;
 mod form;
 pub(super) mod sessions;
+pub(super) mod sign_in;
 
 use std::collections::HashMap;
 

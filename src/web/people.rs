@@ -3,6 +3,7 @@
 //! For administrators. What somebody is in one project is on the page of its members (`projects::members`).
 
 pub(super) mod invitations;
+pub(super) mod sign_in;
 pub(super) mod teams;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,7 +13,7 @@ use engine::ids::UserId;
 use store::people::entries::{self, Invitation};
 use store::people::teams::Team;
 use store::people::users::{self, User};
-use store::people::{sessions, teams as kept};
+use store::people::{factors, sessions, teams as kept};
 use store::projects::{self, Project};
 use store::{StoreError, live};
 use time::OffsetDateTime;
@@ -35,6 +36,8 @@ struct ListPage {
     shell: Shell,
     now: OffsetDateTime,
     people: Vec<User>,
+    /// Those of them who have a second factor.
+    guarded: Vec<UserId>,
     more: Option<UserId>,
     is_first: bool,
     teams: Vec<Team>,
@@ -60,6 +63,10 @@ impl ListPage {
     fn offered(&self) -> Vec<Role> {
         let own = self.shell.viewer.grants.role();
         Role::ALL.into_iter().filter(|to| own.may_turn(Role::Guest, *to)).collect()
+    }
+
+    fn is_guarded(&self, user: &User) -> bool {
+        self.guarded.contains(&user.id)
     }
 
     fn is_own(&self, user: &User) -> bool {
@@ -90,6 +97,7 @@ pub(super) async fn list(
     html(&ListPage {
         shell,
         now: OffsetDateTime::now_utc(),
+        guarded: factors::holders(&web.pool, &people.iter().map(|user| user.id).collect::<Vec<_>>()).await?,
         more: people.last().map(|user| user.id).filter(|_| more),
         people,
         is_first: after.is_none(),
@@ -101,7 +109,7 @@ pub(super) async fn list(
     })
 }
 
-/// `POST /people`: `do` is `role`, `disable`, `enable`, `sign-out` or `remove`, of a `user`.
+/// `POST /people`: `do` is `role`, `disable`, `enable`, `sign-out`, `reset-second-factor` or `remove`, of a `user`.
 pub(super) async fn post(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
     let fields = &posted.fields;
     let missing = || PageError::NotFound("person");
@@ -121,6 +129,7 @@ pub(super) async fn post(web: web::Data<Web>, posted: Posted) -> Result<HttpResp
         "disable" => drop(users::set_disabled(&mut tx, id, Some(now)).await?),
         "enable" => drop(users::set_disabled(&mut tx, id, None).await?),
         "sign-out" => drop(sessions::delete_of_user(&web.pool, id).await?),
+        "reset-second-factor" => drop(factors::reset(&mut tx, id).await?),
         "remove" => {
             let given_back = users::remove(&web.pool, id, now).await?.ok_or_else(missing)?;
             if let Err(error) = live::notify(&web.pool, &given_back).await {

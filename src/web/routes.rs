@@ -13,7 +13,7 @@ use super::access::Action::{
     ChangeAlerts, ChangeIssues, ChangeMembers, ChangePrivacy, ChangeProjects, ChangeReleases, ChangeRules,
     MakeProjects, ManageInstance, ManagePeople, Read, ReadAudit, ReadSystem,
 };
-use super::access::Needs::{self, Instance, Named, Nothing, Person, Script, Somewhere};
+use super::access::Needs::{self, Account, Instance, Named, Nothing, Person, Script, Somewhere};
 use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
 use super::{
     access, alerts, assets, attachments, audit, entry, feedback, issue, issues, link, live, me, people, projects,
@@ -132,6 +132,10 @@ fn of_people() -> Vec<Page> {
         page!(POST "/me/address/{link}", Nothing, me::confirm::post),
         page!(GET "/me/sessions", Person, me::sessions::show),
         page!(POST "/me/sessions", Person, me::sessions::post),
+        page!(GET "/me/sign-in", Account, me::sign_in::show),
+        page!(POST "/me/sign-in", Account, me::sign_in::post),
+        page!(GET "/sign-in/second", Nothing, sign_in::second::show),
+        page!(POST "/sign-in/second", Nothing, sign_in::second::post),
         page!(GET "/sign-in/forgotten", Nothing, entry::forgotten),
         page!(POST "/sign-in/forgotten", Nothing, entry::ask),
         page!(GET "/join/{secret}", Nothing, entry::show),
@@ -140,11 +144,13 @@ fn of_people() -> Vec<Page> {
         page!(POST "/reset/{secret}", Nothing, entry::reset),
         page!(GET "/sign-in", Nothing, sign_in::show),
         page!(POST "/sign-in", Nothing, sign_in::post),
-        page!(POST "/sign-out", Person, sign_in::sign_out),
+        page!(POST "/sign-out", Account, sign_in::sign_out),
         page!(GET "/setup/{secret}", Nothing, setup::show),
         page!(POST "/setup/{secret}", Nothing, setup::claim),
         page!(GET "/people", Instance(ManagePeople), people::list),
         page!(POST "/people", Instance(ManagePeople), people::post),
+        page!(GET "/people/sign-in", Instance(ManageInstance), people::sign_in::show),
+        page!(POST "/people/sign-in", Instance(ManageInstance), people::sign_in::post),
         page!(POST "/people/invitations", Instance(ManagePeople), people::invitations::post),
         page!(POST "/people/teams", Instance(ManagePeople), people::teams::create),
         page!(GET "/people/teams/{slug}", Instance(ManagePeople), people::teams::show),
@@ -154,7 +160,7 @@ fn of_people() -> Vec<Page> {
         page!(GET "/audit", Instance(ReadAudit), audit::list),
         page!(GET "/audit/export", Instance(ReadAudit), audit::export),
         page!(GET "/system", Instance(ReadSystem), system::show),
-        page!(POST "/theme", Person, shell::choose_theme),
+        page!(POST "/theme", Account, shell::choose_theme),
         page!(GET "/static/{file}", Nothing, assets::get),
         page!(GET "/favicon.ico", Nothing, assets::favicon),
     ]

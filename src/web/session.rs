@@ -45,6 +45,10 @@ pub(super) struct Viewer {
     pub here: Option<Object>,
     /// Goes into every form.
     pub csrf: String,
+    /// When they signed in.
+    pub signed_in_at: OffsetDateTime,
+    /// They come no further than to where a second factor is set up.
+    pub must_set_up: bool,
     secret: String,
 }
 
@@ -146,6 +150,11 @@ impl Viewer {
         display::initials(&self.name)
     }
 
+    /// The same person under another secret.
+    pub(super) fn with_secret(self, secret: String) -> Self {
+        Self { csrf: csrf_token(&secret), secret, ..self }
+    }
+
     /// Hash of the session, to end it.
     pub(super) fn session_hash(&self) -> [u8; 32] {
         secrets::hash(&self.secret)
@@ -171,8 +180,14 @@ async fn viewer(request: &HttpRequest) -> Result<Viewer, PageError> {
     }
 }
 
-/// Reads who is there, and what they may do.
+/// Reads who is there, and what they may do. Whoever has to set up a second factor first is nobody yet.
 pub(super) async fn read(request: &HttpRequest) -> Result<Viewer, PageError> {
+    let viewer = read_newcomer(request).await?;
+    if viewer.must_set_up { Err(PageError::SetUp) } else { Ok(viewer) }
+}
+
+/// The same, where a second factor is set up.
+pub(super) async fn read_newcomer(request: &HttpRequest) -> Result<Viewer, PageError> {
     let web = state(request)?;
     let back = request.uri().path_and_query().map_or("/issues", |path| path.as_str());
     let nobody = || PageError::SignIn(if request.method() == "GET" { back } else { "/issues" }.to_owned());
@@ -186,7 +201,17 @@ pub(super) async fn read(request: &HttpRequest) -> Result<Viewer, PageError> {
     let user = session.user;
     let name = if user.name.is_empty() { user.email.clone() } else { user.name };
     let (grants, csrf) = (session.grants, csrf_token(&secret));
-    Ok(Viewer { user_id: user.id, name, email: user.email, grants, here: None, csrf, secret })
+    Ok(Viewer {
+        user_id: user.id,
+        name,
+        email: user.email,
+        grants,
+        here: None,
+        csrf,
+        signed_in_at: session.created_at,
+        must_set_up: session.must_set_up,
+        secret,
+    })
 }
 
 /// Somebody who uses a page, for the audit log.

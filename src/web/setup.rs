@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::access::{Email, Reach};
 use store::audit::as_author;
+use store::people::sessions::Way;
 use store::people::setup::{self, Claim};
 use store::projects;
 use time::OffsetDateTime;
@@ -79,7 +80,7 @@ pub(super) async fn claim(
     // Whoever opens the first link is the first who does anything.
     as_author(page_author(&request, None, email.as_str()), async {
         let user = setup::claim(&web.pool, claim).await?.ok_or_else(used_up)?;
-        start_session(&web, &request, user.id, &mut response).await
+        start_session(&web, &request, user.id, Way::Password, &mut response).await
     })
     .await?;
     Ok(response)

@@ -3,6 +3,10 @@
 //! The answer to a wrong password, an unknown address and a disabled account is the same, and takes
 //! the same time. Tries are bounded per address and account; hashing is bounded per process, because
 //! each hash takes 19 MiB.
+//!
+//! Whoever has a second factor is not in with the password alone: see `second`.
+
+pub(super) mod second;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
@@ -13,9 +17,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::ids::UserId;
 use store::audit::{self, as_author};
-use store::people::sessions::Place;
+use store::people::sessions::{Place, Way};
 use store::people::users::User;
-use store::people::{self, sessions, tries};
+use store::people::{self, factors, sessions, tries};
 use time::{Duration, OffsetDateTime};
 
 use super::display::absolute;
@@ -75,25 +79,65 @@ pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fiel
     }
     let user = people::users::by_email(&web.pool, email).await?;
     match is_right(&web, user.as_ref(), password).await? {
-        Some(user_id) => {
-            web.door.forgive(address, email);
-            let mut response = see_other(next);
-            let author = page_author(&request, Some(user_id), email);
-            tries::forgive(&web.pool, &account(email)).await?;
-            as_author(author, start_session(&web, &request, user_id, &mut response)).await?;
-            Ok(response)
-        }
+        Some(user) if factors::of_user(&web.pool, user.id).await?.any() => second::begin(&web, user, next).await,
+        Some(user) => let_in(&web, &request, user, next, Way::Password).await,
         None => {
             let known = user.as_ref().map(|user| (user.id, user.email.as_str()));
-            audit::refused(&web.pool, known, peer(&request).as_deref(), "not let in", now).await?;
-            let problem = match tries::failed(&web.pool, &account(email), now).await? {
-                Some(until) => locked(until),
-                None => "No account has this address and password.".to_owned(),
-            };
-            let problem = Some(problem);
+            let problem = refuse(&web, &request, email, known, "not let in").await?;
+            let problem = Some(problem.unwrap_or_else(|| "No account has this address and password.".to_owned()));
             render(&web, &request, StatusCode::UNPROCESSABLE_ENTITY, next, email, problem, false)
         }
     }
+}
+
+/// Signs somebody in who has shown all that it takes. Only now are their wrong tries forgiven: half of it would buy more
+/// guesses at the other half.
+async fn let_in(
+    web: &Web,
+    request: &HttpRequest,
+    user: &User,
+    next: &str,
+    way: Way,
+) -> Result<HttpResponse, PageError> {
+    web.door.forgive(address(request), &user.email);
+    tries::forgive(&web.pool, &account(&user.email)).await?;
+    let mut response = see_other(next);
+    let author = page_author(request, Some(user.id), &user.email);
+    as_author(author, start_session(web, request, user.id, way, &mut response)).await?;
+    Ok(response)
+}
+
+/// Counts and writes down a try that did not let somebody in; what to tell them when the account is locked for it.
+async fn refuse(
+    web: &Web,
+    request: &HttpRequest,
+    email: &str,
+    known: Option<(UserId, &str)>,
+    why: &str,
+) -> Result<Option<String>, PageError> {
+    let now = OffsetDateTime::now_utc();
+    audit::refused(&web.pool, known, peer(request).as_deref(), why, now).await?;
+    Ok(tries::failed(&web.pool, &account(email), now).await?.map(locked))
+}
+
+/// Whether somebody who is signed in knows their password, by the same bounds as at the door; else what to tell them.
+pub(super) async fn prove_password(
+    web: &Web,
+    request: &HttpRequest,
+    user: &User,
+    password: &str,
+) -> Result<Result<(), String>, PageError> {
+    web.door.count(address(request), &user.email, Instant::now()).map_err(PageError::TooMany)?;
+    if let Some(until) = tries::locked_until(&web.pool, &account(&user.email), OffsetDateTime::now_utc()).await? {
+        return Ok(Err(locked(until)));
+    }
+    if is_right(web, Some(user), password).await?.is_some() {
+        web.door.forgive(address(request), &user.email);
+        return Ok(Ok(()));
+    }
+    let known = Some((user.id, user.email.as_str()));
+    let problem = refuse(web, request, &user.email, known, "did not know the password").await?;
+    Ok(Err(problem.unwrap_or_else(|| "That is not your password.".to_owned())))
 }
 
 /// `POST /sign-out`
@@ -106,12 +150,12 @@ pub(super) async fn sign_out(web: web::Data<Web>, posted: Posted) -> Result<Http
 }
 
 /// Whether the password is that of an account, which may not be there. It takes as long whatever the answer is.
-async fn is_right(web: &Web, user: Option<&User>, password: &str) -> Result<Option<UserId>, PageError> {
+async fn is_right<'a>(web: &Web, user: Option<&'a User>, password: &str) -> Result<Option<&'a User>, PageError> {
     let user = user.filter(|user| user.disabled_at.is_none());
     let hash = user.and_then(|user| user.password_hash.clone());
     let password = password.to_owned();
     let matches = hashing(web, move || passwords::verify(&password, hash.as_deref())).await?;
-    Ok(user.filter(|_| matches).map(|user| user.id))
+    Ok(user.filter(|_| matches))
 }
 
 /// Runs password hashing beside the workers, a bounded number at a time.
@@ -130,7 +174,7 @@ pub(super) fn account(email: &str) -> [u8; 32] {
 
 fn locked(until: OffsetDateTime) -> String {
     format!(
-        "Too many wrong passwords for this address: it is locked until {}. An administrator can unlock it.",
+        "Too many wrong tries for this address: it is locked until {}. An administrator can unlock it.",
         absolute(until)
     )
 }
@@ -141,6 +185,7 @@ pub(super) async fn start_session(
     web: &Web,
     request: &HttpRequest,
     user_id: UserId,
+    way: Way,
     response: &mut HttpResponse,
 ) -> Result<(), PageError> {
     if let Some(before) = request.cookie(web.session_cookie()) {
@@ -148,13 +193,21 @@ pub(super) async fn start_session(
     }
     let agent = request.headers().get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let address = peer(request);
-    let place = Place { address: address.as_deref(), agent };
+    let place = Place { way, address: address.as_deref(), agent };
     let secret = secrets::generate(secrets::Kind::Session);
     let now = OffsetDateTime::now_utc();
     let age = Duration::days(SESSION_DAYS);
     sessions::create(&web.pool, &secret.hash, user_id, place, now, now + age).await?;
     let cookie = web.cookie(web.session_cookie(), secret.text, age);
     response.add_cookie(&cookie).map_err(|error| PageError::Internal(error.to_string()))
+}
+
+/// Gives a session another cookie: somebody may do more now, and whoever knew the old one is no part of that.
+pub(super) async fn renew_session(web: &Web, viewer: Viewer) -> Result<(Viewer, Cookie<'static>), PageError> {
+    let secret = secrets::generate(secrets::Kind::Session);
+    sessions::renew(&web.pool, &viewer.session_hash(), &secret.hash).await?;
+    let cookie = web.cookie(web.session_cookie(), secret.text.clone(), Duration::days(SESSION_DAYS));
+    Ok((viewer.with_secret(secret.text), cookie))
 }
 
 /// Whose tries are counted. Behind a proxy that is the proxy, which makes the bound per account the

@@ -77,6 +77,14 @@ async fn tokens_of_some_projects_and_ways_in() {
     let reset = json(&db, &["user", "reset", "--email", "ana@example.org"]).await;
     assert!(reset["link"].as_str().unwrap().contains("/reset/ffe_"));
     assert_eq!(json(&db, &["user", "unlock", "--email", "ana@example.org"]).await["unlocked"], false);
+    let asked = json(&db, &["user", "require-second-factor", "yes"]).await;
+    assert_eq!(asked["second_factor_required"], true);
+    assert_eq!(json(&db, &["user", "reset-second-factor", "--email", "ana@example.org"]).await["had_one"], false);
+    sqlx::query("insert into authenticator_apps select id, decode(repeat('00', 20), 'hex'), 0, now() from users")
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(json(&db, &["user", "reset-second-factor", "--email", "ana@example.org"]).await["had_one"], true);
     let (code, _, err) = run(&db, &["user", "reset", "--email", "nobody@example.org"]).await;
     assert!(code == 1 && err.contains("nobody has the address"), "{err}");
 }

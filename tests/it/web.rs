@@ -13,6 +13,7 @@ mod destinations;
 mod door;
 mod entry;
 mod events;
+mod factors;
 mod histogram;
 mod hostile;
 mod keys;

@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::ingest::companions;
-use crate::people::{entries, tries};
+use crate::people::{entries, steps, tries};
 use crate::turn::Turn;
 use crate::{
     StoreError, attachments, audit, feedback, lifecycle, notifications, partitions, quiet, regroup, release_health,
@@ -73,7 +73,7 @@ pub struct Report {
     pub regroupings_forgotten: u64,
     /// Deleted issues whose events and rows are gone now.
     pub issues_purged: usize,
-    /// Invitations, links to new passwords, and wrong passwords that are over.
+    /// Invitations, links to new passwords, sign-ins that nobody ended, and wrong passwords that are over.
     pub entries_deleted: u64,
     /// Entries of the audit log that are too old.
     pub audit_deleted: u64,
@@ -147,7 +147,9 @@ async fn work(
         issues_aged: lifecycle::age(pool, now - FRESH, AGED_MAX, now).await?.len(),
         regroupings_forgotten: regroup::prune(pool, now).await?,
         issues_purged: lifecycle::purge(pool, lifecycle::PURGED_PER_ROUND).await?,
-        entries_deleted: entries::prune(pool, now).await? + tries::prune(pool, now, ROWS_PER_STATEMENT).await?,
+        entries_deleted: entries::prune(pool, now).await?
+            + tries::prune(pool, now, ROWS_PER_STATEMENT).await?
+            + steps::prune(pool, now, ROWS_PER_STATEMENT).await?,
         audit_deleted: audit::prune(pool, now, ROWS_PER_STATEMENT).await?,
         companions_settled: companions::settle(pool, now).await?,
         attachments_deleted: attachments::prune(connection, kept.attachment_bytes_max, oldest).await?,

@@ -1,11 +1,13 @@
-//! People and what lets them in: users, their sessions, API tokens, and the first-run link.
+//! People and what lets them in: users, their sessions and second factors, API tokens, and the first-run link.
 //!
 //! Only SHA-256 of a secret ever reaches this module: making and printing secrets is the caller's.
 
 pub mod entries;
+pub mod factors;
 pub mod memberships;
 pub mod sessions;
 pub mod setup;
+pub mod steps;
 pub mod teams;
 pub mod tokens;
 pub mod tries;

@@ -68,7 +68,7 @@ impl Persona {
             Decision::Hidden => Answer::Hidden,
         };
         match needs {
-            Needs::Nothing | Needs::Person | Needs::Script => Answer::Open,
+            Needs::Nothing | Needs::Person | Needs::Account | Needs::Script => Answer::Open,
             Needs::Somewhere(action) if grants.can_somewhere(action) => Answer::Open,
             Needs::Somewhere(_) => Answer::Refused,
             Needs::Instance(action) => told(grants.can(action, Object::Instance)),
@@ -183,6 +183,7 @@ async fn every_route_answers_every_role_as_the_table_says() {
 fn words(needs: Needs) -> String {
     match needs {
         Needs::Nothing => "nothing: for everybody, or its address is the key".to_owned(),
+        Needs::Account => "somebody, also without the second factor that all need".to_owned(),
         Needs::Person | Needs::Script => "somebody: their own, or what they may read".to_owned(),
         Needs::Somewhere(action) => format!("{action:?}, of each that is named"),
         Needs::Instance(action) => format!("{action:?}"),

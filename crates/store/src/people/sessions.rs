@@ -22,6 +22,8 @@ pub struct Session {
     pub created_at: OffsetDateTime,
     /// When the cookie stops working.
     pub expires_at: OffsetDateTime,
+    /// They need a second factor first, and have none.
+    pub must_set_up: bool,
 }
 
 /// Characters of what a browser calls itself.
@@ -29,9 +31,27 @@ const AGENT_CHARS_MAX: usize = 300;
 /// Sessions of a person that are listed.
 const LIST_MAX: i64 = 100;
 
-/// Where somebody signed in.
+/// By which way somebody signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Way {
+    /// With a password, and with a second factor where there is one; or by a link that stands for a password.
+    #[default]
+    Password,
+}
+
+impl Way {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+        }
+    }
+}
+
+/// Where and how somebody signed in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place<'a> {
+    /// By which way.
+    pub way: Way,
     /// The address of the request.
     pub address: Option<&'a str>,
     /// What the browser calls itself.
@@ -121,8 +141,8 @@ pub async fn create(
     let mut tx = pool.begin().await?;
     sqlx::query!(
         r#"
-        insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at, address, agent)
-        values ($1, $2, $3, $3, $4, $5, $6)
+        insert into sessions (token_hash, user_id, created_at, last_used_at, expires_at, address, agent, way)
+        values ($1, $2, $3, $3, $4, $5, $6, $7)
         "#,
         hash.as_slice(),
         user_id.get(),
@@ -130,6 +150,7 @@ pub async fn create(
         expires_at,
         place.address,
         place.agent.chars().filter(|char| !char.is_control()).take(AGENT_CHARS_MAX).collect::<String>(),
+        place.way.as_str(),
     )
     .execute(&mut *tx)
     .await?;
@@ -148,7 +169,12 @@ pub async fn find(pool: &PgPool, hash: &SecretHash, now: OffsetDateTime) -> Resu
         select
             users.id, users.email, users.name, users.role, users.password_hash, users.disabled_at,
             users.created_at, sessions.created_at as signed_in_at, sessions.expires_at,
-            given.projects as "projects!", given.roles as "roles!"
+            given.projects as "projects!", given.roles as "roles!",
+            (
+                sessions.way = 'password'
+                and exists (select from sign_in_rules where second_factor_required)
+                and not exists (select from authenticator_apps where user_id = users.id)
+            ) as "must_set_up!"
         from sessions
         join users on users.id = sessions.user_id
         cross join lateral (
@@ -178,7 +204,19 @@ pub async fn find(pool: &PgPool, hash: &SecretHash, now: OffsetDateTime) -> Resu
     }
     .try_into()?;
     let grants = memberships::grants(user.role, &projects, &roles);
-    Ok(Some(Session { user, grants, created_at: row.signed_in_at, expires_at: row.expires_at }))
+    let (created_at, expires_at) = (row.signed_in_at, row.expires_at);
+    Ok(Some(Session { user, grants, created_at, expires_at, must_set_up: row.must_set_up }))
+}
+
+/// Gives a session another secret: whoever knew the old one before somebody could do more does not follow them there.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn renew(pool: &PgPool, hash: &SecretHash, fresh: &SecretHash) -> Result<(), StoreError> {
+    sqlx::query!("update sessions set token_hash = $2 where token_hash = $1", hash.as_slice(), fresh.as_slice())
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 /// Notes that a session was used and moves its end; writes at most once a minute per session.
@@ -234,7 +272,7 @@ pub async fn delete_of_user(pool: &PgPool, user_id: UserId) -> Result<u64, Store
     Ok(ended.rows_affected())
 }
 
-async fn note(tx: &mut PgConnection, id: UserId, what: &str) -> Result<(), StoreError> {
+pub(super) async fn note(tx: &mut PgConnection, id: UserId, what: &str) -> Result<(), StoreError> {
     let email = sqlx::query_scalar!("select email from users where id = $1", id.get()).fetch_one(&mut *tx).await?;
     audit::note(tx, Note::new(Kind::SignIn, what, &email)).await
 }
