@@ -26,6 +26,7 @@ mod events;
 mod issue;
 mod issues;
 mod keys;
+mod limits;
 mod members;
 mod openapi;
 mod organizations;

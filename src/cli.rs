@@ -15,6 +15,7 @@ mod group;
 mod health;
 mod issue;
 mod key;
+mod limit;
 mod member;
 mod output;
 mod owners;
@@ -96,6 +97,9 @@ pub enum Command {
     /// Say what is hidden of events before they are kept
     #[command(subcommand)]
     Privacy(privacy::Command),
+    /// Manage how much may come in
+    #[command(subcommand)]
+    Limit(limit::Command),
     /// Tell a server of releases and their commits
     Release(release::Release),
     /// Tell a server of deploys, and watch how one fares
@@ -139,6 +143,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => migrate(&config, output).await,
         Command::User(command) => user::run(&config, command, output).await,
         Command::Privacy(command) => privacy::run(&config, command, output).await,
+        Command::Limit(command) => limit::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,
         Command::Team(command) => team::run(&config, command, output).await,
         Command::Token(command) => token::run(&config, command, output).await,

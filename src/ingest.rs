@@ -1,7 +1,7 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how events are grouped by `rules`, what of
+//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, how events are grouped by `rules`, what of
 //! them is hidden by `scrubbing`), `uses` (of the keys), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
@@ -11,6 +11,7 @@ mod body;
 mod books;
 mod keys;
 mod known;
+mod limits;
 mod live;
 mod origins;
 mod outage;
@@ -47,6 +48,7 @@ pub use routes::configure;
 use books::Books;
 use keys::{Caller, Keys};
 use known::KnownKeys;
+use limits::LimitBook;
 use live::Live;
 use outage::Outages;
 use queue::{Job, Load, Queue};
@@ -62,8 +64,8 @@ const TALLY_PERIOD: Duration = Duration::from_secs(1);
 /// How often the spool is looked at. An event in it is this much older than it had to be.
 const DRAIN_PERIOD: Duration = Duration::from_millis(500);
 
-/// Connections that the batch writers need: one each, one for draining, one for outcomes.
-pub const WRITER_CONNECTIONS: u32 = writer::WRITERS as u32 + 2;
+/// Connections that the batch writers need: one each, one for draining, one for outcomes, one for leases of limits.
+pub const WRITER_CONNECTIONS: u32 = writer::WRITERS as u32 + 3;
 
 /// What a person can set about ingest.
 #[derive(Debug, Clone)]
@@ -115,7 +117,8 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
     let drained = store::spool::position(&pool, spool_id).await.context("cannot read the spool's position")?;
     let spool = Spool::open(dir, settings.spool_bytes_max, drained)
         .with_context(|| format!("cannot open the spool in {}", dir.display()))?;
-    let books = Books::default();
+    let away = Arc::new(AtomicBool::new(false));
+    let books = Books::new(LimitBook::new(writers.clone(), Arc::clone(&away)));
     books.refresh(&pool).await.context("cannot read what the projects chose about their events")?;
     let keys = Keys::load(pool.clone(), books.clone()).await.context("cannot read the client keys")?;
     let (queue, jobs) = Queue::new(settings.queue_jobs_max);
@@ -135,7 +138,7 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
         live: Arc::new(Live::default()),
         tally: Arc::clone(&ingest.tally),
         signals_written: Arc::clone(&settings.signals_written),
-        away: AtomicBool::new(false),
+        away,
         flight: writer::Flight::default(),
         outages: Outages::default(),
     };
@@ -157,19 +160,24 @@ impl Ingest {
     }
 
     /// Understands a request and returns when what it brought is durable.
-    async fn submit(&self, request: Request) -> Result<Option<EventId>, Refusal> {
-        let Caller { project_id, key_id, .. } = request.caller;
+    async fn submit(&self, mut request: Request) -> Result<Option<EventId>, Refusal> {
+        let caller @ Caller { project_id, key_id, .. } = request.caller;
         let (category, received_at) = (request.form.category(), request.origin.received_at);
-        let received = match self.understand(request).await {
+        request.shut = self.books.limits.shut(caller);
+        let mut received = match self.understand(request).await {
             Ok(received) => received,
             Err(refusal) => {
                 self.count_refusal(project_id, category, &refusal);
                 return Err(refusal);
             }
         };
+        let met = self.books.limits.admit(caller, &mut received.load, &mut received.counted).await;
+        received.met.extend(met);
         self.uses.add(key_id, received.load.events.len(), received_at);
         self.commit(project_id, &received.counted, received.load).await?;
         match received.refusal {
+            // The one that has to be heard: clients would go on sending in vain.
+            _ if !received.met.is_empty() => Err(Refusal::Limited(received.met)),
             Some(refusal) => Err(refusal),
             None => Ok(received.id),
         }
@@ -313,6 +321,7 @@ async fn keep_flushing(sink: Arc<Sink>, ingest: Ingest, pool: PgPool, mut stop: 
         sink.flush_tally(OffsetDateTime::now_utc()).await;
         if !sink.away.load(Ordering::Relaxed) {
             ingest.uses.flush(&pool).await;
+            ingest.books.limits.tidy(stopping).await;
         }
         if stopping {
             return;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use store::StoreError;
 
+use super::limits::LimitBook;
 use super::origins::OriginBook;
 use super::rules::RuleBook;
 use super::scrubbing::ScrubBook;
 
 /// One snapshot of each kind; cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Books {
     /// How their events are grouped.
     pub(super) rules: Arc<RuleBook>,
@@ -20,11 +21,18 @@ pub(super) struct Books {
     pub(super) scrubbing: Arc<ScrubBook>,
     /// Which pages may post them.
     pub(super) origins: Arc<OriginBook>,
+    /// How many may come.
+    pub(super) limits: Arc<LimitBook>,
 }
 
 impl Books {
+    pub(super) fn new(limits: LimitBook) -> Self {
+        Self { rules: Arc::default(), scrubbing: Arc::default(), origins: Arc::default(), limits: Arc::new(limits) }
+    }
+
     /// Reads what changed.
     pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), StoreError> {
+        self.limits.refresh(pool).await?;
         self.origins.refresh(pool).await?;
         self.scrubbing.refresh(pool).await?;
         self.rules.refresh(pool).await

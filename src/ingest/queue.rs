@@ -7,7 +7,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use engine::ids::EventId;
 use engine::outcome::Category;
+use engine::quota::Counts;
 use store::ingest::{NewAttachment, NewFeedback, NewSessions, OutcomeCount};
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,6 +54,36 @@ impl Load {
         categories.extend(self.attachments.iter().map(|_| Category::Attachment));
         categories.extend(self.feedback.iter().map(|_| Category::Feedback));
         categories
+    }
+
+    /// Items that a limit counts.
+    pub(super) fn items(&self, counts: Counts) -> usize {
+        match counts {
+            Counts::Events => self.events.len(),
+            Counts::Attachments => self.attachments.len(),
+            Counts::Sessions => self.sessions.len(),
+            Counts::Feedback => self.feedback.len(),
+        }
+    }
+
+    /// Keeps the first items of a kind; what the others are counted as. Files go with the event that is not kept.
+    pub(super) fn keep(&mut self, counts: Counts, kept: usize) -> Vec<Category> {
+        match counts {
+            Counts::Events => {
+                let gone = self.events.split_off(kept.min(self.events.len()));
+                let mut categories: Vec<Category> = gone.iter().map(|prepared| prepared.origin.category).collect();
+                let is_gone = |id: EventId| gone.iter().any(|prepared| prepared.event.event_id == id);
+                let files = self.attachments.len();
+                self.attachments.retain(|file| !is_gone(file.event_id));
+                categories.extend(std::iter::repeat_n(Category::Attachment, files - self.attachments.len()));
+                categories
+            }
+            Counts::Attachments => {
+                vec![Category::Attachment; self.attachments.drain(kept.min(self.attachments.len())..).count()]
+            }
+            Counts::Sessions => vec![Category::Session; self.sessions.drain(kept.min(self.sessions.len())..).count()],
+            Counts::Feedback => vec![Category::Feedback; self.feedback.drain(kept.min(self.feedback.len())..).count()],
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -17,6 +17,7 @@ use engine::legacy::{self, StoreBody};
 use engine::normalize::Arrival;
 use engine::outcome::{Category, ItemKind, Outcome, Reason};
 use engine::payload::Codec;
+use engine::quota::Met;
 use engine::scrub::Scrubber;
 use engine::session::{self, Report};
 use engine::{feedback, limits, security};
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use super::keys::Caller;
 use super::known::KnownKeys;
+use super::limits::Shut;
 use super::prepare::{self, Kind, Origin, Packed};
 use super::queue::Load;
 use super::reply::Refusal;
@@ -53,6 +55,8 @@ pub(super) struct Request {
     pub(super) origin: Origin,
     pub(super) encoding: Encoding,
     pub(super) body: Bytes,
+    /// Limits that are known to be used up.
+    pub(super) shut: Shut,
 }
 
 /// What a request held.
@@ -66,6 +70,12 @@ pub(super) struct Received {
     pub(super) counted: Vec<(Category, Outcome, Reason)>,
     /// Set when an item was refused and the client should hear of it; the rest is taken.
     pub(super) refusal: Option<Refusal>,
+    /// Limits that items are over.
+    pub(super) met: Vec<Met>,
+    /// Limits that were used up before.
+    shut: Shut,
+    /// Set when an event was over a limit: its files go with it.
+    lost_event: Option<Reason>,
     /// Session items that were looked at.
     session_items: usize,
     /// Hides the secrets of its project.
@@ -93,11 +103,11 @@ pub(super) fn receive(known: &KnownKeys, request: &Request) -> Result<Received, 
             Form::Store => store(known, request, body),
             Form::Security(context) => reports(known, request, context, body),
             Form::UserReport => {
-                let mut received = Received::new(known, &request.origin);
+                let mut received = Received::new(known, request);
                 received.feedback(request.origin, feedback::user_report(body));
                 Ok(received)
             }
-            Form::Files { event_id, boundary } => files(known, request.origin, *event_id, boundary, body),
+            Form::Files { event_id, boundary } => files(known, request, *event_id, boundary, body),
         }
     })
 }
@@ -132,7 +142,7 @@ fn envelope(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Receive
         return Err(Refusal::EnvelopeAuth);
     }
     let origin = Origin { sent_at: envelope.header.sent_at(), ..request.origin };
-    let mut received = Received::new(known, &origin);
+    let mut received = Received::new(known, request);
     received.id = envelope.header.event_id;
     let mut has_event = false;
     let header_id = envelope.header.event_id;
@@ -174,16 +184,21 @@ fn may_own_files(kind: ItemKind) -> bool {
 /// Files of an event, posted as a form.
 fn files(
     known: &KnownKeys,
-    origin: Origin,
+    request: &Request,
     event_id: EventId,
     boundary: &str,
     body: &[u8],
 ) -> Result<Received, Refusal> {
-    let mut received = Received::new(known, &origin);
+    let mut received = Received::new(known, request);
     for part in engine::multipart::parts(boundary, body).map_err(Refusal::Multipart)? {
         // A field of the form is no file.
         if let Some(name) = part.filename {
-            received.attachment(origin, Some(event_id), About::new(Some(&name), part.content_type, None), part.content);
+            received.attachment(
+                request.origin,
+                Some(event_id),
+                About::new(Some(&name), part.content_type, None),
+                part.content,
+            );
         }
     }
     Ok(received)
@@ -220,7 +235,7 @@ fn is_clean_around(scrubber: &Scrubber, payload: &[u8], body: &[u8]) -> bool {
 }
 
 fn store(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Received, Refusal> {
-    let mut received = Received::new(known, &request.origin);
+    let mut received = Received::new(known, request);
     let whole = |codec| Some(Packed { codec, bytes: &request.body });
     match legacy::store_body(body).ok_or(Refusal::StoreBody)? {
         StoreBody::Json(json) => {
@@ -252,25 +267,38 @@ fn reports(
     context: &security::Context,
     body: &[u8],
 ) -> Result<Received, Refusal> {
-    let mut received = Received::new(known, &request.origin);
+    let mut received = Received::new(known, request);
     received.reports(known, request.origin, context, body);
     Ok(received)
 }
 
 impl Received {
-    fn new(known: &KnownKeys, origin: &Origin) -> Self {
+    fn new(known: &KnownKeys, request: &Request) -> Self {
         Self {
+            met: Vec::new(),
+            shut: request.shut.clone(),
+            lost_event: None,
             id: None,
             load: Load::default(),
             counted: Vec::new(),
             refusal: None,
             session_items: 0,
-            scrubber: known.scrubber(origin.project_id),
+            scrubber: known.scrubber(request.origin.project_id),
         }
     }
 
     fn count(&mut self, category: Category, outcome: Outcome, reason: Reason) {
         self.counted.push((category, outcome, reason));
+    }
+
+    /// True for an item whose limit is used up: it is counted, and not looked at.
+    fn is_over(&mut self, category: Category) -> bool {
+        let Some(met) = self.shut.for_category(category) else { return false };
+        self.count(category, Outcome::RateLimited, met.reason);
+        if !self.met.contains(&met) {
+            self.met.push(met);
+        }
+        true
     }
 
     fn refuse(&mut self, category: Category, refusal: Refusal) {
@@ -286,6 +314,10 @@ impl Received {
         json: &[u8],
         packed: Option<Packed<'_>>,
     ) {
+        if self.is_over(origin.category) {
+            self.lost_event = self.met.last().map(|met| met.reason);
+            return;
+        }
         match prepare::event(known, origin, header_id, json, packed) {
             Ok(Kind::Event(prepared)) => {
                 self.id.get_or_insert(prepared.event.event_id);
@@ -302,6 +334,9 @@ impl Received {
 
     /// A session item that cannot be counted is no reason to refuse the request: SDKs send them unasked.
     fn sessions(&mut self, origin: Origin, read: ReadSessions, payload: &[u8]) {
+        if self.is_over(Category::Session) {
+            return;
+        }
         if self.session_items == session::ITEMS_MAX {
             return self.count(Category::Session, Outcome::Invalid, Reason::TooMany);
         }
@@ -328,6 +363,9 @@ impl Received {
 
     /// At most as many as one envelope has reason to hold; a browser sends one.
     fn feedback(&mut self, origin: Origin, read: Result<feedback::Feedback, String>) {
+        if self.is_over(Category::Feedback) {
+            return;
+        }
         let Origin { project_id, received_at, .. } = origin;
         match read {
             Ok(_) if self.load.feedback.len() == FEEDBACK_PER_REQUEST_MAX => {
@@ -360,6 +398,12 @@ impl Received {
 
     /// A file that is not kept costs nobody the event; only who sends nothing else is told.
     fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, mut about: About, content: &[u8]) {
+        if let Some(reason) = self.lost_event {
+            return self.count(Category::Attachment, Outcome::RateLimited, reason);
+        }
+        if self.is_over(Category::Attachment) {
+            return;
+        }
         hide_in(&self.scrubber, &mut about.name);
         let Origin { project_id, received_at, .. } = origin;
         let kept = &self.load.attachments;

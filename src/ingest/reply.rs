@@ -13,6 +13,7 @@ use engine::inflate::InflateError;
 use engine::limits;
 use engine::multipart::MultipartError;
 use engine::outcome::Reason;
+use engine::quota::{self, Met};
 use engine::security::SecurityError;
 use serde::Serialize;
 
@@ -48,6 +49,8 @@ pub(super) enum Refusal {
     EventPath,
     /// The form of files cannot be read.
     Multipart(MultipartError),
+    /// Some or all of its items are over a limit; the others are taken.
+    Limited(Vec<Met>),
     /// The queue to the database is full.
     Overload,
     /// The database is away and the spool is full.
@@ -71,6 +74,8 @@ impl Refusal {
             // The official relay answers these two as malformed requests.
             Self::Auth(AuthError::BadKey | AuthError::BadVersion | AuthError::BadDsn) => StatusCode::BAD_REQUEST,
             Self::NotAllowed | Self::Origin(_) => StatusCode::FORBIDDEN,
+            // As the official relay, also when other items of the request were taken: clients look at the headers.
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -142,6 +147,7 @@ impl Refusal {
             ),
             Self::EventPath => plain("the path names no event: an event id has 32 hexadecimal digits"),
             Self::Multipart(error) => ("invalid multipart body".to_owned(), Some(error.to_string())),
+            Self::Limited(met) => ("event submission rejected due to rate limit".to_owned(), Some(quota::header(met))),
             Self::Overload => plain("too many events are waiting to be stored"),
             Self::SpoolFull => plain("the database is away and the local spool is full"),
             Self::KeysAway => plain("the database is away and this key is not known yet"),
@@ -166,6 +172,8 @@ impl Refusal {
             | Self::Inflate(InflateError::TooLarge { .. }) => Reason::TooLarge,
             Self::Inflate(_) => Reason::Encoding,
             Self::Envelope(_) => Reason::Envelope,
+            // Its items were counted one by one.
+            Self::Limited(_) => return None,
             Self::Overload | Self::Stopping => Reason::Overload,
             Self::SpoolFull => Reason::SpoolFull,
             Self::Refused => Reason::Refused,
@@ -191,6 +199,10 @@ impl Refusal {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
         }
+        if let Self::Limited(met) = self {
+            response.insert_header((X_SENTRY_RATE_LIMITS, quota::header(met)));
+            response.insert_header((header::RETRY_AFTER, met.iter().map(|met| met.retry_s).max().unwrap_or(1)));
+        }
         if matches!(self, Self::Method) {
             response.insert_header((header::ALLOW, "POST, OPTIONS"));
         }
@@ -202,6 +214,7 @@ impl Refusal {
     }
 }
 
+const X_SENTRY_RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
 const X_SENTRY_ERROR: HeaderName = HeaderName::from_static("x-sentry-error");
 
 /// A response with the CORS headers that every ingest reply carries, errors too: without them the

@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::keys::Caller;
+use super::limits::Shut;
 use super::prepare::Origin;
 use super::queue::Load;
 use super::receive::{Form, Request, envelope_dsn};
@@ -153,7 +154,8 @@ async fn take_envelope(request: &HttpRequest, mut payload: Payload, ingest: &Ing
     let caller = ingest.keys.caller(dsn.public_key, Some(path), OffsetDateTime::now_utc()).await?;
     admit(request, ingest, caller, Category::Default)?;
     let form = Form::Envelope;
-    ingest.submit(Request { caller, origin: origin(request, caller.project_id, &form), form, encoding, body }).await
+    let origin = origin(request, caller.project_id, &form);
+    ingest.submit(Request { caller, origin, form, encoding, body, shut: Shut::default() }).await
 }
 
 /// A body from a request that names its key itself.
@@ -166,7 +168,10 @@ async fn take(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, form
     let read = body::read(request, &mut payload, ingest.patience).await;
     let read = read.and_then(|body| Ok((encoding(request, &body)?, body)));
     match read {
-        Ok((encoding, body)) => ingest.submit(Request { caller, form, origin, encoding, body }).await,
+        Ok((encoding, body)) => {
+            let shut = Shut::default();
+            ingest.submit(Request { caller, form, origin, encoding, body, shut }).await
+        }
         Err(refusal) => {
             ingest.count_refusal(caller.project_id, form.category(), &refusal);
             Err(refusal)
@@ -194,7 +199,8 @@ async fn take_query(request: &HttpRequest, ingest: &Ingest) -> Taken {
     let data: Vec<u8> = percent_encoding::percent_decode_str(data.unwrap_or_default()).collect();
     let data: Vec<u8> = data.into_iter().map(|byte| if byte == b' ' { b'+' } else { byte }).collect();
     let origin = origin(request, caller.project_id, &form);
-    ingest.submit(Request { caller, form, origin, encoding: Encoding::Identity, body: Bytes::from(data) }).await
+    let (encoding, body, shut) = (Encoding::Identity, Bytes::from(data), Shut::default());
+    ingest.submit(Request { caller, form, origin, encoding, body, shut }).await
 }
 
 /// An endpoint whose payload this version recognises and does not store.

@@ -47,7 +47,7 @@ pub(super) struct Sink {
     pub(super) tally: Arc<Tally>,
     pub(super) signals_written: Arc<Notify>,
     /// Set while the database is away, so that batches go to the spool without waiting for it.
-    pub(super) away: AtomicBool,
+    pub(super) away: Arc<AtomicBool>,
     pub(super) flight: Flight,
     pub(super) outages: Outages,
 }

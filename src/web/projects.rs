@@ -2,6 +2,7 @@
 
 pub(super) mod code;
 pub(super) mod keys;
+pub(super) mod limits;
 pub(super) mod members;
 pub(super) mod owners;
 pub(super) mod privacy;
@@ -13,6 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::dsn;
 use engine::ids::ProjectId;
+use engine::quota::WINDOW_S_MAX;
 use store::counts::{self, Range};
 use store::keys::Key;
 use store::projects::{self, NewProject, Project};
@@ -153,6 +155,8 @@ struct StartPage {
     newest_issue: Option<i64>,
     accepted: Count,
     refused: Vec<(String, Count)>,
+    /// What is used of each limit: its name, used, and the limit.
+    uses: Vec<(String, Count, Count)>,
 }
 
 /// `GET /projects/{slug}`
@@ -186,6 +190,7 @@ pub(super) async fn start(
     let wanted = address.sdk.as_deref().or(project.platform.as_deref()).unwrap_or_default();
     let chosen = snippets::named(wanted);
     let (accepted, refused) = outcomes(&web, project.id).await?;
+    let uses = uses(&web, project.id).await?;
     html(&StartPage {
         code: chosen.code(&dsn),
         base_url: web.base_url.clone(),
@@ -199,6 +204,7 @@ pub(super) async fn start(
         newest_issue,
         accepted,
         refused,
+        uses,
     })
 }
 
@@ -215,6 +221,17 @@ async fn outcomes(web: &Web, project_id: ProjectId) -> Result<(Count, Vec<(Strin
             .map(|total| (format!("{}, {}", words(&total.category), words(&total.reason)), Count(total.quantity)))
             .collect(),
     ))
+}
+
+/// What is used of the limits of a project.
+async fn uses(web: &Web, project_id: ProjectId) -> Result<Vec<(String, Count, Count)>, PageError> {
+    let held = store::limits::of(&web.pool, store::limits::Subject::Project(project_id)).await?;
+    let told = held.into_iter().map(|held| {
+        let window = if held.limit.window_s < WINDOW_S_MAX { "this minute" } else { "today" };
+        let used = held.used.min(held.limit.most);
+        (format!("{} {window}", held.counts.as_str()), Count(used), Count(held.limit.most))
+    });
+    Ok(told.collect())
 }
 
 /// The project that an address names.

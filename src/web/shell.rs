@@ -75,6 +75,8 @@ pub(super) enum Nav {
     Audit,
     /// What is hidden of events.
     Privacy,
+    /// Limits of the instance.
+    Limits,
 }
 
 /// What the base template shows.
@@ -143,6 +145,7 @@ impl Shell {
             Nav::People => "people",
             Nav::Audit => "audit",
             Nav::Privacy => "privacy",
+            Nav::Limits => "limits",
         };
         own == name
     }

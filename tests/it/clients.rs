@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::access::Scope;
-use serde_json::Value;
+use engine::ids::ProjectId;
+use engine::quota::{Counts, Limit, WINDOW_S_MAX};
+use serde_json::{Value, json};
+use store::limits::Subject;
 use store::maintenance::{Kept, round};
 use time::OffsetDateTime;
 use tokio::process::Command;
@@ -232,6 +235,42 @@ async fn node_feedback() {
             .await
             .unwrap();
     assert_eq!(file, ("screenshot.png".to_owned(), "image/png".to_owned(), 4));
+}
+
+/// A limit of three events: the fourth is refused, and the SDK sends no more of them; what was not exceeded still comes.
+async fn assert_limits_are_heard(program: impl AsRef<Path>, application: &str, other: &'static str) {
+    let shop = Shop::open().await;
+    let db = &shop.server.db;
+    let http = Http::new(&shop.server.url);
+    let count = async |category: &'static str, outcome: &'static str| -> i64 {
+        let sql = "select coalesce(sum(quantity), 0)::bigint from outcomes where category = $1 and outcome = $2";
+        sqlx::query_scalar(sql).bind(category).bind(outcome).fetch_one(&db.pool).await.unwrap()
+    };
+    // The server has heard of the limit when it refuses, and of the other one when it takes one more.
+    for (most, status) in [(0, 429), (4, 200)] {
+        let limit = [(Counts::Events, Limit { most, window_s: WINDOW_S_MAX })];
+        store::limits::set(&db.pool, Subject::Project(ProjectId(shop.project.id)), &limit).await.unwrap();
+        until("the limit to hold", async || {
+            let event = json!({"event_id": uuid::Uuid::new_v4().simple().to_string()});
+            (http.post_event(&shop.project, &event).await.status == status).then_some(())
+        })
+        .await;
+    }
+    let (taken, refused) = (count("error", "accepted").await, count("error", "rate_limited").await);
+    shop.run(program, &[application]).await;
+    until("the other category to come", async || (count(other, "accepted").await > 0).then_some(())).await;
+    assert_eq!((count("error", "accepted").await, count("error", "rate_limited").await), (taken + 3, refused + 1));
+}
+
+#[tokio::test]
+async fn python_hears_limits() {
+    let python = root().join("tests/clients/python/.venv/bin/python");
+    assert_limits_are_heard(python, "tests/clients/python/limited.py", "session").await;
+}
+
+#[tokio::test]
+async fn node_hears_limits() {
+    assert_limits_are_heard(script("find-node"), "tests/clients/node/limited.js", "feedback").await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod away;
 mod companions;
 mod endpoints;
 mod hostile;
+mod limits;
 mod packing;
 mod pressure;
 mod raw;

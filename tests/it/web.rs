@@ -18,6 +18,7 @@ mod histogram;
 mod hostile;
 mod keys;
 mod large;
+mod limits;
 mod lists;
 mod owners;
 mod pages;

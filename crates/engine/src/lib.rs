@@ -20,6 +20,7 @@ pub mod feedback;
 pub mod legacy;
 pub mod multipart;
 pub mod outcome;
+pub mod quota;
 pub mod security;
 
 pub mod event;

@@ -190,6 +190,16 @@ texts! {
         BadKey = "bad_key",
         /// A web page posts that the project does not allow.
         Origin = "origin",
+        /// More than its client key may bring.
+        KeyLimit = "key_limit",
+        /// More than its project may bring in a minute.
+        ProjectRate = "project_rate",
+        /// More than its project may bring in a day.
+        ProjectQuota = "project_quota",
+        /// More than all projects may bring in a minute.
+        InstanceRate = "instance_rate",
+        /// More than all projects may bring in a day.
+        InstanceQuota = "instance_quota",
         /// The queue to the database is full.
         Overload = "overload",
         /// The database is away and the spool is full.

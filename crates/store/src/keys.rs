@@ -180,6 +180,14 @@ pub async fn rotate(
     let Some(old) = lock(&mut tx, which).await? else { return Ok(None) };
     let new = NewKey { project_id: old.project_id, public_key, label: &old.label, now };
     let new = insert_bounded(&mut tx, new).await?;
+    sqlx::query!(
+        "insert into limits (project_id, key_id, counts, window_s, most)
+        select project_id, $2, counts, window_s, most from limits where key_id = $1",
+        old.id.get(),
+        new.id.get(),
+    )
+    .execute(&mut *tx)
+    .await?;
     // One that ends earlier anyway is not given more time.
     let until = old.disabled_at.map_or(until, |at| at.min(until));
     let old = set(&mut tx, &old, &old.label, Some(until)).await?;

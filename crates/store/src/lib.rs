@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod issues;
 pub mod keys;
 pub mod lifecycle;
+pub mod limits;
 pub mod live;
 pub mod lookout;
 pub mod maintenance;

@@ -14,6 +14,8 @@ pub(super) fn all() -> Value {
         .chain(alert_rules())
         .chain(ownership())
         .chain(privacy())
+        .chain(keys())
+        .chain(limits())
         .chain(issues())
         .chain(events())
         .chain(numbers())
@@ -64,6 +66,46 @@ fn rules() -> Vec<(&'static str, Value)> {
             ]),
         ),
     ]
+}
+
+/// Client keys.
+fn keys() -> Vec<(&'static str, Value)> {
+    let rate = || object(&[("count", whole()), ("window", whole())]);
+    vec![
+        (
+            "Key",
+            object(&[
+                ("id", text()),
+                ("name", text()),
+                ("label", text()),
+                ("public", text()),
+                ("projectId", whole()),
+                ("isActive", flag()),
+                ("dateCreated", date()),
+                ("dateDisabled", or_null("string")),
+                ("rateLimit", json!({ "oneOf": [rate(), { "type": "null" }] })),
+                ("dsn", object(&[("public", text()), ("security", text())])),
+            ]),
+        ),
+        (
+            "KeyUpdate",
+            optional(&[
+                ("name", text()),
+                ("isActive", flag()),
+                ("rateLimit", json!({ "oneOf": [rate(), { "type": "null" }] })),
+            ]),
+        ),
+        ("KeyRotation", optional(&[("graceHours", whole())])),
+    ]
+}
+
+/// How much may come in.
+fn limits() -> Vec<(&'static str, Value)> {
+    let number = || or_null("integer");
+    let update = [("perMinute", number()), ("perDay", number())];
+    let held = [&update[..], &[("usedThisMinute", number()), ("usedToday", number())]].concat();
+    let each = |of: Value| ["events", "attachments", "sessions", "feedback"].map(|name| (name, of.clone()));
+    vec![("Limits", object(&each(object(&held)))), ("LimitsUpdate", optional(&each(optional(&update))))]
 }
 
 /// What is hidden of events.
@@ -230,22 +272,6 @@ fn basics() -> Vec<(&'static str, Value)> {
                 ("projectCount", whole()),
             ]),
         ),
-        (
-            "Key",
-            object(&[
-                ("id", text()),
-                ("name", text()),
-                ("label", text()),
-                ("public", text()),
-                ("projectId", whole()),
-                ("isActive", flag()),
-                ("dateCreated", date()),
-                ("dateDisabled", or_null("string")),
-                ("dsn", object(&[("public", text()), ("security", text())])),
-            ]),
-        ),
-        ("KeyUpdate", optional(&[("name", text()), ("isActive", flag())])),
-        ("KeyRotation", optional(&[("graceHours", whole())])),
     ]
 }
 

@@ -4,8 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::dsn;
+use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
+use sqlx::PgPool;
 use store::StoreError;
 use store::keys::{self, Change, Key, LABEL_CHARS_MAX, NewKey, Which};
+use store::limits::{self, Subject};
 use store::projects::{self, Project};
 use time::{Duration, OffsetDateTime};
 
@@ -20,6 +23,9 @@ use crate::secrets;
 /// Hours that applications have to take a new key before the old one is refused.
 const HOURS: [(i64, &str); 3] = [(24, "in 24 hours"), (7 * 24, "in 7 days"), (0, "now")];
 
+/// Windows of a limit, in seconds.
+const WINDOWS: [(i64, &str); 3] = [(60, "a minute"), (3600, "an hour"), (WINDOW_S_MAX, "a day")];
+
 /// One key, as the page shows it.
 struct Row {
     key: Key,
@@ -27,6 +33,14 @@ struct Row {
     is_off: bool,
     today: Count,
     last_at: Option<OffsetDateTime>,
+    limit: Option<Limit>,
+}
+
+impl Row {
+    /// Whether its limit is for a window of this length.
+    fn is_in(&self, window_s: &i64) -> bool {
+        self.limit.is_some_and(|limit| limit.window_s == *window_s)
+    }
 }
 
 #[derive(Template)]
@@ -112,6 +126,7 @@ async fn act(web: &Web, project: &Project, fields: &Fields) -> Result<(), PageEr
             let until = now + Duration::hours(hours);
             keys::rotate(pool, which, &secrets::public_key(), until, now).await.map(|both| both.is_some())
         }
+        "limit" => set_limit(pool, which, fields).await,
         "delete" => keys::delete(pool, which).await,
         "origins" => {
             let words = fields.get("origins").split([' ', ',', '\n', '\r']);
@@ -123,10 +138,31 @@ async fn act(web: &Web, project: &Project, fields: &Fields) -> Result<(), PageEr
     if found? { Ok(()) } else { Err(PageError::BadRequest("This key is gone: somebody has deleted it.".to_owned())) }
 }
 
+/// How many events a key may bring in a window; an empty number is no limit.
+async fn set_limit(pool: &PgPool, which: Which<'_>, fields: &Fields) -> Result<bool, StoreError> {
+    let Some(key) = keys::by_public_key(pool, which.public_key).await? else { return Ok(false) };
+    if Some(key.project_id) != which.project_id {
+        return Ok(false);
+    }
+    let text = fields.get("most").trim();
+    let mut wanted = Vec::new();
+    if !text.is_empty() {
+        let wrong =
+            || StoreError::Conflict(format!("{text:.30} is no number of events: write 0 to {COUNT_MAX}, or nothing"));
+        let most = text.parse().map_err(|_| wrong())?;
+        let window = WINDOWS.into_iter().find(|(window_s, _)| window_s.to_string() == fields.get("window"));
+        let (window_s, _) = window.ok_or_else(|| StoreError::Conflict("In which time?".to_owned()))?;
+        wanted.push((Counts::Events, Limit { most, window_s }));
+    }
+    limits::set(pool, Subject::Key(key.project_id, key.id), &wanted).await?;
+    Ok(true)
+}
+
 async fn page(web: &Web, request: &HttpRequest, viewer: Viewer, project: Project) -> Result<KeysPage, PageError> {
     let now = OffsetDateTime::now_utc();
     let keys = keys::of_project(&web.pool, project.id).await?;
     let uses = keys::uses(&web.pool, project.id, now.date()).await?;
+    let held = limits::of_keys(&web.pool, project.id).await?;
     let rows = keys.into_iter().map(|key| {
         let used = uses.iter().find(|used| used.key_id == key.id);
         Row {
@@ -134,6 +170,7 @@ async fn page(web: &Web, request: &HttpRequest, viewer: Viewer, project: Project
             is_off: key.is_disabled(now),
             today: Count(used.map_or(0, |used| used.events)),
             last_at: used.map(|used| used.last_at),
+            limit: held.iter().find(|held| held.subject == Subject::Key(project.id, key.id)).map(|held| held.limit),
             key,
         }
     });

@@ -1,0 +1,194 @@
+//! How much may come in: the limits of a project, and those of the instance, with what is used of them.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
+use store::StoreError;
+use store::limits::{self, Stored, Subject};
+use store::projects::Project;
+
+use super::super::display::Count;
+use super::super::error::PageError;
+use super::super::session::{Fields, Posted, Viewer};
+use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::{Web, signs};
+use super::find;
+
+/// The windows that a form offers, each with its name in the form and its words.
+const WINDOWS: [(&str, i64, &str); 2] = [("minute", 60, "a minute"), ("day", WINDOW_S_MAX, "a day (UTC)")];
+
+/// One number of the form.
+struct Field {
+    name: String,
+    label: String,
+    /// As it stands, or as it was typed.
+    value: String,
+    /// What is used of it in the window of now.
+    used: Option<(Count, Count, i64)>,
+}
+
+#[derive(Template)]
+#[template(path = "projects/limits.html")]
+struct LimitsPage {
+    shell: Shell,
+    /// Absent on the page of the instance.
+    project: Option<Project>,
+    rows: Vec<(&'static str, Vec<Field>)>,
+    is_saved: bool,
+    problem: Option<String>,
+}
+
+impl LimitsPage {
+    fn path(&self) -> String {
+        path(self.project.as_ref())
+    }
+
+    fn may_change(&self) -> bool {
+        self.shell.viewer.may_change_projects()
+    }
+}
+
+fn path(project: Option<&Project>) -> String {
+    project.map_or_else(|| "/limits".to_owned(), |project| format!("/projects/{}/limits", project.slug))
+}
+
+/// What the address says.
+#[derive(serde::Deserialize)]
+pub(in super::super) struct LimitsAddress {
+    saved: Option<String>,
+}
+
+/// `GET /projects/{slug}/limits`
+pub(in super::super) async fn show(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    slug: web::Path<String>,
+    address: web::Query<LimitsAddress>,
+) -> Result<HttpResponse, PageError> {
+    let project = find(&web, &slug).await?;
+    let mut page = page(&web, &request, viewer, Some(project), None).await?;
+    page.is_saved = address.saved.is_some();
+    html(&page)
+}
+
+/// `GET /limits`
+pub(in super::super) async fn show_instance(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    viewer: Viewer,
+    address: web::Query<LimitsAddress>,
+) -> Result<HttpResponse, PageError> {
+    let mut page = page(&web, &request, viewer, None, None).await?;
+    page.is_saved = address.saved.is_some();
+    html(&page)
+}
+
+/// `POST /projects/{slug}/limits`
+pub(in super::super) async fn post(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    slug: web::Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, PageError> {
+    let project = find(&web, &slug).await?;
+    save(&web, &request, posted, Some(project)).await
+}
+
+/// `POST /limits`
+pub(in super::super) async fn post_instance(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    posted: Posted,
+) -> Result<HttpResponse, PageError> {
+    save(&web, &request, posted, None).await
+}
+
+async fn save(
+    web: &Web,
+    request: &HttpRequest,
+    posted: Posted,
+    project: Option<Project>,
+) -> Result<HttpResponse, PageError> {
+    let saved = match read(&posted.fields) {
+        Ok(wanted) => limits::set(&web.pool, subject(project.as_ref()), &wanted).await,
+        Err(problem) => Err(StoreError::Conflict(problem)),
+    };
+    let problem = match saved {
+        Ok(()) => return Ok(see_other(&format!("{}?saved=1", path(project.as_ref())))),
+        Err(StoreError::Conflict(problem)) => problem,
+        Err(error) => return Err(error.into()),
+    };
+    let mut page = page(web, request, posted.viewer, project, Some(&posted.fields)).await?;
+    page.problem = Some(problem);
+    let mut response = html(&page)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+fn subject(project: Option<&Project>) -> Subject {
+    project.map_or(Subject::Instance, |project| Subject::Project(project.id))
+}
+
+/// The numbers of a form; an empty one is no limit.
+fn read(fields: &Fields) -> Result<Vec<(Counts, Limit)>, String> {
+    let mut wanted = Vec::new();
+    for counts in Counts::ALL {
+        for (window, window_s, words) in WINDOWS {
+            let text = fields.get(&format!("{}_{window}", counts.as_str())).trim();
+            if text.is_empty() {
+                continue;
+            }
+            let most = text.parse().ok().filter(|most| (0..=COUNT_MAX).contains(most));
+            let most = most.ok_or_else(|| {
+                format!("{text:.30} is no number of {} {words}: write 0 to {COUNT_MAX}, or nothing", counts.as_str())
+            })?;
+            wanted.push((counts, Limit { most, window_s }));
+        }
+    }
+    Ok(wanted)
+}
+
+async fn page(
+    web: &Web,
+    request: &HttpRequest,
+    viewer: Viewer,
+    project: Option<Project>,
+    typed: Option<&Fields>,
+) -> Result<LimitsPage, PageError> {
+    let stored = limits::of(&web.pool, subject(project.as_ref())).await?;
+    let nav = if project.is_some() { Nav::Projects } else { Nav::Limits };
+    let mut shell = Shell::load(web, request, viewer, nav).await?;
+    shell.title = project.as_ref().map_or_else(|| "Limits".to_owned(), |project| format!("Limits of {}", project.slug));
+    shell.project = project.as_ref().map(|project| project.slug.clone());
+    let rows = Counts::ALL.map(|counts| (words(counts), fields_of(counts, &stored, typed)));
+    Ok(LimitsPage { shell, project, rows: rows.into(), is_saved: false, problem: None })
+}
+
+const fn words(counts: Counts) -> &'static str {
+    match counts {
+        Counts::Events => "Events",
+        Counts::Attachments => "Files",
+        Counts::Sessions => "Items of release health",
+        Counts::Feedback => "Feedback",
+    }
+}
+
+fn fields_of(counts: Counts, stored: &[Stored], typed: Option<&Fields>) -> Vec<Field> {
+    let field = |(window, window_s, words): (&str, i64, &str)| {
+        let name = format!("{}_{window}", counts.as_str());
+        let held = stored.iter().find(|stored| stored.counts == counts && stored.limit.window_s == window_s);
+        let value = match typed {
+            Some(fields) => fields.get(&name).to_owned(),
+            None => held.map(|held| held.limit.most.to_string()).unwrap_or_default(),
+        };
+        let used = held.map(|held| {
+            let used = held.used.min(held.limit.most);
+            let percent = used.saturating_mul(100).checked_div(held.limit.most).unwrap_or(100);
+            (Count(used), Count(held.limit.most), percent)
+        });
+        Field { name, label: format!("At most, {words}"), value, used }
+    };
+    WINDOWS.map(field).into()
+}

@@ -1,0 +1,78 @@
+//! Limits on the pages of a project and of the instance, by API and by command line.
+
+use engine::access::{Role, SCOPES};
+use serde_json::{Value, json};
+
+use super::Site;
+use crate::rules::run;
+
+const PATH: &str = "/projects/shop/limits";
+
+#[tokio::test]
+async fn limits_are_set_on_pages_and_shown_with_what_is_used() {
+    let site = Site::open().await;
+    let mut member = site.sign_in(Role::Member).await;
+    let fields = [("events_day", "1000"), ("events_minute", ""), ("sessions_minute", "50")];
+    assert_eq!(member.submit(PATH, PATH, &fields).await.status, 303);
+    let page = member.page(PATH).await;
+    assert!(page.contains("name=\"events_day\" value=\"1000\"") && page.contains("0 of 1,000 taken up"), "{page}");
+    sqlx::query(
+        "update limits set used = 250, started = floor(extract(epoch from now()) / window_s)::bigint * window_s",
+    )
+    .execute(&site.server.db.pool)
+    .await
+    .unwrap();
+    assert!(member.page(PATH).await.contains("250 of 1,000 taken up"));
+    assert!(member.page("/projects/shop").await.contains("events today: 250 of 1,000"));
+    // Saved once more, what is used of it stays.
+    assert_eq!(member.submit(PATH, PATH, &[("events_day", "2000")]).await.status, 303);
+    assert!(member.page(PATH).await.contains("250 of 2,000 taken up"));
+    for wrong in ["-1", "many", "1.5", "99999999999999999999"] {
+        let reply = member.submit(PATH, PATH, &[("events_day", wrong)]).await;
+        assert!(reply.status == 422 && reply.body.contains("is no number of events a day"), "{}", reply.body);
+        assert!(reply.body.contains(&format!("value=\"{wrong}\"")), "what was typed stays");
+    }
+    let mut admin = site.sign_in(Role::Admin).await;
+    assert_eq!(admin.submit("/limits", "/limits", &[("events_minute", "0")]).await.status, 303);
+    assert!(admin.page("/limits").await.contains("name=\"events_minute\" value=\"0\""));
+    let keys = "/projects/shop/keys";
+    let limit = [("do", "limit"), ("key", site.project.public_key.as_str()), ("most", "90"), ("window", "3600")];
+    assert_eq!(admin.submit(keys, keys, &limit).await.status, 303);
+    let page = admin.page(keys).await;
+    assert!(page.contains("at most 90 events in 3600 s") && page.contains("value=\"3600\" selected"), "{page}");
+    let wrong = [("do", "limit"), ("key", site.project.public_key.as_str()), ("most", "x"), ("window", "60")];
+    assert_eq!(admin.submit(keys, keys, &wrong).await.status, 422);
+}
+
+#[tokio::test]
+async fn scripts_and_commands_set_limits() {
+    let site = Site::open().await;
+    let http = site.http.with_token(&site.server.db.token(&SCOPES.map(|(scope, _)| scope)).await);
+    let path = "/api/0/projects/default/shop/limits/";
+    let set = http.put(path, &json!({"events": {"perMinute": 600, "perDay": 90_000}})).await.json();
+    assert_eq!((&set["events"]["perMinute"], &set["events"]["usedToday"]), (&json!(600), &json!(0)));
+    let set = http.put(path, &json!({"events": {"perMinute": null}, "feedback": {"perDay": 5}})).await.json();
+    assert_eq!((&set["events"]["perMinute"], &set["events"]["perDay"]), (&Value::Null, &json!(90_000)));
+    for wrong in [json!({"events": 5}), json!({"events": {"perDay": -1}}), json!({"sessions": {"perDay": "x"}})] {
+        assert_eq!(http.put(path, &wrong).await.status, 400, "{wrong}");
+    }
+    let key = format!("/api/0/projects/default/shop/keys/{}/", site.project.public_key);
+    let limited = http.put(&key, &json!({"rateLimit": {"count": 7, "window": 300}})).await.json();
+    assert_eq!(limited["rateLimit"], json!({"count": 7, "window": 300}));
+    assert_eq!(http.get("/api/0/projects/default/shop/keys/").await.json()[0]["rateLimit"]["count"], 7);
+    let rotate = http.request(reqwest::Method::POST, &format!("{key}rotate/"));
+    assert_eq!(http.send(rotate.json(&json!({}))).await.json()["rateLimit"]["window"], 300, "it goes along");
+    assert_eq!(http.put(&key, &json!({"rateLimit": null})).await.json()["rateLimit"], Value::Null);
+    assert_eq!(http.put(&key, &json!({"rateLimit": {"count": 7, "window": 0}})).await.status, 400);
+
+    let url = site.server.db.url();
+    let command = async |line: &str| run(Some(&url), &line.split(' ').collect::<Vec<_>>()).await;
+    let (code, out, said) = command("limit set sessions --project shop --per-minute 9 --per-day 70").await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(out, "events\t90000\t86400\t0\nsessions\t9\t60\t0\nsessions\t70\t86400\t0\nfeedback\t5\t86400\t0\n");
+    assert_eq!(command("limit set events --project shop --per-day unset").await.0, 0);
+    assert!(!command("limit show --project shop").await.1.contains("events"));
+    assert_eq!(command("limit set events --per-day 5").await.1, "events\t5\t86400\t0\n");
+    assert_eq!(command("limit set spans --per-day 5").await.0, 2);
+    assert_eq!(command("limit set events --per-day -5").await.0, 2);
+}
