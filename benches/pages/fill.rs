@@ -11,7 +11,7 @@
 use std::time::Instant;
 
 use sqlx::AssertSqlSafe;
-use store::partitions;
+use store::{facets, partitions};
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::bodies;
@@ -86,6 +86,9 @@ pub(crate) async fn fill(server: &Server, size: Size) {
     let (even, odd): (Vec<_>, Vec<_>) = days.iter().enumerate().partition(|(index, _)| index % 2 == 0);
     tokio::join!(copy_days(server, size, &even, now), copy_days(server, size, &odd, now));
     println!("events and their counters: {:.0?}", began.elapsed());
+    server.execute("insert into facet_days select distinct day from events").await;
+    tokio::join!(fill_facets(server), fill_facets(server));
+    println!("values of each issue: {:.0?}", began.elapsed());
     for statement in AFTERWARDS {
         let started = Instant::now();
         server.execute(statement).await;
@@ -94,6 +97,18 @@ pub(crate) async fn fill(server: &Server, size: Size) {
         }
     }
     println!("issues, users, releases: {:.0?}", began.elapsed());
+}
+
+/// As maintenance does after an upgrade.
+async fn fill_facets(server: &Server) {
+    let mut connection = server.pool.acquire().await.unwrap();
+    for setting in ["set synchronous_commit = off", "set work_mem = '256MB'"] {
+        sqlx::query(AssertSqlSafe(setting)).execute(&mut *connection).await.unwrap();
+    }
+    facets::fill(&mut connection, usize::MAX).await.unwrap();
+    for setting in ["reset synchronous_commit", "reset work_mem"] {
+        sqlx::query(AssertSqlSafe(setting)).execute(&mut *connection).await.unwrap();
+    }
 }
 
 /// The project of an issue: the first ones of a hundred are of the first project.
@@ -180,7 +195,7 @@ const SEEDS: [&str; 4] = [
     "alter table seeds add primary key (rank)",
     "create unlogged table figures (issue_id bigint, project_id bigint, events bigint,
          first_at timestamptz, first_id uuid, first_release text, last_at timestamptz, last_id uuid, last_release text)",
-    "truncate events, issue_counts, project_counts, environment_counts, release_counts, issue_users, outcomes",
+    "truncate events, issue_counts, project_counts, environment_counts, release_counts, issue_users, issue_facets, outcomes",
 ];
 
 /// The events of a day in the order in which they arrived. Each issue has one at least on some day.

@@ -4,6 +4,7 @@ mod access;
 mod assigned;
 mod destinations;
 mod events;
+mod facets;
 mod fixes;
 mod issues;
 mod members;

@@ -1,7 +1,7 @@
 //! The one write path: a batch of events, outcomes and a spool position in one transaction.
 //!
 //! Owns the order of the statements, which is also the lock order that keeps several writers from
-//! deadlocking: hashes, users, events, numbers, issues, files and feedback, names, counters, sessions, each in key order. The rows that every
+//! deadlocking: hashes, users, facets, events, numbers, issues, files and feedback, names, counters, sessions, each in key order. The rows that every
 //! batch of a project touches (`project_counts`, `environment_counts`, `outcomes`) come last, so that another writer waits
 //! for them only while this one commits.
 //!
@@ -33,6 +33,7 @@ pub use sessions::NewSessions;
 
 use self::memory::Memory;
 use crate::StoreError;
+use crate::facets;
 use crate::releases::{self, Named};
 
 /// One event, normalised and grouped, ready to store.
@@ -175,6 +176,8 @@ pub struct Written {
     pub discarded: u64,
     /// Issues and releases of which the activity says now why they are still resolved.
     notes: Vec<((ProjectId, IssueId), Option<String>)>,
+    /// Values that issues met for the first time.
+    met: facets::Met,
 }
 
 /// A batch is tried this often when another writer gets in between (a new hash claimed by both, a
@@ -231,6 +234,7 @@ impl Writer {
             Ok(Attempt::Done(mut written)) => match tx.commit().await {
                 Ok(()) => {
                     self.memory.remember_notes(std::mem::take(&mut written.notes));
+                    self.memory.facets.remember(std::mem::take(&mut written.met));
                     Ok(Attempt::Done(written))
                 }
                 Err(error) => statements::raced_or(error.into()),

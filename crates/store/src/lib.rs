@@ -14,6 +14,7 @@ pub mod deploys;
 pub mod error;
 pub mod escalation;
 pub mod events;
+pub mod facets;
 pub mod feedback;
 pub mod hashes;
 pub mod health;

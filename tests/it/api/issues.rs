@@ -225,7 +225,7 @@ async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
     let mut found = Vec::new();
     let mut requests = 0;
     loop {
-        let reply = served.http.get(&format!("{LIST}?query=needle:yes&cursor={cursor}")).await;
+        let reply = served.http.get(&format!("{LIST}?query=needle:y*s&cursor={cursor}")).await;
         requests += 1;
         found
             .extend(reply.json().as_array().unwrap().iter().map(|issue| issue["shortId"].as_str().unwrap().to_owned()));
@@ -235,6 +235,9 @@ async fn a_rare_match_is_found_behind_the_bound_of_one_request() {
         }
     }
     assert_eq!((found, requests), (vec!["SHOP-1".to_owned()], 5));
+    // What it asks for exactly is known of every issue.
+    let reply = served.http.get(&format!("{LIST}?query=needle:yes")).await;
+    assert_eq!((reply.json()[0]["shortId"].as_str(), cursors(&reply).get("next")), (Some("SHOP-1"), None));
 
     // A change of what a search finds goes through all of it.
     let body = json!({"status": "resolved"});

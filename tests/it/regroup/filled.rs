@@ -53,6 +53,8 @@ pub async fn fill(pool: &PgPool, project_id: ProjectId, start: OffsetDateTime, e
              from events cross join generate_series(1, {copies}) as n"
         ),
         "truncate issue_counts, project_counts, environment_counts, release_counts, issue_users, outcomes".into(),
+        // Maintenance would read their values.
+        "insert into facet_days select distinct day from events".into(),
         "insert into issue_users select distinct project_id, issue_id, substring(sha256(convert_to(user_key, 'UTF8')) for 16)
          from events".into(),
         "insert into issue_counts select project_id, issue_id, span_s,

@@ -48,6 +48,24 @@ pub async fn assert_counters_agree(pool: &PgPool) {
             (select coalesce(sum(quantity), 0)::bigint as n from outcomes where outcome = 'accepted' and category = 'error') as accepted,
             (select count(*) as n from events) as stored
          where accepted.n <> stored.n",
+        // Every value that an event has, or the field where that has too many.
+        "select had.issue_id, had.field, had.value from (
+             select distinct project_id, issue_id, field, value from events
+             cross join lateral (
+                 select '.release', release union all select '.environment', environment union all select '.dist', dist
+                 union all select '.transaction', transaction union all select '.server_name', server_name
+                 union all select '.release.environment', release || chr(1) || environment
+                 union all select '=' || (tag ->> 0), tag ->> 1 from jsonb_array_elements(tags) as tag
+             ) as one (field, value)
+             where value <> '' and day not in (select day from facet_days)
+         ) as had
+         where not exists (
+             select from issue_facets as kept
+             where kept.project_id = had.project_id and kept.issue_id = had.issue_id and kept.facet in (
+                 ('x' || left(encode(sha256(convert_to(field || chr(1) || value, 'UTF8')), 'hex'), 16))::bit(64)::bigint,
+                 ('x' || left(encode(sha256(convert_to(field, 'UTF8')), 'hex'), 16))::bit(64)::bigint
+             )
+         )",
         "select issues.id from issues where status <> 'merged'
              and not exists (select from issue_hashes where issue_hashes.issue_id = issues.id)",
     ];

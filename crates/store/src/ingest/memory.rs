@@ -30,6 +30,8 @@ pub(super) struct Memory {
     notes: Mutex<HashSet<(Issue, Option<String>)>>,
     /// Issues that were discarded, perhaps not any more.
     discarded: Mutex<HashSet<Issue>>,
+    /// Values that issues had.
+    pub(super) facets: crate::facets::Remembered,
     /// How releases stand to each other.
     pub(super) releases: Remembered,
     /// Ignored issues whose terms are far from being reached.

@@ -15,7 +15,7 @@ use super::issues::{create_issues, update_issues};
 use super::memory::Memory;
 use super::plan::{Claim, Owners, Plan};
 use super::{Attempt, Batch, NewEvent, Written};
-use crate::{StoreError, lifecycle};
+use crate::{StoreError, facets, lifecycle};
 
 /// Turns an error that only means "another writer was there first" into another try.
 pub(super) fn raced_or(error: StoreError) -> Result<Attempt, StoreError> {
@@ -179,7 +179,7 @@ pub(super) async fn new_issue_ids(tx: &mut PgConnection, count: usize) -> Result
     Ok(ids.into_iter().map(IssueId).collect())
 }
 
-/// Hashes, numbers, users, events and issues; says what another writer changed meanwhile, if so.
+/// Hashes, users, facets, events and issues; says what another writer changed meanwhile, if so.
 pub(super) async fn store_events(
     tx: &mut PgConnection,
     plan: &Plan<'_>,
@@ -191,6 +191,8 @@ pub(super) async fn store_events(
     }
     let issues = plan.by_issue();
     let new_users = count_users(tx, plan).await?;
+    written.met = memory.facets.unmet(plan.events.iter().map(|(event, issue_id)| (*event, *issue_id)));
+    facets::write(tx, &written.met).await?;
     if insert_events(tx, plan).await? != plan.events.len() as u64 {
         return Ok(Some("duplicate in flight"));
     }

@@ -3,16 +3,20 @@
 //! 1. *Scan* the newest issues of the wanted projects and statuses in list order, from the page's key
 //!    on: one index walk per (project, status), at most `SCANNED_MAX` issues. The terms about the issue
 //!    itself are decided on the way.
-//! 2. Of those that fit, at most `CANDIDATES_MAX` are looked at more closely, some at a time, when the search has terms
-//!    about events (release, environment, tags …): an issue fits when ONE of its `EVENTS_WINDOW` newest
-//!    events fits all of them. That costs the same for a small and a huge issue.
+//!    They include those that ask for one value of its events (release, environment, user, tags …): an issue has *marks* of
+//!    every value that it ever had (`facets`, `issue_users`). Each such term must hold for some event, release and
+//!    environment for one event together.
+//! 2. Where marks do not tell (a pattern, a negation, a field with too many values), at most `CANDIDATES_MAX` issues are
+//!    looked at more closely, some at a time: an issue fits when ONE of its `EVENTS_WINDOW` newest events fits all terms
+//!    about events. That costs the same for a small and a huge issue.
 //! 3. The page is filled from what is left; nothing is read beyond what fills it.
 //!
 //! A search that hits a bound before the page is full answers a short page with the key to read on from,
 //! so a rare match is found after a few pages and no request is unbounded.
 //!
 //! Words of a title are found by index (`issues_by_text`) where few issues have them. Frequent ones fill the page from the
-//! newest issues before an index could have told which those are, so that a short walk goes first.
+//! newest issues before an index could have told which those are, so that a short walk goes first. A mark that few issues have
+//! names them at once.
 
 mod ordered;
 pub(crate) mod terms;
@@ -27,12 +31,19 @@ use time::OffsetDateTime;
 
 pub use ordered::{Order, OrderKey, Ordered, list_by};
 
+use self::terms::Marks;
 use super::{Issue, IssueRow};
 use crate::page::{Direction, Page, Paging};
-use crate::{StoreError, events};
+use crate::{StoreError, events, facets};
 
 /// Issues walked per page when terms must be decided row by row: some 30 ms of one connection.
 const SCANNED_MAX: i64 = 10_000;
+
+/// Issues walked when marks must be looked up for each: three times the work of other terms.
+const MARKED_SCANNED_MAX: i64 = 3_000;
+
+/// Issues that one mark may name; marks that more issues have are looked up on the walk.
+const MARKED_MAX: i64 = 1_000;
 
 /// Issues walked before words are looked up by index: a page full of frequent ones.
 const QUICK_SCANNED_MAX: i64 = 1_000;
@@ -87,11 +98,18 @@ pub async fn list(
     search: &IssueSearch<'_>,
     paging: Paging<IssueKey>,
 ) -> Result<Page<Issue, IssueKey>, StoreError> {
+    let marks = marks(pool, search.query).await?;
+    let scanned_max = if marks.all.is_empty() { SCANNED_MAX } else { MARKED_SCANNED_MAX };
+    let all = Walk { scanned_max, marks: &marks, words: &[], ids: None };
+    if let Some(ids) = marked(pool, search.reach, &marks).await? {
+        // None of these is left out, so that the end of the page is the end of the list.
+        return walk(pool, search, paging, Walk { scanned_max: MARKED_MAX + 1, ids: Some(&ids), ..all }).await;
+    }
     let words = terms::words(search.query);
     if words.is_empty() {
-        return walk(pool, search, paging, (SCANNED_MAX, &[])).await;
+        return walk(pool, search, paging, all).await;
     }
-    let page = walk(pool, search, paging, (QUICK_SCANNED_MAX, &[])).await?;
+    let page = walk(pool, search, paging, Walk { scanned_max: QUICK_SCANNED_MAX, ..all }).await?;
     let goes_on = match paging.direction {
         Direction::Older => page.older.is_some(),
         Direction::Newer => page.newer.is_some(),
@@ -101,9 +119,45 @@ pub async fn list(
     }
     if is_rare(pool, &words).await? {
         // None of these is left out, so that the end of the page is the end of the list.
-        return walk(pool, search, paging, (TEXT_MATCHES_MAX + 1, &words)).await;
+        return walk(pool, search, paging, Walk { scanned_max: TEXT_MATCHES_MAX + 1, words: &words, ..all }).await;
     }
-    walk(pool, search, paging, (SCANNED_MAX, &[])).await
+    walk(pool, search, paging, all).await
+}
+
+/// Which issues a walk is over.
+#[derive(Debug, Clone, Copy)]
+struct Walk<'a> {
+    scanned_max: i64,
+    marks: &'a Marks,
+    /// Those that have all of these words, where there are any.
+    words: &'a [String],
+    /// These, where given.
+    ids: Option<&'a [i64]>,
+}
+
+/// What is known of the terms about events; nothing while maintenance has not read all events.
+async fn marks(pool: &PgPool, query: &Query) -> Result<Marks, StoreError> {
+    let marks = Marks::of(query);
+    Ok(if marks.all.is_empty() || facets::are_complete(pool).await? { marks } else { Marks::default() })
+}
+
+/// The issues that have the rarest of the marks, if that are few.
+async fn marked(pool: &PgPool, reach: &Reach, marks: &Marks) -> Result<Option<Vec<i64>>, StoreError> {
+    let mut rarest: Option<Vec<i64>> = None;
+    for mark in &marks.all {
+        let few = rarest.as_ref().map_or(MARKED_MAX + 1, |ids| ids.len() as i64);
+        let mut sql = QueryBuilder::<Postgres>::new("select of_project.issue_id from projects p cross join lateral (");
+        terms::push_having(&mut sql, mark);
+        sql.push(" limit ").push_bind(few).push(") as of_project");
+        if let Some(ids) = reach.ids() {
+            sql.push(" where p.id = any(").push_bind(ids).push(")");
+        }
+        let ids: Vec<i64> = sql.push(" limit ").push_bind(few).build_query_scalar().fetch_all(pool).await?;
+        if (ids.len() as i64) < few {
+            rarest = Some(ids);
+        }
+    }
+    Ok(rarest)
 }
 
 /// Whether the index tells the few issues that have all words.
@@ -119,24 +173,25 @@ async fn is_rare(pool: &PgPool, words: &[String]) -> Result<bool, StoreError> {
     Ok(found <= TEXT_MATCHES_MAX)
 }
 
-/// A page of at most so many issues looked at, of those that have some words where any are given.
+/// A page of one walk.
 async fn walk(
     pool: &PgPool,
     search: &IssueSearch<'_>,
     paging: Paging<IssueKey>,
-    (scanned_max, words): (i64, &[String]),
+    over: Walk<'_>,
 ) -> Result<Page<Issue, IssueKey>, StoreError> {
     let is_about_events = search.query.terms.iter().any(terms::is_about_events);
     let (mut scanned, mut candidates, mut places) = (0, 0, 0);
     let (mut at, mut found, mut stopped_at) = (paging, Vec::new(), None);
     loop {
-        let bounds = Bounds::of(search.query, &paging, scanned_max - scanned, CANDIDATES_MAX - candidates);
-        let Some(mut statement) = statement(search, &at, (bounds, words)) else { break };
+        let bounds = Bounds::of(search.query, &paging, over, (scanned, candidates));
+        let Some(mut statement) = statement(search, &at, bounds, over) else { break };
         // A plan that is kept for any words walks for them, as it takes them for frequent.
-        let rows: Vec<SearchRow> = statement.build_query_as().persistent(words.is_empty()).fetch_all(pool).await?;
+        let is_kept = over.words.is_empty() && over.ids.is_none();
+        let rows: Vec<SearchRow> = statement.build_query_as().persistent(is_kept).fetch_all(pool).await?;
         let end = rows.last().map(|row| (IssueKey { seen_slot: row.issue.seen_slot, id: row.issue.id }, row.place));
         scanned += end.map_or(0, |(_, place)| place);
-        let is_cut = scanned >= scanned_max;
+        let is_cut = scanned >= over.scanned_max;
         let is_full = rows.len() as i64 >= bounds.found;
         let fitting: Vec<SearchRow> = rows.into_iter().filter(|row| row.fits).collect();
         candidates += fitting.len() as i64;
@@ -218,10 +273,14 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(query: &Query, paging: &Paging<IssueKey>, scanned: i64, candidates: i64) -> Self {
-        let found = paging.rows_probed();
-        let found = if query.terms.iter().any(terms::is_about_events) { candidates.min(CHUNK as i64) } else { found };
-        let is_decided = query.terms.iter().all(|term| terms::is_decided_by_walk(term) || terms::is_about_events(term));
+    /// Of a walk on which so many issues were scanned and looked at.
+    fn of(query: &Query, paging: &Paging<IssueKey>, over: Walk<'_>, (scanned, candidates): (i64, i64)) -> Self {
+        let scanned = over.scanned_max - scanned;
+        let is_about_events = query.terms.iter().any(terms::is_about_events);
+        let found =
+            if is_about_events { (CANDIDATES_MAX - candidates).min(CHUNK as i64) } else { paging.rows_probed() };
+        let is_decided = over.marks.all.is_empty()
+            && query.terms.iter().all(|term| terms::is_decided_by_walk(term) || terms::is_about_events(term));
         Self { scanned: if is_decided { found.min(scanned) } else { scanned }, found }
     }
 }
@@ -240,7 +299,8 @@ const COLUMNS: &str = "i.project_id, p.slug as project_slug, p.name as project_n
 fn statement(
     search: &IssueSearch<'_>,
     paging: &Paging<IssueKey>,
-    (bounds, words): (Bounds, &[String]),
+    bounds: Bounds,
+    over: Walk<'_>,
 ) -> Option<QueryBuilder<Postgres>> {
     let order = match paging.direction {
         Direction::Older => "seen_slot desc, id desc",
@@ -248,13 +308,13 @@ fn statement(
     };
     let mut sql = QueryBuilder::new("select ");
     sql.push(COLUMNS).push(", i.fits, i.place, ");
-    terms::push_known(&mut sql, search.query);
+    terms::push_known(&mut sql, search.query, over.marks);
     sql.push(format_args!(
         " as is_known from (
             select *
             from (select w.*, row_number() over (order by {order}) as place from (select * from ("
     ));
-    push_walks(&mut sql, search, paging, (bounds, words), "i.*")?;
+    push_walks(&mut sql, search, paging, Walk { scanned_max: bounds.scanned, ..over }, "i.*")?;
     sql.push(format_args!(") as walks order by {order} limit ")).push_bind(bounds.scanned);
     sql.push(") as w) as s where s.fits or s.place = ").push_bind(bounds.scanned);
     sql.push(format_args!(" order by {order} limit ")).push_bind(bounds.found);
@@ -273,7 +333,7 @@ fn push_walks(
     sql: &mut QueryBuilder<Postgres>,
     search: &IssueSearch<'_>,
     paging: &Paging<IssueKey>,
-    (bounds, words): (Bounds, &[String]),
+    over: Walk<'_>,
     columns: &str,
 ) -> Option<()> {
     let (order, beyond) = match paging.direction {
@@ -292,10 +352,14 @@ fn push_walks(
             first = false;
             sql.push(format_args!("select {columns}, ("));
             terms::push_issue_terms(sql, search);
+            terms::push_marks(sql, &over.marks.all);
             // A literal, as are substatuses: partial indexes are found by them.
             sql.push(format_args!(") as fits from issues i where i.status = '{status}'"));
             terms::push_walk_terms(sql, search);
-            terms::push_words(sql, words);
+            terms::push_words(sql, over.words);
+            if let Some(ids) = over.ids {
+                sql.push(" and i.id = any(").push_bind(ids.to_vec()).push(")");
+            }
             if let Some(project_id) = project_id {
                 sql.push(" and i.project_id = ").push_bind(project_id.get());
             }
@@ -306,7 +370,7 @@ fn push_walks(
                 sql.push(format_args!(" and (i.seen_slot, i.id) {beyond} ("));
                 sql.push_bind(key.seen_slot).push(", ").push_bind(key.id).push(")");
             }
-            sql.push(format_args!(" order by {order} limit ")).push_bind(bounds.scanned).push(")");
+            sql.push(format_args!(" order by {order} limit ")).push_bind(over.scanned_max).push(")");
         }
     }
     (!first).then_some(())

@@ -6,7 +6,7 @@ use engine::limits::ATTACHMENT_ROW_BYTES;
 use sqlx::{PgConnection, PgPool};
 
 use crate::audit::{self, Kind, Note};
-use crate::{StoreError, regroup};
+use crate::{StoreError, facets, regroup};
 
 /// Rows that one statement deletes.
 const STEP_ROWS: i64 = 5_000;
@@ -129,7 +129,7 @@ async fn purge_step(pool: &PgPool, project_id: i64, issue_id: i64) -> Result<u64
     if events > 0 {
         return Ok(events);
     }
-    Ok(sqlx::query!(
+    let users = sqlx::query!(
         "delete from issue_users
          where ctid = any(array(
              select ctid
@@ -142,7 +142,11 @@ async fn purge_step(pool: &PgPool, project_id: i64, issue_id: i64) -> Result<u64
     )
     .execute(pool)
     .await?
-    .rows_affected())
+    .rows_affected();
+    if users > 0 {
+        return Ok(users);
+    }
+    facets::forget(pool, project_id, issue_id, STEP_ROWS).await
 }
 
 /// The issue, what was merged into it, and what is counted of it. Its history goes with it.
@@ -156,6 +160,11 @@ async fn forget(pool: &PgPool, project_id: i64, issue_id: i64) -> Result<(), Sto
              select $2::bigint as id
              union
              select i.id from part join issues i on i.project_id = $1 and i.merged_into = part.id
+         )
+         , facets as (
+             delete from issue_facets f
+             using part
+             where f.project_id = $1 and f.issue_id = part.id
          )
          delete from issues i
          using part

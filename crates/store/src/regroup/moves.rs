@@ -6,7 +6,7 @@ use engine::ids::{EventId, IssueId, ProjectId};
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
 
-use crate::{StoreError, lifecycle};
+use crate::{StoreError, facets, lifecycle};
 
 /// One event and where it goes.
 pub(super) struct Move {
@@ -63,7 +63,12 @@ pub(super) async fn apply(
     moves.iter().for_each(|one| by_day.entry(one.day).or_default().push(one));
     let mut moved = Vec::with_capacity(moves.len());
     for (day, moves) in by_day {
-        moved.extend(place(tx, project_id, day, &moves).await?);
+        let placed = place(tx, project_id, day, &moves).await?;
+        let events: Vec<uuid::Uuid> = placed.iter().filter(|one| one.from != one.to).map(|one| one.event_id).collect();
+        if !events.is_empty() {
+            facets::follow(tx, project_id, day, &events).await?;
+        }
+        moved.extend(placed);
     }
     // An event whose key alone changed is counted where it was.
     moved.retain(|one| one.from != one.to);

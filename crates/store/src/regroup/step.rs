@@ -17,7 +17,7 @@ use super::moves::{self, Key, Leaving, Move};
 use super::walk::{self, BATCH, Place, Walked};
 use super::{Kind, close_gate, facts, replay, restore, settle, split, undo};
 use crate::rules::{self, or_builtin};
-use crate::{StoreError, lifecycle};
+use crate::{StoreError, facets, lifecycle};
 
 /// What a step did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -362,6 +362,7 @@ pub(super) async fn add_unstored_of(
     .execute(&mut *tx)
     .await?;
     let users = i64::try_from(users.rows_affected()).unwrap_or(i64::MAX);
+    facets::join(tx, project_id, &ids, into).await?;
     moves::add_to_issues(tx, project_id, &[(into.get(), (left, users))].into()).await
 }
 

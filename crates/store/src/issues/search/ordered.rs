@@ -8,8 +8,10 @@ use engine::ids::{IssueId, ProjectId};
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime};
 
+use super::terms::{self, Marks};
 use super::{
-    Bounds, CANDIDATES_MAX, CHUNK, COLUMNS, Fitting, IssueSearch, PLACES_MAX, SCANNED_MAX, fitting, push_walks, terms,
+    CANDIDATES_MAX, CHUNK, COLUMNS, Fitting, IssueSearch, MARKED_SCANNED_MAX, PLACES_MAX, SCANNED_MAX, Walk, fitting,
+    marked, marks, push_walks,
 };
 use crate::StoreError;
 use crate::issues::{Issue, IssueRow};
@@ -63,10 +65,13 @@ pub async fn list_by(
     let rows = rows.clamp(1, PAGE_ROWS_MAX);
     let is_about_events = search.query.terms.iter().any(terms::is_about_events);
     let candidates = if is_about_events { CANDIDATES_MAX } else { i64::try_from(rows).unwrap_or(1) + 1 };
-    let Some(mut sql) = statement(search, order, from, candidates) else {
+    let marks = marks(pool, search.query).await?;
+    let ids = marked(pool, search.reach, &marks).await?;
+    let over = Walk { scanned_max: scanned_max(order, &marks), marks: &marks, words: &[], ids: ids.as_deref() };
+    let Some(mut sql) = statement(search, order, from, candidates, over) else {
         return Ok(Ordered { rows: Vec::new(), next: None });
     };
-    let found: Vec<OrderedRow> = sql.build_query_as().fetch_all(pool).await?;
+    let found: Vec<OrderedRow> = sql.build_query_as().persistent(ids.is_none()).fetch_all(pool).await?;
     let key = |row: &OrderedRow| OrderKey { rank: row.rank, id: row.issue.id };
     let mut cut_at = found.last().filter(|_| found.len() as i64 == candidates).map(key);
     let mut ordered: Vec<OrderedRow> = Vec::with_capacity(rows + 1);
@@ -101,17 +106,17 @@ fn statement(
     order: Order,
     from: Option<OrderKey>,
     candidates: i64,
+    over: Walk<'_>,
 ) -> Option<QueryBuilder<Postgres>> {
-    let scanned = if order == Order::Trend { TREND_SCANNED_MAX } else { SCANNED_MAX };
     let mut sql = QueryBuilder::new("with scanned as materialized (select * from (");
     push_walks(
         &mut sql,
         search,
         &Paging::first(1),
-        (Bounds { scanned, found: candidates }, &[]),
+        over,
         "i.project_id, i.id, i.seen_slot, i.first_seen, i.events, i.users",
     )?;
-    sql.push(") as walks order by seen_slot desc, id desc limit ").push_bind(scanned);
+    sql.push(") as walks order by seen_slot desc, id desc limit ").push_bind(over.scanned_max);
     sql.push("), ranked as materialized (select s.project_id, s.id, (");
     push_rank(&mut sql, order, search.now);
     sql.push(
@@ -123,7 +128,7 @@ fn statement(
     }
     sql.push(" order by rank desc, id desc limit ").push_bind(candidates);
     sql.push(") select c.rank, ");
-    terms::push_known(&mut sql, search.query);
+    terms::push_known(&mut sql, search.query, over.marks);
     sql.push(" as is_known, ").push(COLUMNS).push(
         " from candidates c
         join issues i on i.project_id = c.project_id and i.id = c.id
@@ -132,6 +137,14 @@ fn statement(
         order by c.rank desc, c.id desc",
     );
     Some(sql)
+}
+
+fn scanned_max(order: Order, marks: &Marks) -> i64 {
+    match order {
+        Order::Trend => TREND_SCANNED_MAX,
+        _ if marks.all.is_empty() => SCANNED_MAX,
+        _ => MARKED_SCANNED_MAX,
+    }
 }
 
 fn push_rank(sql: &mut QueryBuilder<Postgres>, order: Order, now: OffsetDateTime) {

@@ -9,6 +9,8 @@ use sqlx::{Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime, Time};
 
 use super::IssueSearch;
+use crate::facets::Facet;
+use crate::lifecycle;
 
 const STATUSES: [&str; 3] = ["unresolved", "resolved", "ignored"];
 
@@ -149,11 +151,103 @@ pub(super) fn push_event_terms(sql: &mut QueryBuilder<Postgres>, query: &Query) 
     }
 }
 
-/// Whether an issue on the row `i` fits all terms about events without a look at these: the releases that it began in and was
-/// last seen in are known beyond the newest events.
-pub(super) fn push_known(sql: &mut QueryBuilder<Postgres>, query: &Query) {
+/// A value that the events of an issue must have had, where that is known without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// See `facets`.
+    Value(Facet),
+    /// See `issue_users`.
+    User([u8; 16]),
+}
+
+/// What the terms about events ask for, as far as it is known without them; and whether that is all of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Marks {
+    pub(super) all: Vec<Mark>,
+    pub(super) decide: bool,
+}
+
+impl Marks {
+    /// Of terms that ask for one exact value.
+    pub(super) fn of(query: &Query) -> Self {
+        let terms = query.terms.iter().filter(|term| is_about_events(term));
+        let exact: Vec<(&EventField, &str)> = terms.clone().filter_map(exact).collect();
+        let value = |wanted| exact.iter().find(|(field, _)| **field == wanted).map(|(_, value)| *value);
+        let release_in = value(EventField::Release).zip(value(EventField::Environment));
+        let mut all: Vec<Mark> = exact
+            .iter()
+            .map(|(field, value)| {
+                Facet::of(field, value).map_or_else(|| Mark::User(lifecycle::user_hash(value)), Mark::Value)
+            })
+            .collect();
+        all.extend(release_in.map(|(release, place)| Mark::Value(Facet::of_release_in(release, place))));
+        Self { decide: exact.len() == terms.count(), all }
+    }
+}
+
+/// Field and value of a term that asks for one.
+fn exact(term: &Term) -> Option<(&EventField, &str)> {
+    match &term.filter {
+        Filter::Event(field, pattern) if !term.negated => {
+            pattern.as_exact().filter(|value| !value.is_empty()).map(|value| (field, value))
+        }
+        _ => None,
+    }
+}
+
+/// Conditions that an issue on the row `i` has all of these, or may have.
+pub(super) fn push_marks(sql: &mut QueryBuilder<Postgres>, marks: &[Mark]) {
+    for mark in marks {
+        sql.push(" and ");
+        push_mark(sql, mark, true);
+    }
+}
+
+/// The limit keeps these probes of a key: as `exists`, PostgreSQL hashes every issue that has the value instead.
+fn push_mark(sql: &mut QueryBuilder<Postgres>, mark: &Mark, or_maybe: bool) {
+    sql.push("coalesce((select true from ");
+    match mark {
+        Mark::Value(facet) => {
+            sql.push("issue_facets f where f.project_id = i.project_id and f.issue_id = i.id");
+            sql.push(" and f.facet in (").push_bind(facet.value);
+            if or_maybe {
+                sql.push(", ").push_bind(facet.field);
+            }
+            sql.push(")");
+        }
+        Mark::User(hash) => {
+            sql.push("issue_users u where u.project_id = i.project_id and u.issue_id = i.id");
+            sql.push(" and u.user_hash = ").push_bind(hash.to_vec());
+        }
+    }
+    sql.push(" limit 1), false)");
+}
+
+/// The issues of the project `p` that have a mark, or may have it.
+pub(super) fn push_having(sql: &mut QueryBuilder<Postgres>, mark: &Mark) {
+    match mark {
+        Mark::Value(facet) => {
+            sql.push("select f.issue_id from issue_facets f where f.project_id = p.id and f.facet in (");
+            sql.push_bind(facet.value).push(", ").push_bind(facet.field).push(")");
+        }
+        Mark::User(hash) => {
+            sql.push("select u.issue_id from issue_users u where u.project_id = p.id and u.user_hash = ");
+            sql.push_bind(hash.to_vec());
+        }
+    }
+}
+
+/// Whether an issue on the row `i` fits all terms about events without a look at these: what it ever had is known, and the
+/// releases that it began in and was last seen in.
+pub(super) fn push_known(sql: &mut QueryBuilder<Postgres>, query: &Query, marks: &Marks) {
     let terms: Vec<&Term> = query.terms.iter().filter(|term| is_about_events(term)).collect();
-    if let [Term { negated: false, filter: Filter::Event(EventField::Release, pattern), .. }] = terms.as_slice() {
+    if marks.decide && !marks.all.is_empty() {
+        for (index, mark) in marks.all.iter().enumerate() {
+            sql.push(if index == 0 { "" } else { " and " });
+            push_mark(sql, mark, false);
+        }
+    } else if let [Term { negated: false, filter: Filter::Event(EventField::Release, pattern), .. }] = terms.as_slice()
+    {
         sql.push("coalesce(");
         push_pattern(sql, "i.first_release", pattern);
         sql.push(" or ");
