@@ -42,10 +42,11 @@ mod stats;
 mod status;
 mod verdict;
 
-use actix_web::web;
+use actix_web::{middleware, web};
 use sqlx::PgPool;
 
 use crate::destinations::Desk;
+use crate::front;
 
 pub use routes::{Body, Endpoint, endpoints};
 
@@ -67,6 +68,6 @@ pub fn configure(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
     let api = web::Data::new(api);
     move |config| {
         config.route("/api/openapi.json", web::get().to(openapi::document));
-        config.service(routes::scope().app_data(api));
+        config.service(routes::scope().app_data(api).wrap(middleware::from_fn(front::around)));
     }
 }

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::error::Failure;
+use crate::front::Front;
 use crate::ingest::Patience;
 use crate::postgres;
 
@@ -74,6 +75,13 @@ pub struct Settings {
     /// URL under which browsers and SDKs reach this server [default: http://LISTEN]
     #[arg(long, global = true, env = "FIREFINCH_BASE_URL", value_name = "URL")]
     pub base_url: Option<String>,
+    /// More host names of this server, with commas between them; * is any. Pages and API refuse others
+    #[arg(long, global = true, env = "FIREFINCH_HOSTS", value_name = "NAMES")]
+    pub hosts: Option<String>,
+    /// Addresses or networks of proxies whose X-Forwarded-For is believed, with commas between them
+    /// [default: 127.0.0.0/8,::1]
+    #[arg(long, global = true, env = "FIREFINCH_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
     /// The organization's name in API paths [default: default]
     #[arg(long, global = true, env = "FIREFINCH_ORG_SLUG", value_name = "SLUG")]
     pub org_slug: Option<String>,
@@ -158,6 +166,8 @@ impl Settings {
             data_dir: self.data_dir.or(other.data_dir),
             listen: self.listen.or(other.listen),
             base_url: self.base_url.or(other.base_url),
+            hosts: self.hosts.or(other.hosts),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             org_slug: self.org_slug.or(other.org_slug),
             database_url: self.database_url.or(other.database_url),
             database_connections_max: self.database_connections_max.or(other.database_connections_max),
@@ -189,6 +199,10 @@ pub struct Config {
     /// URL of this server as others reach it, without a trailing slash. `None`: made from the
     /// address that it really listens on; see [`Config::public_url`].
     pub base_url: Option<String>,
+    /// More names under which it is reached; see [`Config::front`].
+    pub hosts: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed; `None`: those on this machine.
+    pub trusted_proxies: Option<String>,
     /// The organization's name in API paths.
     pub org_slug: String,
     /// PostgreSQL to use instead of the embedded one.
@@ -250,6 +264,8 @@ impl Config {
         let mut config = Self::with_defaults(data_dir);
         config.listen = settings.listen.unwrap_or(config.listen);
         config.base_url = filled(settings.base_url).map(|url| check_base_url(&url)).transpose()?;
+        config.hosts = filled(settings.hosts);
+        config.trusted_proxies = filled(settings.trusted_proxies);
         config.org_slug = check_slug(filled(settings.org_slug).unwrap_or(config.org_slug))?;
         config.database_url = settings.database_url.filter(|url| !url.expose().is_empty());
         config.database_connections_max = settings.database_connections_max.unwrap_or(config.database_connections_max);
@@ -269,6 +285,7 @@ impl Config {
         config.http_workers = settings.http_workers;
         config.log_format = settings.log_format;
         config.log = filled(settings.log);
+        config.front()?;
         config.check_bounds()?;
         Ok(config)
     }
@@ -280,6 +297,8 @@ impl Config {
             data_dir,
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             base_url: None,
+            hosts: None,
+            trusted_proxies: None,
             org_slug: "default".into(),
             database_url: None,
             // Two writers, the listener, the workers, and a dozen pages at once: far below
@@ -326,6 +345,16 @@ impl Config {
             None if addr.ip().is_unspecified() => format!("http://localhost:{}", addr.port()),
             None => format!("http://{addr}"),
         }
+    }
+
+    /// Under which names, and through which proxies, this server is reached.
+    ///
+    /// # Errors
+    /// When a proxy is neither an address nor a network.
+    pub fn front(&self) -> Result<Front, Failure> {
+        let (hosts, proxies) = (self.hosts.as_deref(), self.trusted_proxies.as_deref());
+        Front::new(self.base_url.as_deref(), self.listen, hosts, proxies)
+            .map_err(|error| Failure::Usage(format!("trusted_proxies: {error}")))
     }
 
     /// What the embedded PostgreSQL is made from.

@@ -11,6 +11,7 @@ pub mod database;
 pub mod destinations;
 pub mod disk;
 pub mod error;
+pub mod front;
 pub mod group;
 mod hiding;
 pub mod ingest;

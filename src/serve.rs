@@ -27,6 +27,7 @@ use crate::api::{self, Api};
 use crate::config::Config;
 use crate::database::Database;
 use crate::destinations::Desk;
+use crate::front::Front;
 use crate::ingest::{self, Ingest};
 use crate::instance::{Lock, Served};
 use crate::telemetry;
@@ -168,6 +169,7 @@ struct Services {
     ingest: Ingest,
     pages: web::Data<Web>,
     desk: Desk,
+    front: web::Data<Front>,
 }
 
 /// Opens every part and starts its background tasks.
@@ -201,7 +203,8 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     tasks.spawn_endless("lookout", lookout);
     tasks.spawn_endless("regroup", regroup::run(shared.pool.clone(), shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
-    Ok(Services { shared, ingest, pages, desk })
+    let front = web::Data::new(shared.config.front()?);
+    Ok(Services { shared, ingest, pages, desk, front })
 }
 
 /// The spool holds events, and with them people's data.
@@ -236,6 +239,7 @@ pub(crate) fn notify_settings(config: &Config, base_url: &str) -> notify::Settin
 fn routes(services: &Services, config: &mut web::ServiceConfig) {
     let shared = &services.shared;
     config.app_data(web::Data::new(shared.clone()));
+    config.app_data(services.front.clone());
     config.configure(health::configure);
     // Before the API: user feedback is posted to a path below the API's.
     config.configure(ingest::configure(services.ingest.clone()));

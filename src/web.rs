@@ -54,6 +54,7 @@ use self::throttle::Throttle;
 use self::wall::Wall;
 use crate::config::Config;
 use crate::destinations::Desk;
+use crate::front;
 use crate::link_key::LinkKey;
 
 pub use access::{Action, Needs, Noun};
@@ -116,7 +117,7 @@ impl Web {
 /// services: it answers whatever is left.
 pub fn service(web: web::Data<Web>) -> impl HttpServiceFactory {
     let scope = routes::mount(web::scope("").app_data(web)).default_service(web::to(nothing_here));
-    scope.wrap(middleware::from_fn(headers::around))
+    scope.wrap(middleware::from_fn(headers::around)).wrap(middleware::from_fn(front::around))
 }
 
 async fn home() -> HttpResponse {

@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use super::error::ApiError;
 use super::routes::Endpoint;
 use super::{Api, access};
+use crate::front;
 
 /// Parameters of one URL. A bulk update may name a thousand issues; a URL longer than that is refused by
 /// the HTTP server itself.
@@ -132,7 +133,7 @@ impl Call {
 
     /// Who calls, for the audit log.
     pub(super) fn author(&self) -> Author {
-        let address = self.request.peer_addr().map(|peer| peer.ip().to_string());
+        let address = front::client(&self.request).map(|address| address.to_string());
         Author { via: Via::Api, user: None, name: format!("token {}", self.token.name), address }
     }
 

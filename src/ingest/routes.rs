@@ -4,7 +4,6 @@
 //! none looks at the Content-Type but the browser reports, which the protocol demands.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::Method;
 use actix_web::web::{self, Bytes, Payload, ServiceConfig};
@@ -25,6 +24,7 @@ use super::queue::Load;
 use super::receive::{Form, Request, envelope_dsn};
 use super::reply::{Refusal, Success, preflight};
 use super::{Ingest, body};
+use crate::front;
 
 /// Registers the endpoints.
 pub fn configure(ingest: Ingest) -> impl FnOnce(&mut ServiceConfig) {
@@ -295,16 +295,8 @@ fn origin(request: &HttpRequest, project_id: ProjectId, form: &Form) -> Origin {
         category: if matches!(form, Form::Security(_)) { Category::Security } else { Category::Error },
         received_at: OffsetDateTime::now_utc(),
         sent_at: None,
-        client_ip: client_ip(request),
+        client_ip: front::client(request),
     }
-}
-
-/// The first address that proxies wrote down, else the peer.
-fn client_ip(request: &HttpRequest) -> Option<IpAddr> {
-    let forwarded = header(request, "x-forwarded-for").unwrap_or_default();
-    let first = forwarded.split(',').next().unwrap_or_default().trim();
-    let first = first.parse().ok().or_else(|| first.parse::<SocketAddr>().ok().map(|addr| addr.ip()));
-    first.or_else(|| request.peer_addr().map(|addr| addr.ip()))
 }
 
 fn report_context(request: &HttpRequest) -> Context {

@@ -23,7 +23,7 @@ use time::{Duration, OffsetDateTime};
 use super::Web;
 use super::display;
 use super::error::PageError;
-use crate::secrets;
+use crate::{front, secrets};
 
 /// How long a browser stays signed in without being used.
 pub(super) const SESSION_DAYS: i64 = 30;
@@ -219,9 +219,9 @@ pub(super) fn page_author(request: &HttpRequest, user: Option<UserId>, email: &s
     Author { via: Via::Page, user, name: email.to_owned(), address: peer(request) }
 }
 
-/// Where a request comes from; behind a proxy, that is the proxy.
+/// Where a request comes from.
 pub(super) fn peer(request: &HttpRequest) -> Option<String> {
-    request.peer_addr().map(|peer| peer.ip().to_string())
+    front::client(request).map(|address| address.to_string())
 }
 
 /// The state of the pages, from the request.

@@ -28,7 +28,7 @@ use super::rendered::rendered;
 use super::session::{Fields, Posted, SESSION_DAYS, Viewer, csrf_token, local_path, page_author, peer};
 use super::shell::{Theme, see_other};
 use super::{Web, assets, signs};
-use crate::{passwords, secrets};
+use crate::{front, passwords, secrets};
 
 /// Holds the secret of the sign-in form: nobody is signed in yet who could have a session.
 pub(super) const DOOR_COOKIE: &str = "door";
@@ -210,10 +210,9 @@ pub(super) async fn renew_session(web: &Web, viewer: Viewer) -> Result<(Viewer, 
     Ok((viewer.with_secret(secret.text), cookie))
 }
 
-/// Whose tries are counted. Behind a proxy that is the proxy, which makes the bound per account the
-/// one that counts.
+/// Whose tries are counted.
 pub(super) fn address(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+    front::client(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// The secret of a form for somebody who is not signed in, and the cookie that holds it.
