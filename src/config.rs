@@ -285,7 +285,7 @@ impl Config {
         config.http_workers = settings.http_workers;
         config.log_format = settings.log_format;
         config.log = filled(settings.log);
-        config.front()?;
+        config.front().map_err(Failure::Usage)?;
         config.check_bounds()?;
         Ok(config)
     }
@@ -351,10 +351,10 @@ impl Config {
     ///
     /// # Errors
     /// When a proxy is neither an address nor a network.
-    pub fn front(&self) -> Result<Front, Failure> {
+    pub fn front(&self) -> Result<Front, String> {
         let (hosts, proxies) = (self.hosts.as_deref(), self.trusted_proxies.as_deref());
         Front::new(self.base_url.as_deref(), self.listen, hosts, proxies)
-            .map_err(|error| Failure::Usage(format!("trusted_proxies: {error}")))
+            .map_err(|error| format!("trusted_proxies: {error}"))
     }
 
     /// What the embedded PostgreSQL is made from.

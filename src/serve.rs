@@ -203,7 +203,7 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     tasks.spawn_endless("lookout", lookout);
     tasks.spawn_endless("regroup", regroup::run(shared.pool.clone(), shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
-    let front = web::Data::new(shared.config.front()?);
+    let front = web::Data::new(shared.config.front().map_err(anyhow::Error::msg)?);
     Ok(Services { shared, ingest, pages, desk, front })
 }
 

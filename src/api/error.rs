@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use engine::grouping::rules::{Problem, Problems};
 use engine::query::QueryError;
 use serde_json::json;
-use store::StoreError;
+use store::{StoreError, UNSTORABLE};
 
 /// Why a call is not answered.
 #[derive(Debug)]
@@ -123,6 +123,9 @@ impl From<StoreError> for ApiError {
         }
         if let StoreError::Conflict(detail) = error {
             return Self::BadRequest(detail);
+        }
+        if error.is_unstorable() {
+            return Self::BadRequest(UNSTORABLE.to_owned());
         }
         tracing::error!(%error, "an API call failed");
         Self::Internal

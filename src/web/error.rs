@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
-use store::StoreError;
+use store::{StoreError, UNSTORABLE};
 
 use super::rendered::rendered;
 use super::shell::Theme;
@@ -125,6 +125,7 @@ impl From<StoreError> for PageError {
             error if error.is_unavailable() => Self::Unavailable(error),
             // Written for whoever asked.
             StoreError::Conflict(why) => Self::BadRequest(why),
+            error if error.is_unstorable() => Self::BadRequest(UNSTORABLE.to_owned()),
             error => Self::Internal(error.to_string()),
         }
     }

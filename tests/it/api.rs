@@ -11,6 +11,7 @@ mod members;
 mod ownership;
 mod regroupings;
 mod releases;
+mod scanned;
 mod schema;
 mod sentry_cli;
 mod updates;

@@ -30,6 +30,7 @@ mod regroupings;
 mod releases;
 mod roles;
 mod rules;
+mod scanner;
 mod settings;
 mod stream;
 mod system;

@@ -43,7 +43,17 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Broken(error.to_string()))
 }
 
+/// What to say to whoever sent a text that [`StoreError::is_unstorable`] is about.
+pub const UNSTORABLE: &str = "Some text has a NUL character in it, which cannot be kept. Take it out and try again.";
+
 impl StoreError {
+    /// True when a text was refused because of a character that PostgreSQL has no place for: SQLSTATE 22021, and 22P05 in JSON.
+    #[must_use]
+    pub fn is_unstorable(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| matches!(code.as_ref(), "22021" | "22P05"))
+    }
+
     /// True when PostgreSQL cannot be reached or is going away, so that the same call may succeed
     /// later: connection errors, SQLSTATE class 08, 57P0x (shutdown), 53 (out of resources), 55000 (no
     /// connections to this database), and 40001/40P01 (serialisation failure, deadlock).

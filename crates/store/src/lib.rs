@@ -48,4 +48,4 @@ pub mod views;
 pub mod wall;
 pub mod watch;
 
-pub use error::StoreError;
+pub use error::{StoreError, UNSTORABLE};

@@ -29,7 +29,7 @@ async fn pages_and_api_answer_to_their_own_names_alone() {
     let reply = http.send(request.header("forwarded", "host=evil.example")).await;
     assert_eq!((reply.status, reply.headers["location"].to_str().unwrap()), (303, "/sign-in?next=%2Fissues"));
     // SDKs and probes reach it under any name.
-    assert_eq!(status(&http, "/health/live", "10.0.0.1.nip.example").await, 200);
+    assert_eq!(status(&http, "/healthz", "10.0.0.1.nip.example").await, 200);
     let project = server.db.project("shop").await;
     let path = format!("/api/{}/envelope/?sentry_key={}", project.id, project.public_key);
     let post = http.request(Method::POST, &path).header("host", "collector").body("{}\n");

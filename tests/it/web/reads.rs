@@ -18,7 +18,7 @@ use crate::support::until;
 pub(super) fn filled(path: &str, issue: i64, event: &str, link: &str) -> String {
     let issue = issue.to_string();
     let known = [
-        ("{org}", "firefinch"),
+        ("{org}", "default"),
         ("{project}", "shop"),
         ("{slug}", "shop"),
         ("{issue}", &issue),
@@ -59,7 +59,7 @@ fn addresses() -> Vec<String> {
 
 /// One line per table: its rows, and a digest of what is in them. When somebody was last here is no change that a
 /// link could be after.
-async fn contents(pool: &PgPool) -> Vec<String> {
+pub(super) async fn contents(pool: &PgPool) -> Vec<String> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.oid::regclass::text from pg_class c
          where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace order by 1",
