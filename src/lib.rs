@@ -19,6 +19,7 @@ pub mod instance;
 mod link_key;
 pub mod open_files;
 mod ownership;
+mod passkeys;
 pub mod passwords;
 pub mod postgres;
 pub mod preview;

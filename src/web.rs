@@ -56,6 +56,7 @@ use crate::config::Config;
 use crate::destinations::Desk;
 use crate::front;
 use crate::link_key::LinkKey;
+use crate::passkeys::Passkeys;
 
 pub use access::{Action, Needs, Noun};
 pub use headers::CONTENT_SECURITY_POLICY;
@@ -64,6 +65,10 @@ pub use routes::{Page, pages};
 
 /// Passwords hashed at a time: each takes 19 MiB for some 30 ms.
 const HASHING_MAX: usize = 2;
+
+/// Why there are no passkeys.
+const NO_PASSKEYS: &str = "Passkeys belong to a host with a name, reached over https, and this Firefinch is reached otherwise: \
+    an administrator can change that (base_url).";
 
 /// Tells how many requests wait for the batch writer of this process.
 pub type QueueDepth = Arc<dyn Fn() -> usize + Send + Sync>;
@@ -81,6 +86,8 @@ pub struct Web {
     feeds: live::watch::feed::Feeds,
     wall: Wall,
     link_key: LinkKey,
+    /// `None` where the address of this server has none.
+    passkeys: Option<Passkeys>,
     desk: Desk,
     door: Throttle,
     hashing: Semaphore,
@@ -101,9 +108,15 @@ impl Web {
             feeds: live::watch::feed::Feeds::default(),
             wall: Wall::default(),
             link_key: LinkKey::default(),
+            passkeys: Passkeys::new(base_url),
             door: Throttle::default(),
             hashing: Semaphore::new(HASHING_MAX),
         }
+    }
+
+    /// Passkeys, where the address of this server can have them.
+    fn passkeys(&self) -> Result<&Passkeys, PageError> {
+        self.passkeys.as_ref().ok_or_else(|| PageError::BadRequest(NO_PASSKEYS.to_owned()))
     }
 
     /// The hub of the live view; give it to `run_live`.

@@ -18,7 +18,7 @@ use super::error::PageError;
 use super::rendered::rendered;
 use super::session::{Fields, csrf_token, page_author};
 use super::shell::{Theme, html, see_other};
-use super::sign_in::{DOOR_COOKIE, account, address, hashing, new_door, start_session};
+use super::sign_in::{account, address, check_door, hashing, new_door, start_session};
 use super::{Web, assets, signs};
 use crate::{passwords, secrets};
 
@@ -149,8 +149,7 @@ pub(super) async fn forgotten(web: web::Data<Web>, request: HttpRequest) -> Resu
 
 /// `POST /sign-in/forgotten`: mails a link to `email`, if that is somebody's.
 pub(super) async fn ask(web: web::Data<Web>, request: HttpRequest, fields: Fields) -> Result<HttpResponse, PageError> {
-    let door = request.cookie(DOOR_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-    fields.check(&door)?;
+    check_door(&request, &fields)?;
     let email = fields.get("email").trim().replace('\0', "");
     web.door.count(address(&request), &email, Instant::now()).map_err(PageError::TooMany)?;
     let has_mail = web.config.smtp_url.is_some();

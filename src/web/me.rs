@@ -5,6 +5,7 @@
 
 pub(super) mod confirm;
 mod form;
+pub(super) mod passkeys;
 pub(super) mod sessions;
 pub(super) mod sign_in;
 

@@ -6,6 +6,7 @@
 //!
 //! Whoever has a second factor is not in with the password alone: see `second`.
 
+pub(super) mod passkey;
 pub(super) mod second;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -42,6 +43,7 @@ struct SignInPage {
     email: String,
     problem: Option<String>,
     nobody_exists: bool,
+    has_passkeys: bool,
 }
 
 /// Where to go after signing in.
@@ -67,8 +69,7 @@ pub(super) async fn show(
 
 /// `POST /sign-in`
 pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fields) -> Result<HttpResponse, PageError> {
-    let door = request.cookie(DOOR_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-    fields.check(&door)?;
+    check_door(&request, &fields)?;
     let (email, password) = (fields.get("email").trim(), fields.get("password"));
     let address = address(&request);
     web.door.count(address, email, Instant::now()).map_err(PageError::TooMany)?;
@@ -215,6 +216,11 @@ pub(super) fn address(request: &HttpRequest) -> IpAddr {
     front::client(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
+/// Refuses a form that was not on a page that we gave this browser, where nobody is signed in.
+pub(super) fn check_door(request: &HttpRequest, fields: &Fields) -> Result<(), PageError> {
+    fields.check(request.cookie(DOOR_COOKIE).as_ref().map_or("", Cookie::value))
+}
+
 /// The secret of a form for somebody who is not signed in, and the cookie that holds it.
 pub(super) fn new_door(web: &Web) -> (String, Cookie<'static>) {
     let door = secrets::generate(secrets::Kind::Session).text;
@@ -239,6 +245,7 @@ fn render(
         email: email.to_owned(),
         problem,
         nobody_exists,
+        has_passkeys: web.passkeys.is_some(),
     };
     Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").cookie(cookie).body(rendered(&page)?))
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long tries are remembered.
@@ -33,6 +33,18 @@ impl Throttle {
     /// Counts one try; the seconds to wait when it is one too many.
     pub(super) fn count(&self, address: IpAddr, account: &str, now: Instant) -> Result<(), u64> {
         let account: String = account.trim().to_lowercase().chars().take(254).collect();
+        let mut tries = self.tries(now);
+        let by_account = bump(&mut tries, Key::Account(address, account), TRIES_PER_ACCOUNT, now);
+        let by_address = bump(&mut tries, Key::Address(address), TRIES_PER_ADDRESS, now);
+        by_account.and(by_address)
+    }
+
+    /// Counts what asks for no account; the seconds to wait when it is one too many.
+    pub(super) fn visit(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
+        bump(&mut self.tries(now), Key::Address(address), TRIES_PER_ADDRESS, now)
+    }
+
+    fn tries(&self, now: Instant) -> MutexGuard<'_, HashMap<Key, (Instant, u32)>> {
         // A panic while holding the lock leaves counters, not broken invariants.
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         if tries.len() >= ENTRIES_MAX {
@@ -41,9 +53,7 @@ impl Throttle {
                 tries.clear();
             }
         }
-        let by_account = bump(&mut tries, Key::Account(address, account), TRIES_PER_ACCOUNT, now);
-        let by_address = bump(&mut tries, Key::Address(address), TRIES_PER_ADDRESS, now);
-        by_account.and(by_address)
+        tries
     }
 
     /// Forgets the tries on an account after the right password.

@@ -150,6 +150,16 @@ async fn a_person_chooses_what_to_hear_of_and_when() {
 }
 
 #[tokio::test]
+async fn a_person_signs_in_with_a_passkey() {
+    // Passkeys belong to a name.
+    let server = TestServer::start_with(|config| config.listen = ([0, 0, 0, 0], 0).into()).await;
+    let (_, mut facts) = prepare(&server).await;
+    let port = server.url.rsplit(':').next().unwrap();
+    facts["url"] = format!("http://localhost:{port}").into();
+    run_checks("passkeys", &facts, async |_| String::new()).await;
+}
+
+#[tokio::test]
 async fn a_person_makes_and_tries_destinations() {
     let server = TestServer::start_with(|config| config.allow_private_webhooks = true).await;
     let (_, mut facts) = prepare(&server).await;

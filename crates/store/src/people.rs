@@ -5,6 +5,7 @@
 pub mod entries;
 pub mod factors;
 pub mod memberships;
+pub mod passkeys;
 pub mod sessions;
 pub mod setup;
 pub mod steps;

@@ -1,4 +1,4 @@
-//! How a person signs in: their authenticator app and their recovery codes.
+//! How a person signs in: their authenticator app, their passkeys and their recovery codes.
 //!
 //! Who adds a factor has signed in minutes ago, or says the password again; who takes one away says it in any case. So a
 //! browser that was left open, or a stolen cookie, changes nothing for good.
@@ -10,6 +10,7 @@ use engine::totp::{SECRET_BYTES, Secret};
 use qrcode::{Color, EcLevel, QrCode};
 use serde_json::json;
 use store::people::factors::{self, Factors};
+use store::people::passkeys::{self, Listed, NAME_CHARS_MAX};
 use store::people::sessions;
 use store::people::steps::{self, Kind, Step};
 use store::people::users::{self, User};
@@ -25,6 +26,8 @@ use crate::secrets::{self, RECOVERY_CODES};
 
 /// Where it is.
 const PATH: &str = "/me/sign-in";
+/// The same after a change.
+pub(super) const SAVED: &str = "/me/sign-in?saved=1";
 /// How long somebody who signed in counts as there.
 const RECENT: Duration = Duration::minutes(10);
 
@@ -45,10 +48,14 @@ struct Picture {
 
 #[derive(Template)]
 #[template(path = "me/sign_in.html")]
-struct SignInPage {
+pub(super) struct SignInPage {
     shell: Shell,
     now: OffsetDateTime,
     factors: Factors,
+    passkeys: Vec<Listed>,
+    /// Whether this server can have passkeys; else the address under which it cannot.
+    has_passkeys: bool,
+    base_url: String,
     has_password: bool,
     is_recent: bool,
     is_saved: bool,
@@ -111,7 +118,7 @@ pub(in super::super) async fn post(
         "app" => begin_app(&web, &request, viewer).await,
         "app-off" => {
             factors::remove_app(&web.pool, viewer.user_id).await?;
-            Ok(see_other(&format!("{PATH}?saved=1")))
+            Ok(see_other(SAVED))
         }
         _ => {
             let (codes, hashes) = fresh_codes();
@@ -126,7 +133,7 @@ pub(in super::super) async fn post(
 }
 
 /// Whether somebody is the person whose session it is; else what to tell them.
-async fn prove(
+pub(super) async fn prove(
     web: &Web,
     request: &HttpRequest,
     viewer: &Viewer,
@@ -184,7 +191,7 @@ async fn confirm_app(
 }
 
 /// The page after somebody got a factor: their session has a new cookie, whose forms the page has already.
-async fn grown(
+pub(super) async fn grown(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
@@ -207,7 +214,7 @@ fn read_secret(text: &str) -> Option<Secret> {
 }
 
 /// Recovery codes to show, and what is kept of them.
-fn fresh_codes() -> (Vec<String>, Vec<[u8; 32]>) {
+pub(super) fn fresh_codes() -> (Vec<String>, Vec<[u8; 32]>) {
     (0..RECOVERY_CODES).map(|_| secrets::recovery_code()).map(|code| (code.text, code.hash)).unzip()
 }
 
@@ -235,24 +242,28 @@ impl Picture {
     }
 }
 
-fn refused(mut page: SignInPage, problem: String) -> Result<HttpResponse, PageError> {
+pub(super) fn refused(mut page: SignInPage, problem: String) -> Result<HttpResponse, PageError> {
     page.problem = Some(problem);
     let mut response = html(&page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
 
-async fn page(web: &Web, request: &HttpRequest, viewer: Viewer) -> Result<SignInPage, PageError> {
+pub(super) async fn page(web: &Web, request: &HttpRequest, viewer: Viewer) -> Result<SignInPage, PageError> {
     let user = users::by_id(&web.pool, viewer.user_id).await?;
     let now = OffsetDateTime::now_utc();
     let is_recent = now - viewer.signed_in_at < RECENT;
     let factors = factors::of_user(&web.pool, viewer.user_id).await?;
+    let passkeys = passkeys::of_user(&web.pool, viewer.user_id).await?;
     let mut shell = Shell::load(web, request, viewer, Nav::Person).await?;
     shell.title = "Your sign-in".to_owned();
     Ok(SignInPage {
         shell,
         now,
         factors,
+        passkeys,
+        has_passkeys: web.passkeys.is_some(),
+        base_url: web.base_url.clone(),
         has_password: user.is_some_and(|user| user.password_hash.is_some()),
         is_recent,
         is_saved: false,

@@ -15,6 +15,8 @@ struct RulesPage {
     shell: Shell,
     is_required: bool,
     is_saved: bool,
+    has_passkeys: bool,
+    base_url: String,
 }
 
 /// What the address says.
@@ -32,7 +34,13 @@ pub(in super::super) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let mut shell = Shell::load(&web, &request, viewer, Nav::People).await?;
     shell.title = "Signing in".to_owned();
-    html(&RulesPage { shell, is_required: factors::is_required(&web.pool).await?, is_saved: address.saved.is_some() })
+    html(&RulesPage {
+        shell,
+        is_required: factors::is_required(&web.pool).await?,
+        is_saved: address.saved.is_some(),
+        has_passkeys: web.passkeys.is_some(),
+        base_url: web.base_url.clone(),
+    })
 }
 
 /// `POST /people/sign-in`: whether a `second-factor` is `required` or `free`.

@@ -34,7 +34,9 @@ const PATH: &str = "/sign-in/second";
 struct SecondPage {
     theme: Option<Theme>,
     csrf: String,
+    next: String,
     factors: Factors,
+    has_passkeys: bool,
     problem: Option<String>,
 }
 
@@ -120,10 +122,13 @@ async fn render(
     status: StatusCode,
     problem: Option<String>,
 ) -> Result<HttpResponse, PageError> {
+    let factors = factors::of_user(&web.pool, halfway.user.id).await?;
     let page = SecondPage {
         theme: Theme::of(request),
         csrf: csrf_token(&halfway.token),
-        factors: factors::of_user(&web.pool, halfway.user.id).await?,
+        next: halfway.next.clone(),
+        factors,
+        has_passkeys: factors.passkeys > 0 && web.passkeys.is_some(),
         problem,
     };
     Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(rendered(&page)?))

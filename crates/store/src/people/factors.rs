@@ -1,4 +1,4 @@
-//! Second factors: the tables `authenticator_apps` and `recovery_codes`, and whether everybody needs one (`sign_in_rules`).
+//! Second factors: the tables `authenticator_apps` and `recovery_codes`, what `passkeys` add to them, and whether everybody needs one (`sign_in_rules`).
 //!
 //! Recovery codes come with the first factor and go with the last. Whoever gets a factor or loses one is written down in
 //! the same transaction.
@@ -17,6 +17,8 @@ use crate::audit::{self, Kind, Note};
 pub struct Factors {
     /// Since when they have an authenticator app.
     pub app_since: Option<OffsetDateTime>,
+    /// Passkeys.
+    pub passkeys: i64,
     /// Recovery codes that are left.
     pub recovery_codes: i64,
 }
@@ -25,7 +27,7 @@ impl Factors {
     /// Whether a password is followed by something else.
     #[must_use]
     pub const fn any(&self) -> bool {
-        self.app_since.is_some()
+        self.app_since.is_some() || self.passkeys > 0
     }
 }
 
@@ -38,6 +40,7 @@ pub async fn of_user(pool: &PgPool, user: UserId) -> Result<Factors, StoreError>
         Factors,
         r#"select
             (select created_at from authenticator_apps where user_id = $1) as app_since,
+            (select count(*) from passkeys where user_id = $1) as "passkeys!",
             (select count(*) from recovery_codes where user_id = $1) as "recovery_codes!""#,
         user.get(),
     )
@@ -51,8 +54,14 @@ pub async fn of_user(pool: &PgPool, user: UserId) -> Result<Factors, StoreError>
 /// When the database fails.
 pub async fn holders(pool: &PgPool, users: &[UserId]) -> Result<Vec<UserId>, StoreError> {
     let ids: Vec<i64> = users.iter().map(|user| user.get()).collect();
-    let found =
-        sqlx::query_scalar!(r#"select user_id as "user_id!" from authenticator_apps where user_id = any($1)"#, &ids);
+    let found = sqlx::query_scalar!(
+        r#"
+        select user_id as "user_id!" from authenticator_apps where user_id = any($1)
+        union
+        select user_id from passkeys where user_id = any($1)
+        "#,
+        &ids
+    );
     Ok(found.fetch_all(pool).await?.into_iter().map(UserId).collect())
 }
 
@@ -171,6 +180,7 @@ pub async fn reset(tx: &mut PgConnection, user: UserId) -> Result<bool, StoreErr
         return Ok(false);
     }
     sqlx::query!("delete from authenticator_apps where user_id = $1", user.get()).execute(&mut *tx).await?;
+    sqlx::query!("delete from passkeys where user_id = $1", user.get()).execute(&mut *tx).await?;
     drop_codes_of_none(tx, user).await?;
     sqlx::query!("delete from sessions where user_id = $1", user.get()).execute(&mut *tx).await?;
     sessions::note(tx, user, "second factor taken away").await?;
@@ -208,19 +218,20 @@ pub async fn require(pool: &PgPool, is_required: bool) -> Result<bool, StoreErro
 }
 
 /// Whether somebody has a second factor; until the end of the transaction nobody else changes that.
-async fn has_any(tx: &mut PgConnection, user: UserId) -> Result<bool, StoreError> {
+pub(super) async fn has_any(tx: &mut PgConnection, user: UserId) -> Result<bool, StoreError> {
     sqlx::query_scalar!("select id from users where id = $1 for no key update", user.get())
         .fetch_optional(&mut *tx)
         .await?;
     Ok(sqlx::query_scalar!(
-        r#"select exists (select from authenticator_apps where user_id = $1) as "any!""#,
+        r#"select exists (select from authenticator_apps where user_id = $1)
+            or exists (select from passkeys where user_id = $1) as "any!""#,
         user.get(),
     )
     .fetch_one(tx)
     .await?)
 }
 
-async fn set_codes(tx: &mut PgConnection, user: UserId, codes: &[SecretHash]) -> Result<(), StoreError> {
+pub(super) async fn set_codes(tx: &mut PgConnection, user: UserId, codes: &[SecretHash]) -> Result<(), StoreError> {
     sqlx::query!("delete from recovery_codes where user_id = $1", user.get()).execute(&mut *tx).await?;
     let codes: Vec<Vec<u8>> = codes.iter().map(|code| code.to_vec()).collect();
     sqlx::query!(
@@ -234,7 +245,7 @@ async fn set_codes(tx: &mut PgConnection, user: UserId, codes: &[SecretHash]) ->
 }
 
 /// Recovery codes of somebody without a second factor stand in for nothing.
-async fn drop_codes_of_none(tx: &mut PgConnection, user: UserId) -> Result<(), StoreError> {
+pub(super) async fn drop_codes_of_none(tx: &mut PgConnection, user: UserId) -> Result<(), StoreError> {
     if !has_any(tx, user).await? {
         sqlx::query!("delete from recovery_codes where user_id = $1", user.get()).execute(tx).await?;
     }

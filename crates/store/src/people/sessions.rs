@@ -37,12 +37,15 @@ pub enum Way {
     /// With a password, and with a second factor where there is one; or by a link that stands for a password.
     #[default]
     Password,
+    /// With a passkey, which is both factors at once.
+    Passkey,
 }
 
 impl Way {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
+            Self::Passkey => "passkey",
         }
     }
 }
@@ -154,7 +157,8 @@ pub async fn create(
     )
     .execute(&mut *tx)
     .await?;
-    note(&mut tx, user_id, "signed in").await?;
+    let email = sqlx::query_scalar!("select email from users where id = $1", user_id.get()).fetch_one(&mut *tx).await?;
+    audit::note(&mut tx, Note::new(Kind::SignIn, "signed in", &email).with("with", place.way.as_str())).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -174,6 +178,7 @@ pub async fn find(pool: &PgPool, hash: &SecretHash, now: OffsetDateTime) -> Resu
                 sessions.way = 'password'
                 and exists (select from sign_in_rules where second_factor_required)
                 and not exists (select from authenticator_apps where user_id = users.id)
+                and not exists (select from passkeys where user_id = users.id)
             ) as "must_set_up!"
         from sessions
         join users on users.id = sessions.user_id

@@ -21,6 +21,10 @@ pub enum Kind {
     SecondFactor,
     /// An authenticator app was shown its secret; its first code is to come.
     App,
+    /// A passkey was asked who is there.
+    Passkey,
+    /// An authenticator was asked for a passkey.
+    NewPasskey,
 }
 
 impl Kind {
@@ -28,6 +32,8 @@ impl Kind {
         match self {
             Self::SecondFactor => "second-factor",
             Self::App => "app",
+            Self::Passkey => "passkey",
+            Self::NewPasskey => "new-passkey",
         }
     }
 }
