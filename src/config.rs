@@ -5,6 +5,8 @@
 //! To add a setting: a field in `Settings`, a line in `Settings::or`, a field and a default in
 //! `Config`.
 
+mod oidc;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::error::Failure;
 use crate::front::Front;
 use crate::ingest::Patience;
 use crate::postgres;
+
+pub use oidc::{Becomes, Oidc, OidcSettings};
 
 /// Text that must not show up in logs.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -141,6 +145,10 @@ pub struct Settings {
     /// What to log, as tracing directives [default: info for serve, warn for other commands]
     #[arg(long, global = true, env = "FIREFINCH_LOG", value_name = "DIRECTIVES")]
     pub log: Option<String>,
+    /// Single sign-on.
+    #[command(flatten)]
+    #[serde(default)]
+    pub oidc: OidcSettings,
 }
 
 impl Settings {
@@ -185,6 +193,7 @@ impl Settings {
             http_workers: self.http_workers.or(other.http_workers),
             log_format: self.log_format.or(other.log_format),
             log: self.log.or(other.log),
+            oidc: self.oidc.or(other.oidc),
         }
     }
 }
@@ -235,6 +244,8 @@ pub struct Config {
     pub log_format: Option<LogFormat>,
     /// What to log; `None`: as much as suits the command.
     pub log: Option<String>,
+    /// A provider of identities to sign in with.
+    pub oidc: Option<Oidc>,
 }
 
 /// Settings of the embedded PostgreSQL.
@@ -286,6 +297,7 @@ impl Config {
         config.log_format = settings.log_format;
         config.log = filled(settings.log);
         config.front().map_err(Failure::Usage)?;
+        config.oidc = settings.oidc.resolve()?;
         config.check_bounds()?;
         Ok(config)
     }
@@ -319,6 +331,7 @@ impl Config {
             http_workers: None,
             log_format: None,
             log: None,
+            oidc: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod hiding;
 pub mod ingest;
 pub mod instance;
 mod link_key;
+mod oidc;
 pub mod open_files;
 mod ownership;
 mod passkeys;

@@ -56,6 +56,7 @@ use crate::config::Config;
 use crate::destinations::Desk;
 use crate::front;
 use crate::link_key::LinkKey;
+use crate::oidc::Provider;
 use crate::passkeys::Passkeys;
 
 pub use access::{Action, Needs, Noun};
@@ -88,6 +89,7 @@ pub struct Web {
     link_key: LinkKey,
     /// `None` where the address of this server has none.
     passkeys: Option<Passkeys>,
+    provider: Option<Provider>,
     desk: Desk,
     door: Throttle,
     hashing: Semaphore,
@@ -100,6 +102,7 @@ impl Web {
         Self {
             pool,
             desk,
+            provider: Provider::new(&config, base_url),
             config,
             queue,
             base_url: base_url.trim_end_matches('/').to_owned(),
@@ -117,6 +120,14 @@ impl Web {
     /// Passkeys, where the address of this server can have them.
     fn passkeys(&self) -> Result<&Passkeys, PageError> {
         self.passkeys.as_ref().ok_or_else(|| PageError::BadRequest(NO_PASSKEYS.to_owned()))
+    }
+
+    /// Refuses where passwords let nobody in.
+    fn takes_passwords(&self) -> Result<(), PageError> {
+        if self.provider.as_ref().is_none_or(|provider| provider.settings.passwords) {
+            return Ok(());
+        }
+        Err(PageError::Forbidden("Passwords are switched off here. Sign in through the provider, or with a passkey."))
     }
 
     /// The hub of the live view; give it to `run_live`.

@@ -10,6 +10,7 @@ use crate::checkup::{Finding, Verdict, checks};
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::Failure;
+use crate::oidc::Provider;
 use crate::workers::notify;
 
 /// A finding as a line of the terminal.
@@ -42,6 +43,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
         findings.extend(database(config).await);
     }
     findings.extend(mail(config).await);
+    findings.push(single_sign_on(config).await);
     findings
 }
 
@@ -55,6 +57,28 @@ async fn database(config: &Config) -> Vec<Finding> {
         findings.push(Finding::warn("database", format!("it does not close: {error:#}")));
     }
     findings
+}
+
+/// Asks the provider of identities who it is.
+async fn single_sign_on(config: &Config) -> Finding {
+    const CHECK: &str = "single sign-on";
+    let Some(provider) = Provider::new(config, &public_url(config)) else {
+        return Finding::ok(
+            CHECK,
+            "no provider of identities is set (oidc_issuer): people sign in with passwords and passkeys",
+        );
+    };
+    let issuer = &provider.settings.issuer;
+    match provider.probe().await {
+        Ok(()) => Finding::ok(CHECK, format!("{issuer} answers as an OpenID Connect provider")),
+        Err(trouble) => Finding::fail(
+            CHECK,
+            format!(
+                "nobody can sign in through {issuer}: {trouble}; oidc_issuer has to be exactly as the provider calls \
+                 itself, and to be reached from here without a redirect"
+            ),
+        ),
+    }
 }
 
 /// Talks to the mail server, which no page does.

@@ -9,7 +9,7 @@ use store::StoreError;
 use store::live;
 use store::people::entries::{self, Invite};
 use store::people::users::{self, NewUser, User};
-use store::people::{factors, tries};
+use store::people::{factors, identities, tries};
 use time::OffsetDateTime;
 
 use super::output::Output;
@@ -86,6 +86,12 @@ pub enum Command {
         #[arg(long)]
         email: Email,
     },
+    /// Forget which account of the provider of identities somebody is; the next one with their address is them
+    ForgetIdentity {
+        /// Their e-mail address
+        #[arg(long)]
+        email: Email,
+    },
     /// Say whether everybody who signs in with a password needs a second factor
     RequireSecondFactor {
         /// yes or no
@@ -143,6 +149,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Reset { email } => reset(config, &email, output).await,
         Command::Unlock { email } => unlock(config, &email, output).await,
         Command::ResetSecondFactor { email } => reset_second_factor(config, &email, output).await,
+        Command::ForgetIdentity { email } => forget_identity(config, &email, output).await,
         Command::RequireSecondFactor { required } => require_second_factor(config, required == "yes", output).await,
         Command::Password { email } => {
             let hash = password_from_stdin().await?;
@@ -197,6 +204,16 @@ async fn reset_second_factor(config: &Config, email: &Email, output: Output) -> 
     .await?;
     let told = if had_one { "signs in with the password alone now" } else { "had no second factor" };
     output.done(&json!({"email": email.as_str(), "had_one": had_one}), &format!("{} {told}", email.as_str()))
+}
+
+async fn forget_identity(config: &Config, email: &Email, output: Output) -> Result<(), Failure> {
+    let forgotten = with_database(config, async |database| {
+        let user = find(database, email).await?;
+        Ok(identities::forget(&database.pool, user.id).await?)
+    })
+    .await?;
+    let told = if forgotten > 0 { "is no account of the provider any more" } else { "was no account of the provider" };
+    output.done(&json!({"email": email.as_str(), "forgotten": forgotten}), &format!("{} {told}", email.as_str()))
 }
 
 async fn require_second_factor(config: &Config, is_required: bool, output: Output) -> Result<(), Failure> {

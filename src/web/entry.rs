@@ -40,6 +40,7 @@ pub(super) async fn show(
     request: HttpRequest,
     secret: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
+    web.takes_passwords()?;
     let (kind, email) = find(&web, &request, &secret).await?;
     render(&request, &secret, (kind, email), "", None)
 }
@@ -52,6 +53,7 @@ pub(super) async fn join(
     fields: Fields,
 ) -> Result<HttpResponse, PageError> {
     fields.check(&secret)?;
+    web.takes_passwords()?;
     let found = find(&web, &request, &secret).await?;
     let name = fields.get("name").trim().replace('\0', "");
     if name.chars().count() > 100 {
@@ -79,6 +81,7 @@ pub(super) async fn reset(
     fields: Fields,
 ) -> Result<HttpResponse, PageError> {
     fields.check(&secret)?;
+    web.takes_passwords()?;
     let found = find(&web, &request, &secret).await?;
     let hash = match hashed(&web, &fields).await? {
         Ok(hash) => hash,
@@ -139,6 +142,7 @@ struct ForgottenPage {
 
 /// `GET /sign-in/forgotten`
 pub(super) async fn forgotten(web: web::Data<Web>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    web.takes_passwords()?;
     let (door, cookie) = new_door(&web);
     let has_mail = web.config.smtp_url.is_some();
     let mut response =
@@ -150,6 +154,7 @@ pub(super) async fn forgotten(web: web::Data<Web>, request: HttpRequest) -> Resu
 /// `POST /sign-in/forgotten`: mails a link to `email`, if that is somebody's.
 pub(super) async fn ask(web: web::Data<Web>, request: HttpRequest, fields: Fields) -> Result<HttpResponse, PageError> {
     check_door(&request, &fields)?;
+    web.takes_passwords()?;
     let email = fields.get("email").trim().replace('\0', "");
     web.door.count(address(&request), &email, Instant::now()).map_err(PageError::TooMany)?;
     let has_mail = web.config.smtp_url.is_some();

@@ -140,6 +140,8 @@ fn of_people() -> Vec<Page> {
         page!(POST "/me/passkeys/ask", Account, me::passkeys::ask),
         page!(POST "/sign-in/passkey", Nothing, sign_in::passkey::post),
         page!(POST "/sign-in/passkey/ask", Nothing, sign_in::passkey::ask),
+        page!(POST "/sign-in/provider", Nothing, sign_in::provider::depart),
+        page!(GET "/sign-in/provider/callback", Nothing, sign_in::provider::arrive),
         page!(GET "/sign-in/second", Nothing, sign_in::second::show),
         page!(POST "/sign-in/second", Nothing, sign_in::second::post),
         page!(GET "/sign-in/forgotten", Nothing, entry::forgotten),

@@ -7,6 +7,7 @@
 //! Whoever has a second factor is not in with the password alone: see `second`.
 
 pub(super) mod passkey;
+pub(super) mod provider;
 pub(super) mod second;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,6 +45,9 @@ struct SignInPage {
     problem: Option<String>,
     nobody_exists: bool,
     has_passkeys: bool,
+    /// Name of the provider of identities.
+    provider: Option<String>,
+    has_passwords: bool,
 }
 
 /// Where to go after signing in.
@@ -70,6 +74,7 @@ pub(super) async fn show(
 /// `POST /sign-in`
 pub(super) async fn post(web: web::Data<Web>, request: HttpRequest, fields: Fields) -> Result<HttpResponse, PageError> {
     check_door(&request, &fields)?;
+    web.takes_passwords()?;
     let (email, password) = (fields.get("email").trim(), fields.get("password"));
     let address = address(&request);
     web.door.count(address, email, Instant::now()).map_err(PageError::TooMany)?;
@@ -142,9 +147,14 @@ pub(super) async fn prove_password(
 }
 
 /// `POST /sign-out`
-pub(super) async fn sign_out(web: web::Data<Web>, posted: Posted) -> Result<HttpResponse, PageError> {
-    sessions::delete(&web.pool, &posted.viewer.session_hash()).await?;
-    let mut response = see_other("/sign-in");
+pub(super) async fn sign_out(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    posted: Posted,
+) -> Result<HttpResponse, PageError> {
+    let through_provider = sessions::delete(&web.pool, &posted.viewer.session_hash()).await?;
+    let onward = if through_provider { provider::leave(&web, &request).await? } else { None };
+    let mut response = onward.unwrap_or_else(|| see_other("/sign-in"));
     let gone = web.cookie(web.session_cookie(), "", Duration::ZERO);
     response.add_cookie(&gone).map_err(|error| PageError::Internal(error.to_string()))?;
     Ok(response)
@@ -246,6 +256,8 @@ fn render(
         problem,
         nobody_exists,
         has_passkeys: web.passkeys.is_some(),
+        provider: web.provider.as_ref().map(|provider| provider.settings.name.clone()),
+        has_passwords: web.takes_passwords().is_ok(),
     };
     Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").cookie(cookie).body(rendered(&page)?))
 }

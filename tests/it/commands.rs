@@ -85,6 +85,7 @@ async fn tokens_of_some_projects_and_ways_in() {
         .await
         .unwrap();
     assert_eq!(json(&db, &["user", "reset-second-factor", "--email", "ana@example.org"]).await["had_one"], true);
+    assert_eq!(json(&db, &["user", "forget-identity", "--email", "ana@example.org"]).await["forgotten"], 0);
     let (code, _, err) = run(&db, &["user", "reset", "--email", "nobody@example.org"]).await;
     assert!(code == 1 && err.contains("nobody has the address"), "{err}");
 }

@@ -24,6 +24,7 @@ mod lists;
 mod owners;
 mod pages;
 mod privacy;
+mod provider;
 mod reads;
 mod realtime;
 mod regroupings;

@@ -1,9 +1,10 @@
-//! People and what lets them in: users, their sessions and second factors, API tokens, and the first-run link.
+//! People and what lets them in: users, their sessions, second factors and accounts elsewhere, API tokens, and the first-run link.
 //!
 //! Only SHA-256 of a secret ever reaches this module: making and printing secrets is the caller's.
 
 pub mod entries;
 pub mod factors;
+pub mod identities;
 pub mod memberships;
 pub mod passkeys;
 pub mod sessions;

@@ -16,6 +16,8 @@ struct RulesPage {
     is_required: bool,
     is_saved: bool,
     has_passkeys: bool,
+    /// Single sign-on: the name of the provider, its address, and whether passwords let in as well.
+    provider: Option<(String, String, bool)>,
     base_url: String,
 }
 
@@ -39,6 +41,10 @@ pub(in super::super) async fn show(
         is_required: factors::is_required(&web.pool).await?,
         is_saved: address.saved.is_some(),
         has_passkeys: web.passkeys.is_some(),
+        provider: web.provider.as_ref().map(|provider| {
+            let settings = &provider.settings;
+            (settings.name.clone(), settings.issuer.clone(), settings.passwords)
+        }),
         base_url: web.base_url.clone(),
     })
 }

@@ -39,6 +39,8 @@ pub enum Way {
     Password,
     /// With a passkey, which is both factors at once.
     Passkey,
+    /// Through a provider of identities, which answers for as many factors as it asks for.
+    Provider,
 }
 
 impl Way {
@@ -46,6 +48,7 @@ impl Way {
         match self {
             Self::Password => "password",
             Self::Passkey => "passkey",
+            Self::Provider => "provider",
         }
     }
 }
@@ -249,18 +252,19 @@ pub async fn touch(
     Ok(())
 }
 
-/// Signs one browser out.
+/// Signs one browser out; true when it came in through a provider of identities.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn delete(pool: &PgPool, hash: &SecretHash) -> Result<(), StoreError> {
+pub async fn delete(pool: &PgPool, hash: &SecretHash) -> Result<bool, StoreError> {
     let mut tx = pool.begin().await?;
-    let user = sqlx::query_scalar!("delete from sessions where token_hash = $1 returning user_id", hash.as_slice());
-    if let Some(user) = user.fetch_optional(&mut *tx).await? {
-        note(&mut tx, UserId(user), "signed out").await?;
+    let ended = sqlx::query!("delete from sessions where token_hash = $1 returning user_id, way", hash.as_slice());
+    let ended = ended.fetch_optional(&mut *tx).await?;
+    if let Some(session) = &ended {
+        note(&mut tx, UserId(session.user_id), "signed out").await?;
     }
     tx.commit().await?;
-    Ok(())
+    Ok(ended.is_some_and(|session| session.way == Way::Provider.as_str()))
 }
 
 /// Signs a person out everywhere; the number of sessions that ended.

@@ -25,6 +25,8 @@ pub enum Kind {
     Passkey,
     /// An authenticator was asked for a passkey.
     NewPasskey,
+    /// A browser was sent to the provider of identities.
+    Provider,
 }
 
 impl Kind {
@@ -34,6 +36,7 @@ impl Kind {
             Self::App => "app",
             Self::Passkey => "passkey",
             Self::NewPasskey => "new-passkey",
+            Self::Provider => "provider",
         }
     }
 }

@@ -168,13 +168,13 @@ pub async fn by_mail_address(pool: &PgPool, address: &str) -> Result<Option<User
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn by_id(pool: &PgPool, id: UserId) -> Result<Option<User>, StoreError> {
+pub async fn by_id(executor: impl PgExecutor<'_>, id: UserId) -> Result<Option<User>, StoreError> {
     sqlx::query_as!(
         Row,
         "select id, email, name, role, password_hash, disabled_at, created_at from users where id = $1",
         id.get(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?
     .map(TryInto::try_into)
     .transpose()
