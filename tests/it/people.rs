@@ -2,11 +2,11 @@
 
 use engine::access::{Email, ProjectRole, Reach, Role, Scope};
 use firefinch::secrets::{self, Kind};
-use store::people::memberships;
+use store::people::passkeys::{self, NewPasskey};
 use store::people::setup::{self, Claim};
 use store::people::tokens::{self, NewToken};
 use store::people::users::{self, NewUser};
-use store::people::{SecretHash, sessions};
+use store::people::{SecretHash, factors, memberships, sessions};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -79,6 +79,31 @@ async fn sessions_end_with_time_sign_out_and_disabling() {
     sqlx::query("update users set disabled_at = null").execute(&db.pool).await.unwrap();
     assert_eq!(sessions::delete_of_user(&db.pool, user.id).await.unwrap(), 1);
     assert!(find(NOW).await.is_none());
+}
+
+#[tokio::test]
+async fn a_passkey_is_of_one_person_and_no_answer_counts_twice() {
+    let db = Database::create().await;
+    let (ada, ben) = (add(&db, "ada@example.org").await.id, add(&db, "ben@example.org").await.id);
+    let codes = [secrets::recovery_code().hash];
+    let credential = serde_json::json!({ "counter": 1 });
+    let new = |user| NewPasskey { user, credential_id: &[7; 16], name: "laptop", credential: &credential, now: NOW };
+    assert!(passkeys::add(&db.pool, new(ada), &codes).await.unwrap(), "recovery codes come with the first factor");
+    assert!(passkeys::add(&db.pool, new(ben), &codes).await.is_err(), "it is somebody's already");
+    let shown = passkeys::find(&db.pool, &[7; 16]).await.unwrap().unwrap();
+    assert_eq!((shown.user, &shown.credential), (ada, &credential));
+    let next = serde_json::json!({ "counter": 2 });
+    assert!(passkeys::used(&db.pool, &shown, &next, NOW).await.unwrap());
+    assert!(!passkeys::used(&db.pool, &shown, &next, NOW).await.unwrap(), "another answer came in between");
+    for is_own in [false, true] {
+        let user = if is_own { ada } else { ben };
+        assert_eq!(passkeys::rename(&db.pool, user, shown.id, "phone").await.unwrap(), is_own);
+    }
+    assert_eq!(passkeys::of_user(&db.pool, ada).await.unwrap()[0].name, "phone");
+    assert!(!passkeys::remove(&db.pool, ben, shown.id).await.unwrap());
+    assert!(passkeys::remove(&db.pool, ada, shown.id).await.unwrap());
+    let left = factors::of_user(&db.pool, ada).await.unwrap();
+    assert_eq!((left.any(), left.recovery_codes), (false, 0));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use engine::access::Role;
 use engine::totp::{SECRET_BYTES, Secret};
-use store::people::{factors, tries};
+use store::people::{factors, tries, users};
 use time::{Duration, OffsetDateTime};
 
 use super::{Browser, PASSWORD, Site};
@@ -97,6 +97,10 @@ async fn an_app_asks_for_its_code_after_the_password_and_takes_each_once() {
     let mut thief = Browser::new(&site.http);
     thief.sign_in(MEMBER, PASSWORD).await;
     let replayed = step(&mut thief, "code", &code).await;
+    let id: i64 =
+        sqlx::query_scalar("select user_id from authenticator_apps").fetch_one(&site.server.db.pool).await.unwrap();
+    assert!(users::set_password(&site.server.db.pool, engine::ids::UserId(id), "x").await.unwrap());
+    assert_eq!(thief.get("/sign-in/second").await.status, 303, "half in with the old password is out");
     assert!(replayed.status == 422 && replayed.body.contains("used already"), "{}", replayed.body);
     let log = audited(&site).await;
     for wanted in ["set up an authenticator app: member@example.org", "not let in: wrong code: member@example.org"] {

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
 use super::users::{self, NewUser, User};
-use super::{SecretHash, memberships};
+use super::{SecretHash, memberships, steps};
 use crate::StoreError;
 use crate::audit::{self, Note};
 
@@ -280,6 +280,7 @@ pub async fn reset(
     let Some(id) = user else { return Ok(None) };
     sqlx::query!("update users set password_hash = $2 where id = $1", id, password_hash).execute(&mut *tx).await?;
     sqlx::query!("delete from sessions where user_id = $1", id).execute(&mut *tx).await?;
+    steps::forget(&mut tx, UserId(id)).await?;
     users::note(&mut tx, UserId(id), "given a new password").await?;
     tx.commit().await?;
     Ok(Some(UserId(id)))

@@ -136,8 +136,14 @@ pub async fn used(pool: &PgPool, shown: &Shown, credential: &Value, now: OffsetD
 /// # Errors
 /// When the database fails.
 pub async fn rename(pool: &PgPool, user: UserId, id: i64, name: &str) -> Result<bool, StoreError> {
+    let mut tx = pool.begin().await?;
     let done = sqlx::query!("update passkeys set name = $3 where id = $2 and user_id = $1", user.get(), id, name);
-    Ok(done.execute(pool).await?.rows_affected() == 1)
+    let is_done = done.execute(&mut *tx).await?.rows_affected() == 1;
+    if is_done {
+        sessions::note(&mut tx, user, "renamed a passkey").await?;
+    }
+    tx.commit().await?;
+    Ok(is_done)
 }
 
 /// Forgets one of a person. False when they have none such.

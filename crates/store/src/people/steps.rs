@@ -2,7 +2,7 @@
 
 use engine::ids::UserId;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 
 use super::SecretHash;
@@ -117,6 +117,12 @@ pub async fn take(
         now,
     );
     Ok(row.fetch_optional(pool).await?.map(|row| Step { user: row.user_id.map(UserId), state: row.state }))
+}
+
+/// Forgets what has begun with what somebody showed before: another password ends who is half in with the old one.
+pub(super) async fn forget(tx: &mut PgConnection, user: UserId) -> Result<(), StoreError> {
+    sqlx::query!("delete from sign_in_steps where user_id = $1", user.get()).execute(tx).await?;
+    Ok(())
 }
 
 /// Forgets those that nobody ended, at most `limit` at a time.

@@ -5,6 +5,7 @@ use engine::ids::{IssueId, ProjectId, UserId};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
+use super::steps;
 use crate::audit::{self, Kind, Note};
 use crate::{StoreError, lifecycle};
 
@@ -392,6 +393,7 @@ pub async fn set_password(pool: &PgPool, id: UserId, password_hash: &str) -> Res
         .execute(&mut *tx)
         .await?;
     if done.rows_affected() == 1 {
+        steps::forget(&mut tx, id).await?;
         note(&mut tx, id, "given a new password").await?;
     }
     tx.commit().await?;
