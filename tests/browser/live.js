@@ -78,6 +78,45 @@ async function resolve(server, type, version) {
   await api(server, "PUT", `issues/?id=${issue.id}`, { status: "resolved", statusDetails: { inRelease: version } });
 }
 
+// How long a network is lost: some ten seconds, or so many minutes, and how the age of what is shown then begins.
+const MINUTES = Number(process.env.AWAY_MINUTES ?? 0);
+const AGE = MINUTES ? `${MINUTES} m` : "1";
+const AGE_MS = 60_000 * (MINUTES + 1);
+
+// A page behind a wire to which something happens, while more errors come than the page hears of: it must be as the database
+// afterwards, and as if nothing had been.
+async function away({ page, server, tell, until }, release, how, whatHappens) {
+  await deploy(server, release, 2);
+  const named = (type) => type + release.replace(/\D/g, "");
+  for (let user = 1; user <= 2; user += 1) await post(server, named("FirstError"), production(release, user));
+  const through = { ...server, url: server.wire };
+  await signIn(page, through);
+  await open(page, `${server.wire}/live?project=shop`);
+  await page.waitForSelector("#stream[data-state=open]");
+  await tell(how);
+  const types = ["FirstError", "SecondError", "ThirdError"].map(named);
+  for (const type of types) await post(server, type, production(release, 3));
+  await whatHappens();
+  await page.waitForSelector("#stream[data-state=open]");
+  const stored = async () => {
+    const issues = await api(server, "GET", `issues/?query=firstRelease:${release}`);
+    return issues.map((issue) => `${issue.id} ${issue.count}`).sort().join();
+  };
+  const shown = () => page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")]
+    .map((row) => `${row.dataset.issue} ${row.querySelector(".figures b").textContent}`).sort().join());
+  await until("the lane to be as the database", async () => (await shown()) === (await stored()));
+  await page.waitForFunction(() => document.querySelectorAll("#lane-new [data-issue]").length === 3);
+  // No line of the tail is doubled, and none of those that were missed is left out.
+  const tail = await page.evaluate(() => [...document.querySelectorAll("#tail [data-event]")].map((row) => row.dataset.event));
+  assert(new Set(tail).size === tail.length, "a line is doubled");
+  const newest = (await page.locator("#tail li").allTextContents()).slice(0, 3).join();
+  for (const type of types) assert(newest.includes(type), `${newest} lacks ${type}`);
+  // It goes on from there, and all the while it was the same page.
+  await post(server, named("FourthError"), production(release, 1));
+  await page.waitForSelector(`#lane-new >> text=${named("FourthError")}`);
+  await assertNotReloaded(page);
+}
+
 export const checks = [
   ["a new error appears on the live page within a second", async ({ page, server }) => {
     await signIn(page, server);
@@ -154,37 +193,22 @@ export const checks = [
     assert(problems.length === 0, problems.join("\n"));
   }],
 
-  ["a page that was cut off says so, and then shows what there is, once", async ({ page, server, tell, until }) => {
-    await deploy(server, "shop@5.0", 2);
-    for (let user = 1; user <= 2; user += 1) await post(server, "FirstError", production("shop@5.0", user));
-    const through = { ...server, url: server.wire };
-    await signIn(page, through);
-    await open(page, `${server.wire}/live?project=shop`);
-    await page.waitForSelector("#stream[data-state=open]");
-    await tell("cut");
-    for (const type of ["FirstError", "SecondError", "ThirdError"]) await post(server, type, production("shop@5.0", 3));
-    // First the heartbeat is missed, then the connection is given up: both are said, with the age of what is shown.
-    await page.waitForSelector("#stream[data-state=late]:has-text('No tick for')");
-    await page.waitForSelector("#stream[data-state=cut]:has-text('Reconnecting, data 1')");
-    assert((await page.getAttribute("#favicon", "href")).includes("favicon-cut"), "the favicon says nothing");
-    await tell("mend");
-    await page.waitForSelector("#stream[data-state=open]");
-    const stored = async () => {
-      const issues = await api(server, "GET", "issues/?query=firstRelease:shop@5.0");
-      return issues.map((issue) => `${issue.id} ${issue.count}`).sort().join();
-    };
-    const shown = () => page.evaluate(() => [...document.querySelectorAll("#lane-new [data-issue]")]
-      .map((row) => `${row.dataset.issue} ${row.querySelector(".figures b").textContent}`).sort().join());
-    await until("the lane to be as the database", async () => (await shown()) === (await stored()));
-    await page.waitForFunction(() => document.querySelectorAll("#lane-new [data-issue]").length === 3);
-    // No line of the tail is doubled, and none of those that were missed is left out.
-    const tail = await page.evaluate(() => [...document.querySelectorAll("#tail [data-event]")].map((row) => row.dataset.event));
-    assert(new Set(tail).size === tail.length, "a line is doubled");
-    const newest = (await page.locator("#tail li").allTextContents()).slice(0, 3).join();
-    for (const type of ["FirstError", "SecondError", "ThirdError"]) assert(newest.includes(type), `${newest} lacks ${type}`);
-    // It goes on from there, and all the while it was the same page.
-    await post(server, "FourthError", production("shop@5.0", 1));
-    await page.waitForSelector("#lane-new >> text=FourthError");
-    await assertNotReloaded(page);
+  ["a page that was cut off says so, and then shows what there is, once", async (test) => {
+    const { page, tell } = test;
+    await away(test, "shop@5.0", "cut", async () => {
+      // First the heartbeat is missed, then the connection is given up: both are said, with the age of what is shown.
+      await page.waitForSelector("#stream[data-state=late]:has-text('No tick for')");
+      await page.waitForSelector(`#stream[data-state=cut]:has-text('Reconnecting, data ${AGE}')`, { timeout: AGE_MS });
+      assert((await page.getAttribute("#favicon", "href")).includes("favicon-cut"), "the favicon says nothing");
+      await tell("mend");
+    });
+  }],
+
+  ["a page that cannot keep up says so, and then shows what there is, once", async (test) => {
+    const { page, tell } = test;
+    await away(test, "shop@6.0", "slow", async () => {
+      await page.waitForSelector("#stream[data-state=late]:has-text('No tick for')");
+      await tell("mend");
+    });
   }],
 ];

@@ -227,6 +227,7 @@ async fn open_pages_follow_what_happens() {
                 server.restart().await;
             }
             // An hour in which it went as usual, and a busy one a week of days long.
+            "slow" => wire.slow(),
             "cut" => wire.cut(),
             "mend" => wire.mend(),
             "history" => history(&db, &project).await,
