@@ -91,6 +91,11 @@ impl Own {
     }
 
     #[inline]
+    pub(super) fn has_names(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    #[inline]
     pub(super) fn has_texts(&self) -> bool {
         !self.texts.is_empty()
     }

@@ -17,14 +17,6 @@ const DEPTH_MAX: usize = 128;
 /// Names that a path may have.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Names below which only values decide: what is there is chosen by programs, not by people (`modules`: the name of a
-/// package with its version).
-const PLAIN: [&str; 4] = ["modules", "sdk", "fingerprint", "_meta"];
-/// Lines of source.
-const SOURCE: [&str; 3] = ["context_line", "pre_context", "post_context"];
-/// Names of members that hold the name of a value beside them.
-const NAMING: [&str; 4] = ["key", "name", "field", "header"];
-
 /// How the values of a part of the text are judged.
 #[derive(Debug, Clone, Copy, Default)]
 struct Mode {
@@ -32,6 +24,30 @@ struct Mode {
     covered: bool,
     plain: bool,
     is_source: bool,
+}
+
+/// Bytes that are looked at eight at a time before a search is called: most strings end within them, sooner than a call is
+/// worth.
+const NEAR_BYTES: usize = 32;
+
+/// Where the next quote or backslash stands, at `at` or behind it.
+fn mark(bytes: &[u8], mut at: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // The top bit of each byte that is zero; above the first of them, also of others.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    let near = at + NEAR_BYTES;
+    while at < near
+        && let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk())
+    {
+        let word = u64::from_le_bytes(*eight);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr::memchr2(b'"', b'\\', bytes.get(at..)?).map(|found| at + found)
 }
 
 /// What to put in place of some bytes.
@@ -53,6 +69,8 @@ pub(super) struct Walk<'a> {
     hints_read: usize,
     /// The string that was read last has escapes.
     is_escaped: bool,
+    /// What hints it holds.
+    hinted: Hints,
     edits: Vec<Edit>,
     /// Names from the outermost to the value that is read; kept only where rules name paths or somebody wants to know.
     path: Vec<Cow<'a, str>>,
@@ -70,6 +88,7 @@ impl<'a> Walk<'a> {
             hints: Finder::shared().find(json),
             hints_read: 0,
             is_escaped: false,
+            hinted: Hints::default(),
             edits: Vec::new(),
             path: Vec::new(),
             keeps_path: wants_found || scrubber.own.has_paths(),
@@ -187,11 +206,15 @@ impl<'a> Walk<'a> {
             self.space();
             let inner = self.below(mode, &key, hints);
             let value = self.at;
-            self.entered(key.clone(), |walk| walk.value(inner));
-            if NAMING.contains(&&*key) && !mode.plain {
+            if self.keeps_path {
+                self.entered(key.clone(), |walk| walk.value(inner));
+            } else {
+                self.value(inner);
+            }
+            if matches!(&*key, "key" | "name" | "field" | "header") && !mode.plain {
                 names_secret |= self.json.as_bytes().get(value) == Some(&b'"')
                     && self.is_hidden_name(&self.decoded(value, self.at));
-            } else if key == "value" {
+            } else if &*key == "value" {
                 named = Some(value);
             }
         }
@@ -235,6 +258,7 @@ impl<'a> Walk<'a> {
                 // `["--password", "x"]` of a command line, and pairs.
                 let is_option = text.starts_with('-') && !text.contains('=');
                 covers_next = (is_option || index == 0)
+                    && (self.scrubber.own.has_names() || !self.hinted.is_empty())
                     && self.is_hidden_name(&text)
                     && (is_option || in_list || self.is_last_but_one());
             }
@@ -276,6 +300,7 @@ impl<'a> Walk<'a> {
             hints: Vec::new(),
             hints_read: 0,
             is_escaped: false,
+            hinted: Hints::default(),
             edits: Vec::new(),
             path: Vec::new(),
             keeps_path: false,
@@ -303,8 +328,10 @@ impl<'a> Walk<'a> {
         let by_path = own.hides_path(&self.path, key);
         Mode {
             covered: (mode.covered && !is_kept) || by_name || by_path,
-            plain: mode.plain || (self.depth == 1 && PLAIN.contains(&key)),
-            is_source: SOURCE.contains(&key),
+            // What is there is chosen by programs, not by people: only values decide (`modules`: the name of a package with
+            // its version).
+            plain: mode.plain || (self.depth == 1 && matches!(key, "modules" | "sdk" | "fingerprint" | "_meta")),
+            is_source: matches!(key, "context_line" | "pre_context" | "post_context"),
         }
     }
 
@@ -327,14 +354,14 @@ impl<'a> Walk<'a> {
         self.at += 1;
         self.is_escaped = false;
         loop {
-            match memchr::memchr2(b'"', b'\\', &bytes[self.at.min(bytes.len())..]) {
-                Some(found) if bytes[self.at + found] == b'"' => {
-                    self.at += found + 1;
+            match mark(bytes, self.at) {
+                Some(found) if bytes[found] == b'"' => {
+                    self.at = found + 1;
                     break;
                 }
                 Some(found) => {
                     self.is_escaped = true;
-                    self.at = (self.at + found + 2).min(bytes.len());
+                    self.at = (found + 2).min(bytes.len());
                 }
                 None => {
                     self.at = bytes.len();
@@ -352,6 +379,7 @@ impl<'a> Walk<'a> {
             all = all.and(*hint);
             self.hints_read += 1;
         }
+        self.hinted = all;
         all
     }
 
