@@ -1,7 +1,7 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, how events are grouped by `rules`, what of
+//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, what is kept of them in `spikes`, how events are grouped by `rules`, what of
 //! them is hidden by `scrubbing`), `uses` (of the keys), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
@@ -22,6 +22,7 @@ mod reply;
 mod routes;
 mod rules;
 mod scrubbing;
+mod spikes;
 mod spool;
 mod tally;
 mod uses;
@@ -124,7 +125,7 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
     let (queue, jobs) = Queue::new(settings.queue_jobs_max);
     let ingest = Ingest {
         keys: Arc::new(keys),
-        known: Arc::new(KnownKeys::new(Arc::clone(&books.rules), Arc::clone(&books.scrubbing))),
+        known: Arc::new(KnownKeys::new(&books)),
         books,
         queue,
         tally: Arc::default(),
@@ -322,6 +323,7 @@ async fn keep_flushing(sink: Arc<Sink>, ingest: Ingest, pool: PgPool, mut stop: 
         if !sink.away.load(Ordering::Relaxed) {
             ingest.uses.flush(&pool).await;
             ingest.books.limits.tidy(stopping).await;
+            ingest.books.spikes.tell(&pool, &sink.signals_written, OffsetDateTime::now_utc()).await;
         }
         if stopping {
             return;

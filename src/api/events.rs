@@ -83,7 +83,7 @@ fn shown(stored: &StoredEvent) -> Result<Value, ApiError> {
 }
 
 fn text(stored: &StoredEvent) -> Result<String, ApiError> {
-    payload::decode(stored.codec, &stored.payload).map_err(|error| {
+    payload::decode_or_empty(stored.codec, &stored.payload).map_err(|error| {
         tracing::error!(event_id = %stored.event.event_id, %error, "a stored event cannot be read");
         ApiError::Internal
     })

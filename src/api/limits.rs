@@ -1,8 +1,10 @@
 //! How much may come into a project.
 
+use engine::ids::ProjectId;
 use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
 use serde_json::{Map, Value, json};
 use store::limits::{self, Stored, Subject};
+use store::sampling;
 
 use super::call::{Answer, Call, json as answer};
 use super::error::ApiError;
@@ -12,13 +14,14 @@ const WINDOWS: [(&str, i64); 2] = [("perMinute", 60), ("perDay", WINDOW_S_MAX)];
 
 /// `GET /projects/{org}/{project}/limits/`
 pub(super) async fn get(call: Call) -> Answer {
-    let subject = Subject::Project(call.project().await?.id);
-    answer(shape(&limits::of(&call.api().pool, subject).await?))
+    let project = call.project().await?;
+    answer(shape(&call, project.id).await?)
 }
 
 /// `PUT /projects/{org}/{project}/limits/`: what is left out stays, `null` is no limit.
 pub(super) async fn put(call: Call) -> Answer {
-    let subject = Subject::Project(call.project().await?.id);
+    let project = call.project().await?;
+    let subject = Subject::Project(project.id);
     let pool = &call.api().pool;
     let body = call.body()?;
     let held = limits::of(pool, subject).await?;
@@ -39,8 +42,16 @@ pub(super) async fn put(call: Call) -> Answer {
             wanted.extend(most.map(|most| (counts, Limit { most, window_s })));
         }
     }
+    let samples = match body.get("spikeProtection") {
+        None => None,
+        Some(Value::Bool(samples)) => Some(*samples),
+        Some(_) => return Err(ApiError::bad_request("spikeProtection is true or false")),
+    };
     limits::set(pool, subject, &wanted).await?;
-    answer(shape(&limits::of(pool, subject).await?))
+    if let Some(samples) = samples {
+        sampling::set(pool, project.id, samples).await?;
+    }
+    answer(shape(&call, project.id).await?)
 }
 
 /// A number of items from a body.
@@ -53,7 +64,10 @@ fn of(stored: &[Stored], counts: Counts, window_s: i64) -> Option<&Stored> {
     stored.iter().find(|stored| stored.counts == counts && stored.limit.window_s == window_s)
 }
 
-fn shape(stored: &[Stored]) -> Value {
+async fn shape(call: &Call, project: ProjectId) -> Result<Value, ApiError> {
+    let pool = &call.api().pool;
+    let stored = &limits::of(pool, Subject::Project(project)).await?;
+    let samples = sampling::is_on(pool, project).await?;
     let each = Counts::ALL.map(|counts| {
         let [minute, day] = WINDOWS.map(|(_, window_s)| of(stored, counts, window_s));
         let most = |held: Option<&Stored>| held.map(|held| held.limit.most);
@@ -63,5 +77,6 @@ fn shape(stored: &[Stored]) -> Value {
         });
         (counts.as_str().to_owned(), limits)
     });
-    Value::Object(each.into_iter().collect())
+    let samples = ("spikeProtection".to_owned(), json!(samples));
+    Ok(Value::Object(each.into_iter().chain([samples]).collect()))
 }

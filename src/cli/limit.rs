@@ -3,6 +3,7 @@
 use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
 use serde_json::{Value, json};
 use store::limits::{self, Stored, Subject};
+use store::sampling;
 
 use super::output::Output;
 use super::project::find;
@@ -20,6 +21,14 @@ pub enum Command {
         #[arg(long, value_name = "SLUG")]
         project: Option<String>,
     },
+    /// Say whether payloads of a project are sampled when far more than usual comes in; without it, print it
+    Spikes {
+        /// Slug of the project
+        project: String,
+        /// on or off
+        #[arg(value_parser = switch)]
+        protection: Option<bool>,
+    },
     /// Change limits; what is not named stays as it is
     Set {
         /// What is limited: events, attachments, sessions or feedback
@@ -35,6 +44,14 @@ pub enum Command {
         #[arg(long, value_name = "N|UNSET", value_parser = most)]
         per_day: Option<Most>,
     },
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("say on or off".to_owned()),
+    }
 }
 
 /// A limit; `None` is none.
@@ -54,7 +71,11 @@ fn most(text: &str) -> Result<Most, String> {
 }
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
+    if let Command::Spikes { project, protection } = command {
+        return spikes(config, &project, protection, output).await;
+    }
     let held = with_database(config, async |database| match command {
+        Command::Spikes { .. } => Ok(Vec::new()),
         Command::Show { project } => {
             let subject = subject(database, project.as_deref()).await?;
             Ok(limits::of(&database.pool, subject).await?)
@@ -78,6 +99,18 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         format!("{}\t{}\t{}\t{}", held.counts.as_str(), held.limit.most, held.limit.window_s, held.used)
     };
     output.answer(&documents, &held.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+async fn spikes(config: &Config, slug: &str, wanted: Option<bool>, output: Output) -> Result<(), Failure> {
+    let is_on = with_database(config, async |database| {
+        let project = find(database, slug).await?;
+        if let Some(wanted) = wanted {
+            sampling::set(&database.pool, project.id, wanted).await?;
+        }
+        Ok(sampling::is_on(&database.pool, project.id).await?)
+    })
+    .await?;
+    output.answer(&json!({ "project": slug, "spike_protection": is_on }), if is_on { "on" } else { "off" })
 }
 
 async fn subject(database: &Database, slug: Option<&str>) -> Result<Subject, Failure> {

@@ -11,6 +11,7 @@ use super::limits::LimitBook;
 use super::origins::OriginBook;
 use super::rules::RuleBook;
 use super::scrubbing::ScrubBook;
+use super::spikes::Spikes;
 
 /// One snapshot of each kind; cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,19 +22,23 @@ pub(super) struct Books {
     pub(super) scrubbing: Arc<ScrubBook>,
     /// Which pages may post them.
     pub(super) origins: Arc<OriginBook>,
+    /// What of them is kept when far more than usual comes.
+    pub(super) spikes: Arc<Spikes>,
     /// How many may come.
     pub(super) limits: Arc<LimitBook>,
 }
 
 impl Books {
     pub(super) fn new(limits: LimitBook) -> Self {
-        Self { rules: Arc::default(), scrubbing: Arc::default(), origins: Arc::default(), limits: Arc::new(limits) }
+        let (rules, scrubbing, origins, spikes) = Default::default();
+        Self { rules, scrubbing, origins, spikes, limits: Arc::new(limits) }
     }
 
     /// Reads what changed.
     pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), StoreError> {
         self.limits.refresh(pool).await?;
         self.origins.refresh(pool).await?;
+        self.spikes.refresh(pool).await?;
         self.scrubbing.refresh(pool).await?;
         self.rules.refresh(pool).await
     }

@@ -11,26 +11,37 @@ use engine::event::Event;
 use engine::grouping::lineage::LINEAGE;
 use engine::grouping::{self, Grouping, Rules, templates};
 use engine::ids::ProjectId;
+use engine::outcome::Reason;
 use engine::scrub::Scrubber;
 use store::ingest::{NewEvent, NewKey};
 
+use super::books::Books;
 use super::rules::RuleBook;
 use super::scrubbing::ScrubBook;
+use super::spikes::Spikes;
 
 /// Keys remembered: about 40 bytes each. Beyond it the memory is emptied, which costs explanations.
 const KEYS_MAX: usize = 100_000;
 
-/// Keys that are stored, the rules that make them, and what is hidden before they are made.
+/// Keys that are stored, the rules that make them, what is hidden before they are made, and what is kept of an event.
 #[derive(Debug, Default)]
 pub(super) struct KnownKeys {
     stored: RwLock<HashSet<(ProjectId, [u8; 16])>>,
     rules: Arc<RuleBook>,
     scrubbing: Arc<ScrubBook>,
+    spikes: Arc<Spikes>,
 }
 
 impl KnownKeys {
-    pub(super) fn new(rules: Arc<RuleBook>, scrubbing: Arc<ScrubBook>) -> Self {
-        Self { stored: RwLock::default(), rules, scrubbing }
+    pub(super) fn new(books: &Books) -> Self {
+        let Books { rules, scrubbing, spikes, .. } = books.clone();
+        Self { stored: RwLock::default(), rules, scrubbing, spikes }
+    }
+
+    /// Why the payload of an event is not kept, when it is not.
+    pub(super) fn left_out(&self, event: &NewEvent) -> Option<Reason> {
+        let is_kept = self.spikes.keeps(event.project_id, event.strongest().copied(), event.received_at);
+        (!is_kept).then_some(Reason::Sampled)
     }
 
     /// What hides the secrets of a project.

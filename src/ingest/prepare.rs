@@ -97,10 +97,12 @@ fn finish(
     }
     // The only place where an id is made: SDKs that send none (PHP's events, some scripts).
     let event_id = event_id.unwrap_or_else(|| EventId(Uuid::new_v4()));
-    let event = row(known, origin, event_id, event, || match packed {
+    let mut event = row(known, origin, event_id, event, || match packed {
         Some(packed) => (packed.codec, packed.bytes.to_vec()),
         None => PACKER.with_borrow_mut(|packer| packer.pack(text)),
     });
+    // Only told here: should the event go to the spool, its payload goes along, so that its row can be made again.
+    event.left_out = known.left_out(&event);
     Kind::Event(Box::new(Prepared { origin, event }))
 }
 
@@ -145,6 +147,7 @@ fn row(
         tags: normal.tags.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
         codec: codec.number(),
         payload,
+        left_out: None,
         keys,
     }
 }

@@ -83,6 +83,8 @@ struct Shown {
     files: Vec<File>,
     /// What people say about it.
     said: Vec<Said>,
+    /// How many of the newest events of its issue have their payload, and of how many, where not all have.
+    sampled: Option<(i64, i64)>,
 }
 
 impl Shown {
@@ -263,7 +265,7 @@ async fn page(
         None => None,
     };
     let stored = match event {
-        "latest" => latest.clone(),
+        "latest" if !latest.as_ref().is_some_and(StoredEvent::is_without_payload) => latest.clone(),
         event => find_event(web, &issue, event).await?,
     };
     if stored.is_none() && !matches!(event, "latest" | "oldest") {
@@ -386,7 +388,7 @@ async fn find_event(web: &Web, issue: &Issue, event: &str) -> Result<Option<Stor
 }
 
 fn unpack(stored: &StoredEvent) -> Result<serde_json::Value, PageError> {
-    let text = payload::decode(stored.codec, &stored.payload)
+    let text = payload::decode_or_empty(stored.codec, &stored.payload)
         .map_err(|error| PageError::Internal(format!("event {}: {error}", stored.event.event_id)))?;
     Ok(payload::view(&text))
 }
@@ -412,5 +414,7 @@ async fn shown(
     let files = files.into_iter().map(|file| File::new(&issue.project_slug, file)).collect();
     let said = store::feedback::of_event(&web.pool, project_id, event_id).await?;
     let said = feedback::with_files(web, (project_id, &issue.project_slug), said, Told::Event).await?;
-    Ok(Shown { stored, view, neighbours, files, said })
+    let sampled = store::sampling::of_issue(&web.pool, project_id, issue.id).await?;
+    let sampled = sampled.filter(|(kept, looked)| kept < looked);
+    Ok(Shown { stored, view, neighbours, files, said, sampled })
 }

@@ -213,7 +213,8 @@ async fn outcomes(web: &Web, project_id: ProjectId) -> Result<(Count, Vec<(Strin
     let now = OffsetDateTime::now_utc();
     let totals = counts::outcomes(&web.pool, &[project_id], now - Duration::days(1), now).await?;
     let accepted = totals.iter().filter(|total| total.outcome == "accepted").fold(0, |sum, total| sum + total.quantity);
-    let refused = totals.iter().filter(|total| total.outcome != "accepted").take(8);
+    // Accepted for a reason: without their payload.
+    let refused = totals.iter().filter(|total| total.outcome != "accepted" || !total.reason.is_empty()).take(8);
     let words = |text: &str| text.replace('_', " ");
     Ok((
         Count(accepted),

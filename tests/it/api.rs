@@ -138,6 +138,7 @@ fn event(project: &Project, number: u32, group: u8, age: Duration) -> NewEvent {
         tags: vec![("color".into(), "red".into())],
         codec: codec.number(),
         payload,
+        left_out: None,
         keys: vec![NewKey { hash: [group; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None }],
     }
 }

@@ -9,6 +9,7 @@ mod packing;
 mod pressure;
 mod raw;
 mod scrubbing;
+mod spikes;
 
 use std::collections::BTreeMap;
 

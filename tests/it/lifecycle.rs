@@ -118,6 +118,7 @@ pub(crate) fn event(project_id: ProjectId, key: u8, received_at: OffsetDateTime,
         tags: Vec::new(),
         codec: 1,
         payload: vec![1],
+        left_out: None,
         keys: vec![NewKey { hash: [key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None }],
     }
 }

@@ -112,6 +112,7 @@ impl World {
             tags: Vec::new(),
             codec: codec.number(),
             payload,
+            left_out: None,
             keys: vec![NewKey { hash: [key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None }],
         }
     }

@@ -43,6 +43,7 @@ fn event(project_id: ProjectId, id: u128, keys: &[u8]) -> NewEvent {
         tags: vec![("browser".into(), "Firefox \"1\"".into())],
         codec: 1,
         payload: vec![1, 2, 3],
+        left_out: None,
         keys: keys
             .iter()
             .map(|key| NewKey { hash: [*key; 16], variant: "v1:app", explanation: "{}".into(), owns: true, text: None })

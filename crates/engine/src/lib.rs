@@ -22,6 +22,7 @@ pub mod multipart;
 pub mod outcome;
 pub mod quota;
 pub mod security;
+pub mod spike;
 
 pub mod event;
 pub mod json;

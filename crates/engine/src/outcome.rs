@@ -200,6 +200,8 @@ texts! {
         InstanceRate = "instance_rate",
         /// More than all projects may bring in a day.
         InstanceQuota = "instance_quota",
+        /// Stored and counted; its payload is not kept, as far more than usual came in.
+        Sampled = "sampled",
         /// The queue to the database is full.
         Overload = "overload",
         /// The database is away and the spool is full.

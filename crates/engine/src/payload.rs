@@ -31,6 +31,8 @@ pub enum Codec {
     GzipJson = 3,
     /// The client's zlib bytes of the event (legacy clients).
     ZlibJson = 4,
+    /// Nothing: the event was counted, and its payload not kept.
+    NotKept = 5,
 }
 
 impl Codec {
@@ -49,6 +51,7 @@ impl Codec {
             2 => Self::GzipEnvelope,
             3 => Self::GzipJson,
             4 => Self::ZlibJson,
+            5 => Self::NotKept,
             _ => return None,
         })
     }
@@ -63,6 +66,9 @@ pub enum PayloadError {
     /// The bytes are damaged.
     #[error("the payload cannot be unpacked: {0}")]
     Damaged(#[from] InflateError),
+    /// Far more than usual came in, or the disk was nearly full.
+    #[error("the payload was not kept")]
+    NotKept,
     /// An envelope without an event.
     #[error("the stored envelope holds no event")]
     NoEvent,
@@ -100,6 +106,17 @@ impl Packer {
     }
 }
 
+/// The same for whoever shows what there is: an event whose payload was not kept has an empty one.
+///
+/// # Errors
+/// When it was packed by a newer version, or is damaged.
+pub fn decode_or_empty(codec: i16, bytes: &[u8]) -> Result<String, PayloadError> {
+    match decode(codec, bytes) {
+        Err(PayloadError::NotKept) => Ok("{}".to_owned()),
+        decoded => decoded,
+    }
+}
+
 /// Unpacks a stored payload to JSON text.
 ///
 /// # Errors
@@ -111,6 +128,7 @@ pub fn decode(codec: i16, bytes: &[u8]) -> Result<String, PayloadError> {
         Codec::Zstd => Encoding::Zstd,
         Codec::GzipEnvelope | Codec::GzipJson => Encoding::Gzip,
         Codec::ZlibJson => Encoding::Deflate,
+        Codec::NotKept => return Err(PayloadError::NotKept),
     };
     let mut inflater = Inflater::default();
     let inflated = inflater.inflate(encoding, bytes, limits::BODY_BYTES_MAX)?;

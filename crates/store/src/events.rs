@@ -15,6 +15,7 @@ mod split;
 mod tail;
 
 use engine::ids::{EventId, IssueId, ProjectId};
+use engine::payload::Codec;
 use sqlx::PgPool;
 use sqlx::types::Json;
 use time::macros::datetime;
@@ -114,6 +115,14 @@ pub struct StoredEvent {
     pub payload: Vec<u8>,
 }
 
+impl StoredEvent {
+    /// True when its payload was not kept.
+    #[must_use]
+    pub const fn is_without_payload(&self) -> bool {
+        self.codec == Codec::NotKept.number()
+    }
+}
+
 /// Place of an event in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventKey {
@@ -158,7 +167,8 @@ pub async fn get(pool: &PgPool, project_id: ProjectId, event_id: EventId) -> Res
     Ok(row.map(StoredEvent::from))
 }
 
-/// The newest event of an issue.
+/// The newest event of an issue that has its payload, or the newest of all when none of the newest has: while far more than
+/// usual comes in, payloads are kept of a sample.
 ///
 /// # Errors
 /// When the database fails.
@@ -167,9 +177,32 @@ pub async fn latest(
     project_id: ProjectId,
     issue_id: IssueId,
 ) -> Result<Option<StoredEvent>, StoreError> {
-    match newest_of_issue(pool, (project_id, issue_id), 1).await?.pop() {
-        Some(event) => stored(pool, event).await,
-        None => Ok(None),
+    let Some(event) = newest_of_issue(pool, (project_id, issue_id), 1).await?.pop() else { return Ok(None) };
+    let newest = stored(pool, event).await?;
+    if !newest.as_ref().is_some_and(StoredEvent::is_without_payload) {
+        return Ok(newest);
+    }
+    let kept = sqlx::query_scalar!(
+        "select event_id
+        from (
+            select event_id, codec
+            from events
+            where project_id = $1 and issue_id = $2
+            order by day desc, received_at desc, event_id desc
+            limit $3
+        ) e
+        where codec <> $4
+        limit 1",
+        project_id.get(),
+        issue_id.get(),
+        crate::sampling::LOOKED_MAX,
+        Codec::NotKept.number(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    match kept {
+        Some(id) => Ok(get(pool, project_id, EventId(id)).await?.or(newest)),
+        None => Ok(newest),
     }
 }
 

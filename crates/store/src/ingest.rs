@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 
 use engine::grouping::templates::FreeText;
 use engine::ids::{EventId, IssueId, ProjectId};
+use engine::outcome::Reason;
+use engine::payload::Codec;
 use sqlx::{Connection, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -87,11 +89,23 @@ pub struct NewEvent {
     pub codec: i16,
     /// The event as sent, compressed.
     pub payload: Vec<u8>,
+    /// Why the payload is not stored, when it is not; everything else of the event is.
+    pub left_out: Option<Reason>,
     /// Grouping keys, strongest first: the event joins the first that has an owner.
     pub keys: Vec<NewKey>,
 }
 
 impl NewEvent {
+    /// What the column `codec` holds.
+    pub(crate) const fn stored_codec(&self) -> i16 {
+        if self.left_out.is_some() { Codec::NotKept.number() } else { self.codec }
+    }
+
+    /// What the column `payload` holds.
+    pub(crate) fn stored_payload(&self) -> &[u8] {
+        if self.left_out.is_some() { &[] } else { &self.payload }
+    }
+
     /// The strongest key that it may own: whoever owns that one holds the event.
     #[must_use]
     pub fn strongest(&self) -> Option<&[u8; 16]> {

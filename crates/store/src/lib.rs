@@ -38,6 +38,7 @@ pub mod regroup;
 pub mod release_health;
 pub mod releases;
 pub mod rules;
+pub mod sampling;
 pub mod scrubbing;
 pub mod shares;
 pub mod similar;

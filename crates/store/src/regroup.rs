@@ -31,6 +31,7 @@ mod undo;
 mod walk;
 
 use engine::ids::{IssueId, ProjectId, RegroupingId, UserId};
+use engine::payload::PayloadError;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -44,6 +45,13 @@ pub use step::{Stepped, step};
 pub use undo::undo;
 
 use crate::StoreError;
+
+/// A stored event that cannot be read stays where it is. One whose payload was not kept is no trouble.
+fn payload_trouble(event_id: impl std::fmt::Display, error: &PayloadError) {
+    if *error != PayloadError::NotKept {
+        tracing::warn!(%event_id, %error, "a stored event cannot be read");
+    }
+}
 
 /// Added to a project's id, this is the key of its gate: an advisory lock. The upper half spells `FF`, so that it
 /// meets no other lock of ours.

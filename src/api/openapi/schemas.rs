@@ -105,7 +105,8 @@ fn limits() -> Vec<(&'static str, Value)> {
     let update = [("perMinute", number()), ("perDay", number())];
     let held = [&update[..], &[("usedThisMinute", number()), ("usedToday", number())]].concat();
     let each = |of: Value| ["events", "attachments", "sessions", "feedback"].map(|name| (name, of.clone()));
-    vec![("Limits", object(&each(object(&held)))), ("LimitsUpdate", optional(&each(optional(&update))))]
+    let and = |fields: [(&'static str, Value); 4]| [&fields[..], &[("spikeProtection", flag())]].concat();
+    vec![("Limits", object(&and(each(object(&held))))), ("LimitsUpdate", optional(&and(each(optional(&update)))))]
 }
 
 /// What is hidden of events.

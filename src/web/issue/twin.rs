@@ -141,7 +141,14 @@ pub(super) fn for_elsewhere(mut stored: StoredEvent, event: &Value) -> Shown {
         *value = if scrub::is_secret(key) { scrub::HIDDEN.into() } else { scrubber.text(value).into_owned() };
     }
     let view = EventView::new(event, Code::default());
-    Shown { stored, view, neighbours: Neighbours { older: None, newer: None }, files: Vec::new(), said: Vec::new() }
+    Shown {
+        stored,
+        view,
+        neighbours: Neighbours { older: None, newer: None },
+        files: Vec::new(),
+        said: Vec::new(),
+        sampled: None,
+    }
 }
 
 #[cfg(test)]

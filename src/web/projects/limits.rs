@@ -7,6 +7,7 @@ use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
 use store::StoreError;
 use store::limits::{self, Stored, Subject};
 use store::projects::Project;
+use store::sampling;
 
 use super::super::display::Count;
 use super::super::error::PageError;
@@ -35,6 +36,8 @@ struct LimitsPage {
     /// Absent on the page of the instance.
     project: Option<Project>,
     rows: Vec<(&'static str, Vec<Field>)>,
+    /// Whether payloads are sampled when far more than usual comes in; absent on the page of the instance.
+    samples: Option<bool>,
     is_saved: bool,
     problem: Option<String>,
 }
@@ -112,7 +115,7 @@ async fn save(
     project: Option<Project>,
 ) -> Result<HttpResponse, PageError> {
     let saved = match read(&posted.fields) {
-        Ok(wanted) => limits::set(&web.pool, subject(project.as_ref()), &wanted).await,
+        Ok(wanted) => set(web, project.as_ref(), &posted.fields, &wanted).await,
         Err(problem) => Err(StoreError::Conflict(problem)),
     };
     let problem = match saved {
@@ -125,6 +128,19 @@ async fn save(
     let mut response = html(&page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
+}
+
+async fn set(
+    web: &Web,
+    project: Option<&Project>,
+    fields: &Fields,
+    wanted: &[(Counts, Limit)],
+) -> Result<(), StoreError> {
+    limits::set(&web.pool, subject(project), wanted).await?;
+    if let Some(project) = project {
+        sampling::set(&web.pool, project.id, fields.get("samples") == "yes").await?;
+    }
+    Ok(())
 }
 
 fn subject(project: Option<&Project>) -> Subject {
@@ -163,7 +179,11 @@ async fn page(
     shell.title = project.as_ref().map_or_else(|| "Limits".to_owned(), |project| format!("Limits of {}", project.slug));
     shell.project = project.as_ref().map(|project| project.slug.clone());
     let rows = Counts::ALL.map(|counts| (words(counts), fields_of(counts, &stored, typed)));
-    Ok(LimitsPage { shell, project, rows: rows.into(), is_saved: false, problem: None })
+    let samples = match &project {
+        Some(project) => Some(sampling::is_on(&web.pool, project.id).await?),
+        None => None,
+    };
+    Ok(LimitsPage { shell, project, rows: rows.into(), samples, is_saved: false, problem: None })
 }
 
 const fn words(counts: Counts) -> &'static str {

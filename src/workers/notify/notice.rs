@@ -6,7 +6,7 @@ use engine::alert::{
 };
 use engine::deploy::State;
 use engine::ids::{IssueId, MessageId, ShortId};
-use engine::payload;
+use engine::payload::{self, PayloadError};
 use engine::verdict::{self, judge};
 use store::events::StoredEvent;
 use store::notifications::{BurstFacts, BurstPart, Claimed, IssueFacts, Signal};
@@ -157,6 +157,7 @@ fn shared((issues, of, stored): (i64, i64, StoredEvent)) -> Option<Shared> {
 fn frame(codec: i16, packed: &[u8]) -> Option<Frame> {
     match payload::decode(codec, packed) {
         Ok(text) => Frame::find(&payload::view(&text)),
+        Err(PayloadError::NotKept) => None,
         Err(error) => {
             tracing::warn!(%error, "a message goes out without its source lines");
             None

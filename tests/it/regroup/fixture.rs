@@ -85,6 +85,7 @@ impl Shop {
             client_ip: None,
             tags: Vec::new(),
             codec: 0,
+            left_out: None,
             payload: format!(r#"{{"platform":"python","exception":{{"type":"KeyError","value":"'{}'"}}}}"#, keys[0])
                 .into_bytes(),
             keys: keys.iter().map(key).collect(),

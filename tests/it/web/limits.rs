@@ -12,9 +12,10 @@ const PATH: &str = "/projects/shop/limits";
 async fn limits_are_set_on_pages_and_shown_with_what_is_used() {
     let site = Site::open().await;
     let mut member = site.sign_in(Role::Member).await;
-    let fields = [("events_day", "1000"), ("events_minute", ""), ("sessions_minute", "50")];
+    let fields = [("events_day", "1000"), ("events_minute", ""), ("sessions_minute", "50"), ("samples", "yes")];
     assert_eq!(member.submit(PATH, PATH, &fields).await.status, 303);
     let page = member.page(PATH).await;
+    assert!(page.contains("value=\"yes\" checked"), "{page}");
     assert!(page.contains("name=\"events_day\" value=\"1000\"") && page.contains("0 of 1,000 taken up"), "{page}");
     sqlx::query(
         "update limits set used = 250, started = floor(extract(epoch from now()) / window_s)::bigint * window_s",
@@ -27,6 +28,7 @@ async fn limits_are_set_on_pages_and_shown_with_what_is_used() {
     // Saved once more, what is used of it stays.
     assert_eq!(member.submit(PATH, PATH, &[("events_day", "2000")]).await.status, 303);
     assert!(member.page(PATH).await.contains("250 of 2,000 taken up"));
+    assert!(!member.page(PATH).await.contains("value=\"yes\" checked"), "the box was not ticked");
     for wrong in ["-1", "many", "1.5", "99999999999999999999"] {
         let reply = member.submit(PATH, PATH, &[("events_day", wrong)]).await;
         assert!(reply.status == 422 && reply.body.contains("is no number of events a day"), "{}", reply.body);
@@ -73,6 +75,10 @@ async fn scripts_and_commands_set_limits() {
     assert_eq!(command("limit set events --project shop --per-day unset").await.0, 0);
     assert!(!command("limit show --project shop").await.1.contains("events"));
     assert_eq!(command("limit set events --per-day 5").await.1, "events\t5\t86400\t0\n");
+    assert_eq!(command("limit spikes shop").await.1, "on\n");
+    assert_eq!(command("limit spikes shop off").await.1, "off\n");
+    assert_eq!(http.get(path).await.json()["spikeProtection"], false);
+    assert_eq!(http.put(path, &json!({"spikeProtection": true})).await.json()["spikeProtection"], true);
     assert_eq!(command("limit set spans --per-day 5").await.0, 2);
     assert_eq!(command("limit set events --per-day -5").await.0, 2);
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use engine::ids::{EventId, IssueId, ProjectId};
+use engine::outcome::Reason;
 use time::{Date, OffsetDateTime};
 
 use super::counters::{DueName, Name, NameKind};
@@ -179,7 +180,10 @@ pub(super) fn outcomes(
     for new in &batch.sessions {
         *counts.entry((new.project_id, hour(new.received_at), "session", "accepted", "")).or_default() += 1;
     }
-    let stored = plan.events.iter().map(|(event, _)| (event, "accepted", ""));
+    let stored = plan.events.iter().map(|(event, _)| {
+        let why = event.left_out.map_or("", Reason::as_str);
+        (event, "accepted", why)
+    });
     let discarded = plan.discarded.iter().map(|event| (event, "dropped", "discarded"));
     let repeated = duplicates.iter().map(|event| (event, "dropped", "duplicate"));
     for (event, outcome, reason) in stored.chain(discarded).chain(repeated) {

@@ -340,8 +340,8 @@ async fn insert_events(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<u64, St
         column!(event => event.user_key.as_deref()) as &[Option<&str>],
         column!(event => event.client_ip.as_deref()) as &[Option<&str>],
         &tags,
-        column!(event => event.codec),
-        column!(event => event.payload.as_slice()) as &[&[u8]],
+        column!(event => event.stored_codec()),
+        column!(event => event.stored_payload()) as &[&[u8]],
         column!(event => event.strongest().map(<[u8; 16]>::as_slice)) as &[Option<&[u8]>],
     )
     .execute(tx)

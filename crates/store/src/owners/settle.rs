@@ -6,7 +6,7 @@ use engine::alert::Kind;
 use engine::code_link::Mapping;
 use engine::ids::{IssueId, ProjectId, UserId};
 use engine::owners::{Rules, Subject};
-use engine::payload;
+use engine::payload::{self, PayloadError};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -105,6 +105,7 @@ impl FirstEvent {
     fn named(&self, project: &Owned) -> Option<Named> {
         let text = match payload::decode(self.codec, &self.payload) {
             Ok(text) => text,
+            Err(PayloadError::NotKept) => return None,
             Err(error) => {
                 tracing::warn!(issue = self.issue_id.get(), %error, "the owner of an issue is not looked for");
                 return None;

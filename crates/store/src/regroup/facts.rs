@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Asked;
 use super::begin::Before;
+use super::{Asked, payload_trouble};
 use crate::StoreError;
 use crate::lifecycle::{self, Cause};
 
@@ -304,7 +304,7 @@ struct Shown {
 /// None for a payload that this version cannot read: the issue keeps what it shows.
 fn shown(event_id: EventId, codec: i16, packed: &[u8]) -> Option<Shown> {
     let text = payload::decode(codec, packed);
-    let text = text.inspect_err(|error| tracing::warn!(%event_id, %error, "a stored event cannot be read")).ok()?;
+    let text = text.inspect_err(|error| payload_trouble(event_id, error)).ok()?;
     let event = Event::from_json(&text).ok()?;
     Some(Shown {
         ty: title::ty(&event),

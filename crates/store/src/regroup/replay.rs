@@ -19,7 +19,7 @@ use super::begin::{New, begun, insert};
 use super::moves::{self, Key, Leaving, Move};
 use super::step::{self, Held, Stepped};
 use super::walk::{self, Place, Walked};
-use super::{Asked, Kind, Regrouping, close_gate, messages, place, restore};
+use super::{Asked, Kind, Regrouping, close_gate, messages, payload_trouble, place, restore};
 use crate::error::blocking;
 use crate::rules::or_builtin;
 use crate::{StoreError, lifecycle};
@@ -114,7 +114,7 @@ pub(super) async fn read_ahead(
 
 fn text(event_id: EventId, codec: i16, payload: &[u8]) -> Option<String> {
     let text = payload::decode(codec, payload);
-    text.inspect_err(|error| tracing::warn!(%event_id, %error, "a stored event cannot be read")).ok()
+    text.inspect_err(|error| payload_trouble(event_id, error)).ok()
 }
 
 /// None of an event that cannot be read: it stays where it is. With the keys of older versions of the algorithm,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::moves::{self, Key, Leaving, Move};
 use super::walk::{self, BATCH, Place, Walked};
-use super::{Kind, close_gate, facts, replay, restore, settle, split, undo};
+use super::{Kind, close_gate, facts, payload_trouble, replay, restore, settle, split, undo};
 use crate::rules::{self, or_builtin};
 use crate::{StoreError, facets, lifecycle};
 
@@ -187,8 +187,7 @@ fn key_of(event: &Walked, rules: &Rules) -> Option<Vec<u8>> {
         return event.hash.clone();
     }
     let text = payload::decode(event.codec, event.payload.as_deref()?);
-    let text =
-        text.inspect_err(|error| tracing::warn!(event_id = %event.event_id, %error, "a stored event cannot be read"));
+    let text = text.inspect_err(|error| payload_trouble(event.event_id, error));
     let event = text.ok()?;
     let event = Event::from_json(&event).ok()?;
     grouping::group(&event, rules).keys.iter().find(|key| key.owns).map(|key| key.hash.to_vec())
