@@ -23,6 +23,7 @@ mod deploys;
 mod destinations;
 mod error;
 mod events;
+mod filters;
 mod issue;
 mod issues;
 mod keys;

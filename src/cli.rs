@@ -10,6 +10,7 @@ mod delivery;
 mod deploy;
 mod destination;
 mod doctor;
+mod filter;
 mod git;
 mod group;
 mod health;
@@ -97,6 +98,9 @@ pub enum Command {
     /// Say what is hidden of events before they are kept
     #[command(subcommand)]
     Privacy(privacy::Command),
+    /// Say which events are not wanted
+    #[command(subcommand)]
+    Filter(filter::Command),
     /// Manage how much may come in
     #[command(subcommand)]
     Limit(limit::Command),
@@ -143,6 +147,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => migrate(&config, output).await,
         Command::User(command) => user::run(&config, command, output).await,
         Command::Privacy(command) => privacy::run(&config, command, output).await,
+        Command::Filter(command) => filter::run(&config, command, output).await,
         Command::Limit(command) => limit::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,
         Command::Team(command) => team::run(&config, command, output).await,

@@ -1,7 +1,7 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, what is kept of them in `spikes`, how events are grouped by `rules`, what of
+//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, which are not wanted by `filters`, what is kept of them in `spikes`, how events are grouped by `rules`, what of
 //! them is hidden by `scrubbing`), `uses` (of the keys), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
@@ -9,6 +9,7 @@
 
 mod body;
 mod books;
+mod filters;
 mod keys;
 mod known;
 mod limits;

@@ -11,6 +11,7 @@ pub mod database;
 pub mod destinations;
 pub mod disk;
 pub mod error;
+mod filtering;
 pub mod front;
 pub mod group;
 mod hiding;

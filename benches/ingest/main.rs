@@ -14,8 +14,11 @@
 //!
 //! `--scenario privacy` asks what hiding secrets costs (`privacy`).
 //!
+//! `--scenario spike` asks what a project at twenty times its limit costs a quiet one beside it (`spike`), for `--seconds N`
+//! (default 60) alone and as long beside it.
+//!
 //! Arguments after `--`: `--events N` per scenario, and per round of `alerts` (default 60000), `--connections N` (default 64),
-//! `--scenario mix|storm|distinct|lives|alerts|privacy` (default the first three), `--issues N` (default none, 100000 for `lives`,
+//! `--scenario mix|storm|distinct|lives|alerts|privacy|spike` (default the first three), `--issues N` (default none, 100000 for `lives`,
 //! 1000 for `alerts`): issues with a past that stand in the database before anything is measured (`history`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -29,6 +32,7 @@ mod machine;
 mod privacy;
 #[allow(dead_code, reason = "shared with the streams benchmark")]
 mod server;
+mod spike;
 
 use std::time::Duration;
 
@@ -42,6 +46,7 @@ struct Options {
     connections: usize,
     scenarios: Vec<Scenario>,
     issues: Option<usize>,
+    seconds: usize,
     beside: Option<Beside>,
 }
 
@@ -54,6 +59,8 @@ enum Beside {
     Alerts,
     /// What is hidden.
     Privacy,
+    /// Another project.
+    Spike,
 }
 
 /// Issues of `lives`, where none are asked for.
@@ -70,21 +77,29 @@ fn main() {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Options {
-    let mut options =
-        Options { events: 60_000, connections: 64, scenarios: Scenario::ALL.to_vec(), issues: None, beside: None };
+    let mut options = Options {
+        events: 60_000,
+        connections: 64,
+        scenarios: Scenario::ALL.to_vec(),
+        issues: None,
+        seconds: 60,
+        beside: None,
+    };
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_else(|| panic!("{arg} needs a value"));
         match arg.as_str() {
             "--events" => options.events = value().parse().expect("--events takes a number"),
             "--connections" => options.connections = value().parse().expect("--connections takes a number"),
+            "--seconds" => options.seconds = value().parse().expect("--seconds takes a number"),
             "--issues" => options.issues = Some(value().parse().expect("--issues takes a number")),
             "--scenario" => match value().as_str() {
                 "lives" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Lives)),
                 "alerts" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Alerts)),
                 "privacy" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Privacy)),
+                "spike" => (options.scenarios, options.beside) = (Vec::new(), Some(Beside::Spike)),
                 other => {
                     options.scenarios =
-                        vec![Scenario::parse(other).expect("mix, storm, distinct, lives, alerts or privacy")];
+                        vec![Scenario::parse(other).expect("mix, storm, distinct, lives, alerts, privacy or spike")];
                 }
             },
             // `cargo bench` passes it to every benchmark.
@@ -102,6 +117,7 @@ async fn run(options: &Options) {
     let mut server = Server::start_with(&settings).await;
     let target = Target { address: server.address, projects: server.projects.clone() };
     match (options.beside, options.issues) {
+        (Some(Beside::Spike), _) => spike::compare(&server, &target, options.seconds).await,
         (Some(Beside::Privacy), _) => privacy::compare(&server, &target, options.events, options.connections).await,
         (Some(Beside::Lives), count) => {
             lives::compare(&server, count.unwrap_or(ISSUES), options.events, options.connections).await;

@@ -19,8 +19,8 @@ use store::audit::as_author;
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
-    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, issue, issues, keys, limits, members,
-    organizations, ownership, privacy, projects, regroupings, releases, rules, stats, verdict,
+    alert_rules, artifacts, attachments, bulk, deploys, destinations, events, filters, issue, issues, keys, limits,
+    members, organizations, ownership, privacy, projects, regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -224,6 +224,9 @@ fn of_intake() -> Vec<Endpoint> {
         endpoint!(PUT, "/projects/{org}/{project}/keys/{public_key}/", &[ProjectWrite], keys::update, "Rename a client key, refuse it or take it again; what is left out stays", &[], One("Key")).taking("KeyUpdate"),
         endpoint!(POST, "/projects/{org}/{project}/keys/{public_key}/rotate/", &[ProjectWrite], keys::rotate, "Make a client key in the place of another one, which is taken for some more hours", &[], One("Key")).taking("KeyRotation").done(&[201]),
         endpoint!(DELETE, "/projects/{org}/{project}/keys/{public_key}/", &[ProjectWrite], keys::delete, "Delete a client key for good", &[], Nothing).done(&[204]),
+        endpoint!(GET, "/projects/{org}/{project}/inbound-filters/", &[ProjectRead], filters::get, "Which events a project does not want", &[], One("Filters")),
+        endpoint!(PUT, "/projects/{org}/{project}/inbound-filters/", &[ProjectWrite], filters::put, "Change which events a project does not want; what is left out stays", &[], One("Filters")).taking("FiltersUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/projects/{org}/{project}/inbound-filters/preview/", &[EventRead], filters::preview, "Which of the newest stored events would have been filtered, without saving anything", &[], One("FiltersPreview")).taking("FiltersUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/limits/", &[ProjectRead], limits::get, "How much may come into a project, and what is used of it", &[], One("Limits")),
         endpoint!(PUT, "/projects/{org}/{project}/limits/", &[ProjectWrite], limits::put, "Change how much may come into a project; null is no limit, what is left out stays", &[], One("Limits")).taking("LimitsUpdate"),
     ]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use store::StoreError;
 
+use super::filters::FilterBook;
 use super::limits::LimitBook;
 use super::origins::OriginBook;
 use super::rules::RuleBook;
@@ -24,14 +25,16 @@ pub(super) struct Books {
     pub(super) origins: Arc<OriginBook>,
     /// What of them is kept when far more than usual comes.
     pub(super) spikes: Arc<Spikes>,
+    /// Which of them are not wanted.
+    pub(super) filters: Arc<FilterBook>,
     /// How many may come.
     pub(super) limits: Arc<LimitBook>,
 }
 
 impl Books {
     pub(super) fn new(limits: LimitBook) -> Self {
-        let (rules, scrubbing, origins, spikes) = Default::default();
-        Self { rules, scrubbing, origins, spikes, limits: Arc::new(limits) }
+        let (rules, scrubbing, origins, spikes, filters) = Default::default();
+        Self { rules, scrubbing, origins, spikes, filters, limits: Arc::new(limits) }
     }
 
     /// Reads what changed.
@@ -39,6 +42,7 @@ impl Books {
         self.limits.refresh(pool).await?;
         self.origins.refresh(pool).await?;
         self.spikes.refresh(pool).await?;
+        self.filters.refresh(pool).await?;
         self.scrubbing.refresh(pool).await?;
         self.rules.refresh(pool).await
     }

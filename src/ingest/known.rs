@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use engine::event::Event;
+use engine::filter::Filters;
 use engine::grouping::lineage::LINEAGE;
 use engine::grouping::{self, Grouping, Rules, templates};
 use engine::ids::ProjectId;
@@ -16,6 +17,7 @@ use engine::scrub::Scrubber;
 use store::ingest::{NewEvent, NewKey};
 
 use super::books::Books;
+use super::filters::FilterBook;
 use super::rules::RuleBook;
 use super::scrubbing::ScrubBook;
 use super::spikes::Spikes;
@@ -30,12 +32,18 @@ pub(super) struct KnownKeys {
     rules: Arc<RuleBook>,
     scrubbing: Arc<ScrubBook>,
     spikes: Arc<Spikes>,
+    filters: Arc<FilterBook>,
 }
 
 impl KnownKeys {
     pub(super) fn new(books: &Books) -> Self {
-        let Books { rules, scrubbing, spikes, .. } = books.clone();
-        Self { stored: RwLock::default(), rules, scrubbing, spikes }
+        let Books { rules, scrubbing, spikes, filters, .. } = books.clone();
+        Self { stored: RwLock::default(), rules, scrubbing, spikes, filters }
+    }
+
+    /// What a project does not want.
+    pub(super) fn filters(&self, project_id: ProjectId) -> Arc<Filters> {
+        self.filters.of(project_id)
     }
 
     /// Why the payload of an event is not kept, when it is not.

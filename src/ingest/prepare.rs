@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use engine::event::Event;
 use engine::ids::{EventId, ProjectId};
 use engine::normalize::{self, Arrival};
-use engine::outcome::Category;
+use engine::outcome::{Category, Reason};
 use engine::payload::{Codec, Packer};
 use engine::{json, limits, title};
 use store::ingest::NewEvent;
@@ -41,6 +41,8 @@ pub(super) struct Prepared {
 /// An event item that is something else.
 pub(super) enum Kind {
     Event(Box<Prepared>),
+    /// An event that is not wanted, and why.
+    Filtered(Reason, Option<EventId>),
     /// A transaction or feedback sent as an event.
     Other(Category, Option<EventId>),
 }
@@ -64,7 +66,9 @@ pub(super) fn event(
         return Err(Refusal::EventTooLarge(json.len()));
     }
     let scrubber = known.scrubber(origin.project_id);
-    origin.client_ip = origin.client_ip.map(|address| scrubber.address(address));
+    // Filters look at the whole of it, which is kept nowhere.
+    let sender = origin.client_ip;
+    origin.client_ip = sender.map(|address| scrubber.address(address));
     if let Ok(text) = std::str::from_utf8(json)
         && !json::has_nul(json)
     {
@@ -72,18 +76,18 @@ pub(super) fn event(
         if let Ok(event) = Event::from_json(&clean) {
             // The client's own bytes hold what was hidden.
             let packed = packed.filter(|_| matches!(clean, Cow::Borrowed(_)));
-            return Ok(finish(known, origin, header_id, &event, &clean, packed));
+            return Ok(finish(known, (origin, sender), header_id, &event, &clean, packed));
         }
     }
     let repaired = json::repair(json);
     let clean = scrubber.json(&repaired);
     let event = Event::from_json(&clean).map_err(|error| Refusal::Event(error.to_string()))?;
-    Ok(finish(known, origin, header_id, &event, &clean, None))
+    Ok(finish(known, (origin, sender), header_id, &event, &clean, None))
 }
 
 fn finish(
     known: &KnownKeys,
-    origin: Origin,
+    (origin, sender): (Origin, Option<IpAddr>),
     header_id: Option<EventId>,
     event: &Event<'_>,
     text: &str,
@@ -94,6 +98,9 @@ fn finish(
         Some("transaction") => return Kind::Other(Category::Transaction, event_id),
         Some("feedback") => return Kind::Other(Category::Feedback, event_id),
         _ => {}
+    }
+    if let Some(reason) = known.filters(origin.project_id).check(event, text, sender) {
+        return Kind::Filtered(reason, event_id);
     }
     // The only place where an id is made: SDKs that send none (PHP's events, some scripts).
     let event_id = event_id.unwrap_or_else(|| EventId(Uuid::new_v4()));

@@ -74,8 +74,8 @@ pub(super) struct Received {
     pub(super) met: Vec<Met>,
     /// Limits that were used up before.
     shut: Shut,
-    /// Set when an event was over a limit: its files go with it.
-    lost_event: Option<Reason>,
+    /// Set when an event was over a limit or filtered: its files go with it.
+    lost_event: Option<(Outcome, Reason)>,
     /// Session items that were looked at.
     session_items: usize,
     /// Hides the secrets of its project.
@@ -315,13 +315,18 @@ impl Received {
         packed: Option<Packed<'_>>,
     ) {
         if self.is_over(origin.category) {
-            self.lost_event = self.met.last().map(|met| met.reason);
+            self.lost_event = self.met.last().map(|met| (Outcome::RateLimited, met.reason));
             return;
         }
         match prepare::event(known, origin, header_id, json, packed) {
             Ok(Kind::Event(prepared)) => {
                 self.id.get_or_insert(prepared.event.event_id);
                 self.load.events.push(*prepared);
+            }
+            Ok(Kind::Filtered(reason, id)) => {
+                self.id = self.id.or(id);
+                self.count(origin.category, Outcome::Filtered, reason);
+                self.lost_event = Some((Outcome::Filtered, reason));
             }
             Ok(Kind::Other(Category::Feedback, id)) => self.feedback_event(origin, id, json),
             Ok(Kind::Other(category, id)) => {
@@ -398,8 +403,8 @@ impl Received {
 
     /// A file that is not kept costs nobody the event; only who sends nothing else is told.
     fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, mut about: About, content: &[u8]) {
-        if let Some(reason) = self.lost_event {
-            return self.count(Category::Attachment, Outcome::RateLimited, reason);
+        if let Some((outcome, reason)) = self.lost_event {
+            return self.count(Category::Attachment, outcome, reason);
         }
         if self.is_over(Category::Attachment) {
             return;

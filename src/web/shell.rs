@@ -75,6 +75,8 @@ pub(super) enum Nav {
     Audit,
     /// What is hidden of events.
     Privacy,
+    /// What is not wanted.
+    Filters,
     /// Limits of the instance.
     Limits,
 }
@@ -145,6 +147,7 @@ impl Shell {
             Nav::People => "people",
             Nav::Audit => "audit",
             Nav::Privacy => "privacy",
+            Nav::Filters => "filters",
             Nav::Limits => "limits",
         };
         own == name

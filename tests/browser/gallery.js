@@ -76,6 +76,8 @@ const PAGES = [
   ["project-owners", "/projects/shop/owners"],
   ["project-privacy", "/projects/shop/privacy"],
   ["project-keys", "/projects/shop/keys"],
+  ["project-filters", "/projects/shop/filters"],
+  ["filters", "/filters"],
   ["project-limits", "/projects/shop/limits"],
   ["limits", "/limits"],
   ["privacy", "/privacy"],

@@ -14,6 +14,7 @@ mod door;
 mod entry;
 mod events;
 mod factors;
+mod filters;
 mod front;
 mod histogram;
 mod hostile;

@@ -25,6 +25,7 @@ pub mod security;
 pub mod spike;
 
 pub mod event;
+pub mod filter;
 pub mod json;
 pub mod normalize;
 pub mod payload;

@@ -202,6 +202,18 @@ texts! {
         InstanceQuota = "instance_quota",
         /// Stored and counted; its payload is not kept, as far more than usual came in.
         Sampled = "sampled",
+        /// Its message is one that is not wanted.
+        FilteredMessage = "message",
+        /// Its release is one that is not wanted.
+        FilteredRelease = "release",
+        /// A known crawler met it.
+        FilteredCrawler = "crawler",
+        /// A browser that is no longer made met it.
+        FilteredBrowser = "legacy_browser",
+        /// It happened on the machine of a developer.
+        FilteredLocalhost = "localhost",
+        /// It came from an address that is not wanted.
+        FilteredAddress = "address",
         /// The queue to the database is full.
         Overload = "overload",
         /// The database is away and the spool is full.

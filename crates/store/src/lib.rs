@@ -16,6 +16,7 @@ pub mod escalation;
 pub mod events;
 pub mod facets;
 pub mod feedback;
+pub mod filters;
 pub mod hashes;
 pub mod health;
 pub mod ingest;

@@ -14,6 +14,7 @@ pub(super) fn all() -> Value {
         .chain(alert_rules())
         .chain(ownership())
         .chain(privacy())
+        .chain(filters())
         .chain(keys())
         .chain(limits())
         .chain(issues())
@@ -65,6 +66,25 @@ fn rules() -> Vec<(&'static str, Value)> {
                 ("eventsTouched", whole()),
             ]),
         ),
+    ]
+}
+
+/// Events that are not wanted.
+fn filters() -> Vec<(&'static str, Value)> {
+    let choice = || or_null("boolean");
+    let fields = [
+        ("crawlers", choice()),
+        ("legacyBrowsers", choice()),
+        ("localhost", choice()),
+        ("messages", text()),
+        ("releases", text()),
+        ("addresses", text()),
+    ];
+    let hit = object(&[("issueId", text()), ("eventId", text()), ("title", text()), ("reason", text())]);
+    vec![
+        ("Filters", object(&[&fields[..], &[("version", whole())]].concat())),
+        ("FiltersUpdate", optional(&fields)),
+        ("FiltersPreview", object(&[("read", whole()), ("hits", whole()), ("events", list(hit))])),
     ]
 }
 

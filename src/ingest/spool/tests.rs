@@ -24,7 +24,7 @@ fn prepared(message: &str) -> Prepared {
     let json = format!(r#"{{"message":"{message}","platform":"javascript"}}"#);
     match prepare::event(&KnownKeys::default(), origin, None, json.as_bytes(), None).unwrap() {
         Kind::Event(prepared) => *prepared,
-        Kind::Other(..) => panic!("an event"),
+        Kind::Filtered(..) | Kind::Other(..) => panic!("an event"),
     }
 }
 
