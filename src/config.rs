@@ -127,6 +127,10 @@ pub struct Settings {
     /// [default: 5368709120]
     #[arg(long, global = true, env = "FIREFINCH_ATTACHMENT_BYTES_MAX", value_name = "BYTES")]
     pub attachment_bytes_max: Option<u64>,
+    /// Bytes that the database may take: near them, events are counted without what they carry [default: no bound; the
+    /// disk of the embedded PostgreSQL is watched anyway]
+    #[arg(long, global = true, env = "FIREFINCH_DATABASE_BYTES_MAX", value_name = "BYTES")]
+    pub database_bytes_max: Option<u64>,
     /// Days that events are kept [default: 90]
     #[arg(long, global = true, env = "FIREFINCH_RETENTION_DAYS", value_name = "DAYS")]
     pub retention_days: Option<u16>,
@@ -187,6 +191,7 @@ impl Settings {
             allow_private_webhooks: self.allow_private_webhooks.or(other.allow_private_webhooks),
             spool_bytes_max: self.spool_bytes_max.or(other.spool_bytes_max),
             attachment_bytes_max: self.attachment_bytes_max.or(other.attachment_bytes_max),
+            database_bytes_max: self.database_bytes_max.or(other.database_bytes_max),
             retention_days: self.retention_days.or(other.retention_days),
             queue_requests_max: self.queue_requests_max.or(other.queue_requests_max),
             http_connections_max: self.http_connections_max.or(other.http_connections_max),
@@ -230,6 +235,8 @@ pub struct Config {
     pub spool_bytes_max: u64,
     /// Disk that the files of one project may use.
     pub attachment_bytes_max: i64,
+    /// Bytes that the database may take; `None`: as many as there are.
+    pub database_bytes_max: Option<u64>,
     /// Days that events are kept.
     pub retention_days: u16,
     /// Requests that may wait for the batch writer.
@@ -290,6 +297,7 @@ impl Config {
         config.attachment_bytes_max = settings
             .attachment_bytes_max
             .map_or(config.attachment_bytes_max, |bytes| bytes.try_into().unwrap_or(i64::MAX));
+        config.database_bytes_max = settings.database_bytes_max;
         config.retention_days = settings.retention_days.unwrap_or(config.retention_days);
         config.queue_requests_max = settings.queue_requests_max.unwrap_or(config.queue_requests_max);
         config.http_connections_max = settings.http_connections_max.unwrap_or(config.http_connections_max);
@@ -323,6 +331,7 @@ impl Config {
             // 1 GiB is about 100,000 events of ordinary size: minutes to hours of an outage.
             spool_bytes_max: 1 << 30,
             attachment_bytes_max: store::ingest::ATTACHMENT_BYTES_DEFAULT,
+            database_bytes_max: None,
             retention_days: 90,
             // A few hundred milliseconds of work at full speed; more waiting only adds latency.
             queue_requests_max: 2000,

@@ -1,7 +1,7 @@
 //! What SDKs talk to: the ingest endpoints, and the path from the socket to a committed batch.
 //!
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
-//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, which are not wanted by `filters`, what is kept of them in `spikes`, how events are grouped by `rules`, what of
+//! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, which are not wanted by `filters`, what is kept of them in `spikes`, and in `guard` while the disk is nearly full, how events are grouped by `rules`, what of
 //! them is hidden by `scrubbing`), `uses` (of the keys), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
 //! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
@@ -10,6 +10,7 @@
 mod body;
 mod books;
 mod filters;
+mod guard;
 mod keys;
 mod known;
 mod limits;
@@ -45,9 +46,11 @@ use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use body::Patience;
+pub use guard::Watched;
 pub use routes::configure;
 
 use books::Books;
+use guard::Guard;
 use keys::{Caller, Keys};
 use known::KnownKeys;
 use limits::LimitBook;
@@ -78,6 +81,8 @@ pub struct Settings {
     pub spool_bytes_max: u64,
     /// What the files of one project may take.
     pub attachment_bytes_max: i64,
+    /// What is looked at for the room that the database has.
+    pub watched: Watched,
     /// Requests that may wait for the batch writer.
     pub queue_jobs_max: usize,
     /// How long a body may take.
@@ -101,6 +106,9 @@ pub struct Ingest {
 /// The part of ingest that runs in the background.
 #[derive(Debug)]
 pub struct Background {
+    guard: Arc<Guard>,
+    watched: Watched,
+    signals_written: Arc<Notify>,
     pool: PgPool,
     writers: PgPool,
     ingest: Ingest,
@@ -120,13 +128,14 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
     let spool = Spool::open(dir, settings.spool_bytes_max, drained)
         .with_context(|| format!("cannot open the spool in {}", dir.display()))?;
     let away = Arc::new(AtomicBool::new(false));
+    let guard = Arc::new(Guard::default());
     let books = Books::new(LimitBook::new(writers.clone(), Arc::clone(&away)));
     books.refresh(&pool).await.context("cannot read what the projects chose about their events")?;
     let keys = Keys::load(pool.clone(), books.clone()).await.context("cannot read the client keys")?;
     let (queue, jobs) = Queue::new(settings.queue_jobs_max);
     let ingest = Ingest {
         keys: Arc::new(keys),
-        known: Arc::new(KnownKeys::new(&books)),
+        known: Arc::new(KnownKeys::new(&books, Arc::clone(&guard))),
         books,
         queue,
         tally: Arc::default(),
@@ -144,7 +153,17 @@ pub async fn open(settings: &Settings, pool: PgPool, writers: PgPool) -> anyhow:
         flight: writer::Flight::default(),
         outages: Outages::default(),
     };
-    let background = Background { pool, writers, ingest: ingest.clone(), sink: Arc::new(sink), jobs };
+    let (watched, signals_written) = (settings.watched.clone(), Arc::clone(&settings.signals_written));
+    let background = Background {
+        guard,
+        watched,
+        signals_written,
+        pool,
+        writers,
+        ingest: ingest.clone(),
+        sink: Arc::new(sink),
+        jobs,
+    };
     Ok((ingest, background))
 }
 
@@ -252,7 +271,7 @@ impl Background {
     /// # Errors
     /// When one of its tasks panicked.
     pub async fn run(self, mut draining: watch::Receiver<bool>) -> anyhow::Result<()> {
-        let Self { pool, writers: connections, ingest, sink, jobs } = self;
+        let Self { guard, watched, signals_written, pool, writers: connections, ingest, sink, jobs } = self;
         let jobs = Arc::new(Mutex::new(jobs));
         let mut writers = JoinSet::new();
         for _ in 0..writer::WRITERS {
@@ -264,6 +283,7 @@ impl Background {
             tokio::spawn(Arc::clone(&ingest.keys).keep_fresh(stopping.clone())),
             tokio::spawn(keep_draining(Arc::clone(&sink), pool.clone(), stopping.clone())),
             tokio::spawn(keep_flushing(Arc::clone(&sink), ingest.clone(), pool.clone(), stopping.clone())),
+            tokio::spawn(guard.keep_looking(watched, pool.clone(), signals_written, stopping.clone())),
             tokio::spawn(async move { live.run(&pool, stopping).await }),
         ];
         tokio::select! {

@@ -219,6 +219,11 @@ fn ingest_settings(shared: &Shared) -> ingest::Settings {
         spool_dir: shared.config.spool_dir(),
         spool_bytes_max: shared.config.spool_bytes_max,
         attachment_bytes_max: shared.config.attachment_bytes_max,
+        watched: ingest::Watched {
+            // Elsewhere, nobody here sees the disk.
+            dir: shared.config.database_url.is_none().then(|| shared.config.data_dir.clone()),
+            database_bytes_max: shared.config.database_bytes_max,
+        },
         queue_jobs_max: shared.config.queue_requests_max,
         patience: shared.config.patience,
         signals_written: Arc::clone(&shared.signals_written),

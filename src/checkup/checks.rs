@@ -9,6 +9,7 @@ use engine::alert::channel::PER_HOUR_MAX;
 use engine::ids::DestinationId;
 use sqlx::PgPool;
 use store::StoreError;
+use store::disk_guard;
 use store::health::{self, SchemaState, ServerFacts};
 use store::notifications;
 use time::{Duration, OffsetDateTime};
@@ -138,6 +139,14 @@ pub(crate) async fn database(config: &Config, pool: &PgPool) -> Vec<Finding> {
     // Without its tables there is nothing more to ask.
     if findings.last().is_some_and(|finding| finding.verdict != super::Verdict::Ok) {
         return findings;
+    }
+    match disk_guard::scarce_since(pool).await {
+        Ok(None) => {}
+        since => findings.push(told("payloads", since, |since| {
+            let since = since.map(|at| at.to_string()).unwrap_or_default();
+            let why = "the disk of the database is nearly full, or it takes nearly database_bytes_max";
+            Finding::warn("payloads", format!("payloads are not kept since {since}: {why}; make room"))
+        })),
     }
     findings.push(told("partitions", health::days_with_partition(pool, now).await, partitions));
     findings.push(told("notifications", notifications::backlog(pool).await, |backlog| deliveries(backlog, now)));

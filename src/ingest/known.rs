@@ -18,6 +18,7 @@ use store::ingest::{NewEvent, NewKey};
 
 use super::books::Books;
 use super::filters::FilterBook;
+use super::guard::Guard;
 use super::rules::RuleBook;
 use super::scrubbing::ScrubBook;
 use super::spikes::Spikes;
@@ -33,12 +34,13 @@ pub(super) struct KnownKeys {
     scrubbing: Arc<ScrubBook>,
     spikes: Arc<Spikes>,
     filters: Arc<FilterBook>,
+    guard: Arc<Guard>,
 }
 
 impl KnownKeys {
-    pub(super) fn new(books: &Books) -> Self {
+    pub(super) fn new(books: &Books, guard: Arc<Guard>) -> Self {
         let Books { rules, scrubbing, spikes, filters, .. } = books.clone();
-        Self { stored: RwLock::default(), rules, scrubbing, spikes, filters }
+        Self { stored: RwLock::default(), rules, scrubbing, spikes, filters, guard }
     }
 
     /// What a project does not want.
@@ -46,8 +48,16 @@ impl KnownKeys {
         self.filters.of(project_id)
     }
 
+    /// True while there is no room for what events carry.
+    pub(super) fn is_room_scarce(&self) -> bool {
+        self.guard.is_scarce()
+    }
+
     /// Why the payload of an event is not kept, when it is not.
     pub(super) fn left_out(&self, event: &NewEvent) -> Option<Reason> {
+        if self.is_room_scarce() {
+            return Some(Reason::DiskFull);
+        }
         let is_kept = self.spikes.keeps(event.project_id, event.strongest().copied(), event.received_at);
         (!is_kept).then_some(Reason::Sampled)
     }

@@ -76,6 +76,8 @@ pub(super) struct Received {
     shut: Shut,
     /// Set when an event was over a limit or filtered: its files go with it.
     lost_event: Option<(Outcome, Reason)>,
+    /// Set while there is no room for files.
+    is_room_scarce: bool,
     /// Session items that were looked at.
     session_items: usize,
     /// Hides the secrets of its project.
@@ -278,6 +280,7 @@ impl Received {
             met: Vec::new(),
             shut: request.shut.clone(),
             lost_event: None,
+            is_room_scarce: known.is_room_scarce(),
             id: None,
             load: Load::default(),
             counted: Vec::new(),
@@ -405,6 +408,9 @@ impl Received {
     fn attachment(&mut self, origin: Origin, event_id: Option<EventId>, mut about: About, content: &[u8]) {
         if let Some((outcome, reason)) = self.lost_event {
             return self.count(Category::Attachment, outcome, reason);
+        }
+        if self.is_room_scarce {
+            return self.count(Category::Attachment, Outcome::Dropped, Reason::DiskFull);
         }
         if self.is_over(Category::Attachment) {
             return;

@@ -3,6 +3,7 @@
 mod away;
 mod companions;
 mod endpoints;
+mod guard;
 mod hostile;
 mod limits;
 mod packing;

@@ -21,6 +21,7 @@ pub mod legacy;
 pub mod multipart;
 pub mod outcome;
 pub mod quota;
+pub mod room;
 pub mod security;
 pub mod spike;
 

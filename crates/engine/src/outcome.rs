@@ -214,6 +214,8 @@ texts! {
         FilteredLocalhost = "localhost",
         /// It came from an address that is not wanted.
         FilteredAddress = "address",
+        /// Counted; what it carries is not kept, as the disk of the database is nearly full.
+        DiskFull = "disk_full",
         /// The queue to the database is full.
         Overload = "overload",
         /// The database is away and the spool is full.

@@ -11,6 +11,7 @@ pub mod code_mappings;
 pub mod commits;
 pub mod counts;
 pub mod deploys;
+pub mod disk_guard;
 pub mod error;
 pub mod escalation;
 pub mod events;
