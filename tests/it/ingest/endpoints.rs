@@ -252,7 +252,7 @@ async fn columns_hold_what_was_normalised() {
         ]}}]},
         "contexts": {"trace": {"trace_id": "771a43a4192642f0b136d5159a501700"}, "os": {"name": "Linux", "version": "6"}}
     });
-    let from = ("x-forwarded-for", "198.51.100.7, 10.0.0.1");
+    let from = ("x-forwarded-for", "10.0.0.1, 198.51.100.7");
     accepted(&served.envelope(&[from], envelope(&id(1), &event.to_string())).await, &id(1));
     for (name, value) in [
         ("platform", "javascript"),
