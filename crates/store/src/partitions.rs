@@ -22,20 +22,21 @@ const TABLES: [&str; 2] = ["events", "attachments"];
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn ensure(connection: &mut PgConnection, days: &[Date]) -> Result<(), StoreError> {
-    // Of the transaction, not of the session: a writer that gives up in the middle leaves no lock behind.
-    let mut tx = connection.begin().await?;
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
     for day in days {
         let Some(next) = day.next_day() else { continue };
+        // A transaction for each: it locks the whole table, and whoever reads both tables may hold the other one.
         for table in TABLES {
+            // Of the transaction, not of the session: a writer that gives up in the middle leaves no lock behind.
+            let mut tx = connection.begin().await?;
+            sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
             let statement = format!(
                 "create table if not exists {} partition of {table} for values from ('{day}') to ('{next}')",
                 name(table, *day)
             );
             sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+            tx.commit().await?;
         }
     }
-    tx.commit().await?;
     Ok(())
 }
 

@@ -49,10 +49,14 @@ pub(crate) async fn fill(pool: &PgPool, project: i64, issue: i64) -> (i64, i64) 
     (hook, mail)
 }
 
-/// The rows of the list on a page, as text.
-fn rows(page: &str) -> Vec<&str> {
+/// The rows of a page, without how long ago each was: that is another when the page is asked for again.
+fn rows(page: &str) -> Vec<String> {
     let list = page.split("told-list").nth(1).and_then(|list| list.split("</ul>").next()).unwrap_or_default();
-    list.split("<li>").skip(1).collect()
+    let ageless = |row: &str| match row.split_once("data-age=\"ago\">") {
+        Some((before, after)) => format!("{before}{}", after.split_once("</time>").map_or(after, |(_, rest)| rest)),
+        None => row.to_owned(),
+    };
+    list.split("<li>").skip(1).map(ageless).collect()
 }
 
 #[tokio::test]
