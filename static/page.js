@@ -11,7 +11,10 @@
   const afterSwap = [];
   page.onSwap = (handler) => afterSwap.push(handler);
 
-  const swap = (text, only) => {
+  // A part was left as it is, because a menu in it is open.
+  let isBehind = false;
+
+  const swap = (text, only, isAnswer) => {
     const fresh = new DOMParser().parseFromString(text, 'text/html');
     const active = document.activeElement;
     const focused = active && active.id;
@@ -23,6 +26,11 @@
       // What a person is typing is theirs.
       if (id === 'issues-top' && old.contains(document.activeElement)) continue;
       if (id === 'activity' && old.querySelector('textarea') && old.querySelector('textarea').value) continue;
+      // So is what they have open, unless this answers what they chose there.
+      if (!isAnswer && old.querySelector('details.menu[open]')) {
+        isBehind = true;
+        continue;
+      }
       old.replaceWith(document.adoptNode(young));
       localise(young);
     }
@@ -51,6 +59,12 @@
     swap(await response.text(), only);
   };
 
+  document.addEventListener('toggle', (event) => {
+    if (!isBehind || event.target.open || !event.target.matches('details.menu')) return;
+    isBehind = false;
+    page.refetch().catch(() => {});
+  }, true);
+
   // ---- Changes that run in the background: their part of the page is fetched again until they are done.
   const look = async () => {
     if (document.querySelector('#changes[data-again]')) {
@@ -78,7 +92,7 @@
       if (there.pathname !== location.pathname) { location.assign(there); return; }
       if (there.search !== location.search) history.replaceState(null, '', there);
       if (typed) typed.value = '';
-      swap(await response.text());
+      swap(await response.text(), null, true);
     } catch {
       isLeaving = false;
       // The browser's own way, which shows the refusal; it leaves out the button, so that is added.

@@ -103,6 +103,23 @@ export const checks = [
     assert(problems.length === 0, problems.join("\n"));
   }],
 
+  ["a menu stays open when the page is fetched again, which it is once more when the menu closes", async ({ page, server, problems }) => {
+    await signIn(page, server);
+    await issue(page, server, "BusyError");
+    const ways = page.locator("#ignore-ways");
+    await ways.locator("summary").click();
+    await ways.locator("[name=count]").fill("41");
+    await page.evaluate(() => {
+      document.getElementById("issue-head").dataset.old = "yes";
+      return window.firefinch.refetch();
+    });
+    assert(await ways.evaluate((menu) => menu.open), "the menu closed under the pointer");
+    assert((await ways.locator("[name=count]").inputValue()) === "41", "what was typed is gone");
+    await ways.evaluate((menu) => (menu.open = false));
+    await page.waitForFunction(() => !document.getElementById("issue-head").dataset.old);
+    assert(problems.length === 0, problems.join("\n"));
+  }],
+
   ["the menus by keyboard alone", async ({ page, server, problems }) => {
     await signIn(page, server);
     await issue(page, server, "KeyboardError");
