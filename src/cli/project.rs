@@ -6,7 +6,7 @@ use engine::dsn;
 use serde_json::{Value, json};
 use store::keys::{self, Key};
 use store::projects::{self, NewProject, Project};
-use store::quiet;
+use store::{quiet, retention};
 use time::OffsetDateTime;
 
 use super::key;
@@ -58,9 +58,8 @@ pub enum Command {
         /// Slug of the project
         #[arg(long)]
         slug: String,
-        /// Resolve issues that were not seen for so many days; 0 never does
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..=i64::from(quiet::DAYS_MAX)))]
-        auto_resolve_days: i32,
+        #[command(flatten)]
+        change: Change,
     },
     /// Show, replace and check grouping rules
     #[command(subcommand)]
@@ -68,6 +67,18 @@ pub enum Command {
     /// Manage who owns what of a project
     #[command(subcommand)]
     Owners(owners::Command),
+}
+
+/// Settings to change; what is not named stays as it is.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Change {
+    /// Resolve issues that were not seen for so many days; 0 never does
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..=i64::from(quiet::DAYS_MAX)))]
+    auto_resolve_days: Option<i32>,
+    /// Keep events, their files and feedback for so many days; 0 is as long as the instance keeps them (--retention-days)
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..=i64::from(retention::DAYS_MAX)))]
+    keep_days: Option<i32>,
 }
 
 /// Projects listed per page.
@@ -106,24 +117,42 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Key(command) => key::run(config, command, output).await,
         Command::Member(command) => member::run(config, command, output).await,
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
-        Command::Set { slug, auto_resolve_days } => set(config, &slug, auto_resolve_days, output).await,
+        Command::Set { slug, change } => set(config, &slug, &change, output).await,
         Command::Rules(command) => rules::run(config, command, output).await,
         Command::Owners(command) => owners::run(config, command, output).await,
     }
 }
 
-async fn set(config: &Config, slug: &str, auto_resolve_days: i32, output: Output) -> Result<(), Failure> {
-    let days = (auto_resolve_days > 0).then_some(auto_resolve_days);
+async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Result<(), Failure> {
+    let days = |wanted: Option<i32>| wanted.map(|days| (days > 0).then_some(days));
+    let (quiet_days, keep_days) = (days(change.auto_resolve_days), days(change.keep_days));
     with_database(config, async |database| {
         let project = find(database, slug).await?;
-        Ok(quiet::set_days(&database.pool, project.id, days).await?)
+        if let Some(days) = quiet_days {
+            quiet::set_days(&database.pool, project.id, days).await?;
+        }
+        if let Some(days) = keep_days {
+            retention::set_days(&database.pool, project.id, days).await?;
+        }
+        Ok(())
     })
     .await?;
-    let told = match days {
-        Some(days) => format!("issues of {slug} are resolved when they were not seen for {days} days"),
-        None => format!("issues of {slug} are not resolved by themselves"),
-    };
-    output.done(&json!({ "slug": slug, "auto_resolve_days": days }), &told)
+    let (mut document, mut told) = (json!({ "slug": slug }), Vec::new());
+    if let Some(days) = quiet_days {
+        document["auto_resolve_days"] = json!(days);
+        told.push(match days {
+            Some(days) => format!("issues of {slug} are resolved when they were not seen for {days} days"),
+            None => format!("issues of {slug} are not resolved by themselves"),
+        });
+    }
+    if let Some(days) = keep_days {
+        document["keep_days"] = json!(days);
+        told.push(match days {
+            Some(days) => format!("events of {slug} are kept for {days} days"),
+            None => format!("events of {slug} are kept as long as the instance keeps any"),
+        });
+    }
+    output.done(&document, &told.join("\n"))
 }
 
 pub(super) async fn find(database: &Database, slug: &str) -> Result<Project, Failure> {

@@ -39,6 +39,7 @@ pub mod quiet;
 pub mod regroup;
 pub mod release_health;
 pub mod releases;
+pub mod retention;
 pub mod rules;
 pub mod sampling;
 pub mod scrubbing;

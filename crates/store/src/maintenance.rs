@@ -11,7 +11,7 @@ use crate::people::{entries, steps, tries};
 use crate::turn::Turn;
 use crate::{
     StoreError, attachments, audit, facets, feedback, lifecycle, notifications, partitions, quiet, regroup,
-    release_health,
+    release_health, retention,
 };
 
 /// Key of the advisory lock that one round holds.
@@ -59,6 +59,8 @@ const RELEASE_USERS_KEPT: Duration = Duration::days(30);
 pub struct Report {
     /// Day partitions dropped with all their events.
     pub partitions_dropped: usize,
+    /// What projects do not keep for as long as the instance, deleted.
+    pub of_projects: retention::Pruned,
     /// Counter rows deleted.
     pub counters_deleted: u64,
     /// Rows of release health deleted.
@@ -144,6 +146,7 @@ async fn work(
     let oldest = now.date() - Duration::days(i64::from(kept.days));
     Ok(Report {
         partitions_dropped: drop_partitions(connection, oldest).await?,
+        of_projects: retention::prune(connection, oldest, now).await?,
         counters_deleted: prune_counters(connection, now).await?,
         release_health_deleted: prune_release_health(connection, now).await?,
         outcomes_deleted: prune_outcomes(connection, now - Duration::days(90)).await?,

@@ -189,6 +189,12 @@ pub struct Asked<'a> {
     pub at: OffsetDateTime,
 }
 
+/// Keeps steps of a change out of a project until the transaction ends, as a batch of ingest does.
+pub(crate) async fn keep_steps_out(tx: &mut PgConnection, project_id: ProjectId) -> Result<(), StoreError> {
+    sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(GATE + project_id.get()).execute(tx).await?;
+    Ok(())
+}
+
 /// Waits until no batch of ingest is under way in a project, and keeps others out until the transaction ends.
 async fn close_gate(tx: &mut PgConnection, project_id: ProjectId) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(GATE + project_id.get()).execute(&mut *tx).await?;

@@ -4,6 +4,7 @@ mod destinations;
 mod releases;
 
 use serde_json::{Map, Value, json};
+use store::retention;
 
 /// All schemas by name.
 pub(super) fn all() -> Value {
@@ -138,6 +139,7 @@ fn privacy() -> Vec<(&'static str, Value)> {
         ("emails", choice()),
         ("ipAddresses", choice()),
         ("rules", text()),
+        ("retentionDays", json!({ "type": ["integer", "null"], "minimum": 1, "maximum": retention::DAYS_MAX })),
     ];
     let mut update = object(&fields);
     update["required"] = json!([]);

@@ -1,4 +1,5 @@
 //! What is hidden of events before they are kept: the form of a project, and that of the instance, tried on stored events.
+//! A project also says here how long it keeps them.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -6,6 +7,7 @@ use askama::Template;
 use engine::scrub::{Choice, Policy, Problem, RULES_BYTES_MAX, Scrubber};
 use store::StoreError;
 use store::projects::Project;
+use store::retention;
 use store::scrubbing::{self, NewScrubbing, Scrubbing};
 use time::OffsetDateTime;
 
@@ -31,6 +33,11 @@ struct PrivacyPage {
     problem: Option<String>,
     tried: Option<Tried>,
     is_saved: bool,
+    /// Of a project: for how many days it keeps events, as it stands or as it was typed, and those of the instance.
+    days: String,
+    days_of_all: u16,
+    /// What is wrong with them.
+    days_problem: Option<String>,
 }
 
 /// A line that cannot be read.
@@ -126,7 +133,7 @@ async fn shown(
     html(&page)
 }
 
-/// `POST /projects/{slug}/privacy`: `do` is `try` or `save`.
+/// `POST /projects/{slug}/privacy`: `do` is `try`, `save` or `keep`.
 pub(in super::super) async fn post(
     web: web::Data<Web>,
     request: HttpRequest,
@@ -134,7 +141,42 @@ pub(in super::super) async fn post(
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
     let project = find(&web, &slug).await?;
+    if posted.fields.get("do") == "keep" {
+        return keep(&web, &request, posted, project).await;
+    }
     posted_for(&web, &request, posted, Some(project)).await
+}
+
+/// Saves for how many days a project keeps its events.
+async fn keep(web: &Web, request: &HttpRequest, posted: Posted, project: Project) -> Result<HttpResponse, PageError> {
+    let typed = posted.fields.get("days").trim().to_owned();
+    let problem = match read_days(&typed) {
+        Ok(days) => match retention::set_days(&web.pool, project.id, days).await {
+            Ok(()) => return Ok(see_other(&format!("/projects/{}/privacy?saved=1", project.slug))),
+            Err(StoreError::Conflict(problem)) => problem,
+            Err(error) => return Err(error.into()),
+        },
+        Err(problem) => problem,
+    };
+    let scrubbing = scrubbing::get(&web.pool, Some(project.id)).await?;
+    let mut page = page(web, request, posted.viewer, Some(project), scrubbing).await?;
+    page.days = typed;
+    page.days_problem = Some(problem);
+    let mut response = html(&page)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+/// Nothing means as long as the instance.
+fn read_days(text: &str) -> Result<Option<i32>, String> {
+    match text.parse() {
+        Ok(days) => Ok(Some(days)),
+        Err(_) if text.is_empty() => Ok(None),
+        Err(_) => Err(format!(
+            "{text:.20} is no number of days: write 1 to {}, or nothing for as long as everywhere",
+            retention::DAYS_MAX
+        )),
+    }
 }
 
 /// `POST /privacy`: `do` is `try` or `save`.
@@ -223,6 +265,10 @@ async fn page(
         Some(_) => scrubbing::get(&web.pool, None).await?,
         None => Scrubbing::default(),
     };
+    let days = match &project {
+        Some(project) => retention::days(&web.pool, project.id).await?.map(|days| days.to_string()),
+        None => None,
+    };
     let problems = match Scrubber::compile(Policy::default(), &[&scrubbing.rules]) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.into_iter().map(|problem| Shown::new(&scrubbing.rules, problem)).collect(),
@@ -237,6 +283,9 @@ async fn page(
         problem: None,
         tried: None,
         is_saved: false,
+        days: days.unwrap_or_default(),
+        days_of_all: web.config.retention_days,
+        days_problem: None,
     })
 }
 

@@ -109,8 +109,10 @@ async fn a_choice_of_the_instance_holds_where_a_project_says_nothing() {
 
     let http = site.http.with_token(&site.server.db.token(&SCOPES.map(|(scope, _)| scope)).await);
     let api = "/api/0/projects/default/shop/privacy/";
-    let none =
-        json!({"secrets": null, "numbers": null, "emails": null, "ipAddresses": null, "rules": "", "version": 0});
+    let none = json!({
+        "secrets": null, "numbers": null, "emails": null, "ipAddresses": null, "rules": "", "version": 0,
+        "retentionDays": null,
+    });
     assert_eq!(http.get(api).await.json(), none);
     let saved = http.put(api, &json!({"emails": false, "rules": "keep desk_number"})).await.json();
     assert_eq!((&saved["emails"], &saved["version"]), (&json!(false), &json!(1)));
@@ -125,6 +127,55 @@ async fn a_choice_of_the_instance_holds_where_a_project_says_nothing() {
     let asked = http.request(reqwest::Method::POST, &preview).json(&json!({"emails": true})).send().await.unwrap();
     let tried: Value = asked.json().await.unwrap();
     assert_eq!(tried["events"][0]["hidden"][0]["after"], "badge ACC-12345678 of [Filtered email]", "{tried}");
+}
+
+#[tokio::test]
+async fn a_project_says_for_how_many_days_it_keeps_events() {
+    let site = Site::open().await;
+    let pool = &site.server.db.pool;
+    let days = async || {
+        let sql = "select retention_days from projects where slug = 'shop'";
+        sqlx::query_scalar::<_, Option<i32>>(sql).fetch_one(pool).await.unwrap()
+    };
+    let mut admin = site.sign_in(Role::Admin).await;
+    assert!(admin.page(PATH).await.contains("All projects keep events for 90 days at most"));
+    for wrong in ["0", "-3", "3651", "a week"] {
+        let refused = admin.submit(PATH, PATH, &[("do", "keep"), ("days", wrong)]).await;
+        assert_eq!(refused.status, 422, "{wrong}");
+        assert!(refused.body.contains("id=\"days-problem\""), "{wrong}: {}", refused.body);
+    }
+    assert_eq!(days().await, None);
+    assert_eq!(admin.submit(PATH, PATH, &[("do", "keep"), ("days", " 30 ")]).await.status, 303);
+    assert_eq!(days().await, Some(30));
+    assert!(admin.page(PATH).await.contains("name=\"days\" value=\"30\""));
+    let said: (String, Value) =
+        sqlx::query_as("select what || ' ' || subject, details from audit_log order by id desc limit 1")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    assert_eq!(said, ("changed how long events are kept".to_owned(), json!({"days": [null, 30]})));
+    let mut member = site.sign_in(Role::Member).await;
+    assert_eq!(member.submit("/alerts", PATH, &[("do", "keep"), ("days", "1")]).await.status, 403);
+    assert_eq!(days().await, Some(30));
+
+    let http = site.http.with_token(&site.server.db.token(&SCOPES.map(|(scope, _)| scope)).await);
+    let api = "/api/0/projects/default/shop/privacy/";
+    let saved = http.put(api, &json!({"retentionDays": 7})).await.json();
+    assert_eq!((&saved["retentionDays"], &saved["version"]), (&json!(7), &json!(0)), "nothing else was saved");
+    for wrong in [json!(0), json!(3651), json!("7"), json!(1.5)] {
+        assert_eq!(http.put(api, &json!({ "retentionDays": wrong })).await.status, 400, "{wrong}");
+    }
+    assert_eq!(http.put(api, &json!({"numbers": true})).await.json()["retentionDays"], json!(7));
+    assert_eq!(http.put(api, &json!({ "retentionDays": null })).await.json()["retentionDays"], json!(null));
+
+    let url = site.server.db.url();
+    let (code, _, said) = run(Some(&url), &["project", "set", "--slug", "shop", "--keep-days", "14"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("events of shop are kept for 14 days"), "{said}");
+    assert_eq!(days().await, Some(14));
+    assert_eq!(run(Some(&url), &["project", "set", "--slug", "shop", "--keep-days", "0"]).await.0, 0);
+    assert_eq!(days().await, None);
+    assert_eq!(run(Some(&url), &["project", "set", "--slug", "shop"]).await.0, 2, "nothing to change");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub(super) async fn keep_regrouping_out(
     projects.sort_unstable();
     projects.dedup();
     for id in &projects {
-        sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(regroup::GATE + id).execute(&mut *tx).await?;
+        regroup::keep_steps_out(tx, ProjectId(*id)).await?;
     }
     let is_running = sqlx::query_scalar!(
         r#"select exists (
