@@ -51,6 +51,17 @@ pub struct Secret {
     pub hash: [u8; 32],
 }
 
+impl Secret {
+    /// What of it may be shown later, so that people recognise it: its prefix and its last four characters, which take
+    /// 24 bits off what is to be guessed and leave more than 230.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let prefix = self.text.split_inclusive('_').next().unwrap_or_default();
+        let last = self.text.char_indices().rev().nth(3).map_or("", |(at, _)| &self.text[at..]);
+        format!("{prefix}…{last}")
+    }
+}
+
 /// Makes a secret from the system's random source.
 #[must_use]
 pub fn generate(kind: Kind) -> Secret {
@@ -122,8 +133,10 @@ mod tests {
         let url = "http://ff.example:9000";
         assert_eq!(facts, json!({ "iat": 0, "url": url, "region_url": url, "org": "acme" }));
         assert_eq!(token.hash, hash(&token.text));
+        assert_eq!(token.hint(), format!("sntrys_…{}", &token.text[token.text.len() - 4..]));
         let token = user_token();
         assert_eq!(token.text.len(), "sntryu_".len() + 64);
+        assert_eq!(token.hint().chars().count(), "sntryu_".len() + 5);
     }
 
     #[test]

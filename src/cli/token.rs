@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use engine::access::{Reach, Scope};
 use engine::ids::TokenId;
 use serde_json::{Value, json};
-use store::people::tokens::{self, ApiToken, NewToken};
+use store::people::tokens::{self, ApiToken, Filter, Listed, NewToken};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
@@ -70,7 +70,9 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             let expires_at = days.map(|days| now.saturating_add(Duration::days(days.into())));
             let token = with_database(config, async |database| {
                 let reach = reach(database, &projects).await?;
-                let new = NewToken { name: &name, hash: &secret.hash, scopes: &scopes, reach: &reach, now, expires_at };
+                let (hash, hint) = (&secret.hash, &secret.hint());
+                let new =
+                    NewToken { name: &name, hash, hint, home: None, scopes: &scopes, reach: &reach, now, expires_at };
                 Ok(tokens::create(&database.pool, new).await?)
             })
             .await?;
@@ -80,14 +82,18 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&document, &secret.text)
         }
         Command::List => {
-            let found =
-                with_database(config, async |database| Ok(tokens::list(&database.pool, None, LIST_MAX).await?)).await?;
-            let lines: Vec<String> = found.iter().map(line).collect();
-            output.answer(&found.iter().map(document).collect::<Vec<_>>(), &lines.join("\n"))
+            let now = OffsetDateTime::now_utc();
+            let mut found = with_database(config, async |database| {
+                Ok(tokens::list(&database.pool, Filter::default(), now, LIST_MAX).await?)
+            })
+            .await?;
+            found.reverse();
+            let lines: Vec<String> = found.iter().map(|listed| line(listed, now)).collect();
+            output.answer(&found.iter().map(listed).collect::<Vec<_>>(), &lines.join("\n"))
         }
         Command::Revoke { id } => {
             let revoked = with_database(config, async |database| {
-                Ok(tokens::revoke(&database.pool, id, OffsetDateTime::now_utc()).await?)
+                Ok(tokens::revoke(&database.pool, id, None, OffsetDateTime::now_utc()).await?)
             })
             .await?;
             if !revoked {
@@ -120,14 +126,18 @@ fn document(token: &ApiToken) -> Value {
     })
 }
 
-fn line(token: &ApiToken) -> String {
+fn listed(listed: &Listed) -> Value {
+    let mut document = document(&listed.token);
+    document["hint"] = listed.hint.clone().into();
+    document["made_by"] = listed.maker.as_ref().map(|maker| maker.name.clone()).into();
+    document["made_via"] = listed.maker.as_ref().map(|maker| maker.via.clone()).into();
+    document["belongs_to"] = listed.home.map(|id| id.to_string()).into();
+    document
+}
+
+fn line(listed: &Listed, now: OffsetDateTime) -> String {
+    let token = &listed.token;
     let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
-    let is_over = token.expires_at.is_some_and(|at| at <= OffsetDateTime::now_utc());
-    let state = match token.revoked_at {
-        Some(_) => "revoked",
-        None if is_over => "expired",
-        None => "active",
-    };
     let day = |at: OffsetDateTime| at.date().to_string();
     let used = token.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {}", day(at)));
     let ends = token.expires_at.map_or_else(|| "for good".to_owned(), |at| format!("until {}", day(at)));
@@ -136,5 +146,10 @@ fn line(token: &ApiToken) -> String {
         Some(ids) if ids.len() == 1 => "1 project".to_owned(),
         Some(ids) => format!("{} projects", ids.len()),
     };
-    format!("{}\t{state}\t{}\t{scopes}\t{place}\t{used}\t{ends}", token.id, token.name)
+    let (state, hint) = (token.state(now).as_str(), listed.hint.as_deref().unwrap_or("-"));
+    let made = match &listed.maker {
+        Some(maker) => format!("made {} by {maker}", day(token.created_at)),
+        None => format!("made {}", day(token.created_at)),
+    };
+    format!("{}\t{state}\t{}\t{scopes}\t{place}\t{used}\t{ends}\t{hint}\t{made}", token.id, token.name)
 }

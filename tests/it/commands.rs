@@ -67,7 +67,10 @@ async fn tokens_of_some_projects_and_ways_in() {
     let token = json(&db, &["token", "create", "--name", "ci", "--scope", "event:read", "--project", "shop"]).await;
     assert_eq!(token["projects"], serde_json::json!([shop.id.to_string()]));
     let (_, out, _) = run(&db, &["token", "list"]).await;
-    assert!(out.contains("1 project\tnever used\tfor good"), "{out}");
+    let secret = token["token"].as_str().unwrap();
+    let hint = format!("ffp_…{}", &secret[secret.len() - 4..]);
+    assert!(out.contains(&format!("1 project\tnever used\tfor good\t{hint}\tmade ")), "{out}");
+    assert!(out.contains(" on the command line") && !out.contains(secret), "{out}");
     let (code, _, err) =
         run(&db, &["token", "create", "--name", "x", "--scope", "event:read", "--project", "no"]).await;
     assert!(code == 1 && err.contains("there is no project"), "{err}");

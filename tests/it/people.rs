@@ -109,10 +109,19 @@ async fn a_passkey_is_of_one_person_and_no_answer_counts_twice() {
 #[tokio::test]
 async fn tokens_work_until_they_expire_or_are_revoked() {
     let db = Database::create().await;
-    let hash = secrets::generate(Kind::ApiToken).hash;
+    let secret = secrets::generate(Kind::ApiToken);
+    let hash = secret.hash;
     let expires_at = Some(NOW + Duration::days(7));
-    let new =
-        NewToken { name: "ci", hash: &hash, scopes: &[Scope::ProjectWrite], reach: &Reach::All, now: NOW, expires_at };
+    let new = NewToken {
+        name: "ci",
+        hash: &hash,
+        hint: &secret.hint(),
+        home: None,
+        scopes: &[Scope::ProjectWrite],
+        reach: &Reach::All,
+        now: NOW,
+        expires_at,
+    };
     let token = tokens::create(&db.pool, new).await.unwrap();
     assert!(token.allows(Scope::ProjectRead) && !token.allows(Scope::EventRead));
     let find = async |at| tokens::find_active(&db.pool, &hash, at).await.unwrap();
@@ -122,8 +131,8 @@ async fn tokens_work_until_they_expire_or_are_revoked() {
     tokens::touch(&db.pool, token.id, NOW).await.unwrap();
     tokens::touch(&db.pool, token.id, NOW + Duration::seconds(30)).await.unwrap();
     assert_eq!(find(NOW).await.unwrap().last_used_at, Some(NOW), "to the minute");
-    assert!(tokens::revoke(&db.pool, token.id, NOW).await.unwrap());
-    assert!(!tokens::revoke(&db.pool, token.id, NOW).await.unwrap());
+    assert!(tokens::revoke(&db.pool, token.id, None, NOW).await.unwrap());
+    assert!(!tokens::revoke(&db.pool, token.id, None, NOW).await.unwrap());
     assert!(find(NOW).await.is_none());
 }
 

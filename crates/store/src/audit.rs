@@ -71,7 +71,8 @@ impl Author {
         Self { via: Via::Server, user: None, name: "the server".to_owned(), address: None }
     }
 
-    fn current() -> Self {
+    /// Who does what is done now.
+    pub(crate) fn current() -> Self {
         AUTHOR.try_with(Clone::clone).unwrap_or_else(|_| Self::server())
     }
 }

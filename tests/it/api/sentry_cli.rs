@@ -192,6 +192,8 @@ async fn a_token_of_the_organization_tells_where_it_belongs() {
         let new = store::people::tokens::NewToken {
             name: "ci",
             hash: &secret.hash,
+            hint: &secret.hint(),
+            home: None,
             scopes,
             reach: &engine::access::Reach::All,
             now,

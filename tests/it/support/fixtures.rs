@@ -51,6 +51,8 @@ impl Database {
         let new = tokens::NewToken {
             name: "test",
             hash: &secret.hash,
+            hint: &secret.hint(),
+            home: None,
             scopes,
             reach,
             now: OffsetDateTime::now_utc(),
