@@ -39,6 +39,7 @@ mod signs;
 mod system;
 mod throttle;
 mod toast;
+mod tokens;
 mod wall;
 
 use std::sync::Arc;

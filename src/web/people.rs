@@ -13,7 +13,7 @@ use engine::ids::UserId;
 use store::people::entries::{self, Invitation};
 use store::people::teams::Team;
 use store::people::users::{self, User};
-use store::people::{factors, sessions, teams as kept};
+use store::people::{factors, sessions, teams as kept, tokens};
 use store::projects::{self, Project};
 use store::{StoreError, live};
 use time::OffsetDateTime;
@@ -38,6 +38,8 @@ struct ListPage {
     people: Vec<User>,
     /// Those of them who have a second factor.
     guarded: Vec<UserId>,
+    /// How many tokens those of them made who made any; they go on working without them.
+    makers: Vec<(UserId, i64)>,
     more: Option<UserId>,
     is_first: bool,
     teams: Vec<Team>,
@@ -69,6 +71,11 @@ impl ListPage {
         self.guarded.contains(&user.id)
     }
 
+    /// Tokens that somebody made and that work.
+    fn tokens(&self, user: &User) -> i64 {
+        self.makers.iter().find(|(id, _)| *id == user.id).map_or(0, |(_, tokens)| *tokens)
+    }
+
     fn is_own(&self, user: &User) -> bool {
         self.shell.viewer.user_id == user.id
     }
@@ -94,15 +101,17 @@ pub(super) async fn list(
     people.truncate(ROWS);
     let mut shell = Shell::load(&web, &request, viewer, Nav::People).await?;
     shell.title = "People".to_owned();
+    let (ids, now) = (people.iter().map(|user| user.id).collect::<Vec<_>>(), OffsetDateTime::now_utc());
     html(&ListPage {
         shell,
-        now: OffsetDateTime::now_utc(),
-        guarded: factors::holders(&web.pool, &people.iter().map(|user| user.id).collect::<Vec<_>>()).await?,
+        now,
+        guarded: factors::holders(&web.pool, &ids).await?,
+        makers: tokens::count_by_maker(&web.pool, &ids, now).await?,
         more: people.last().map(|user| user.id).filter(|_| more),
         people,
         is_first: after.is_none(),
         teams: kept::list(&web.pool).await?,
-        invitations: entries::invitations(&web.pool, OffsetDateTime::now_utc()).await?,
+        invitations: entries::invitations(&web.pool, now).await?,
         projects: projects::list(&web.pool, &Reach::All, None, PROJECTS_MAX).await?,
         has_mail: web.config.smtp_url.is_some(),
         is_saved: address.saved.is_some(),

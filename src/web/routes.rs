@@ -11,13 +11,13 @@ use actix_web::{Route, Scope, web};
 
 use super::access::Action::{
     ChangeAlerts, ChangeIssues, ChangeMembers, ChangePrivacy, ChangeProjects, ChangeReleases, ChangeRules,
-    MakeProjects, ManageInstance, ManagePeople, Read, ReadAudit, ReadSystem,
+    ChangeTokens, MakeProjects, ManageInstance, ManagePeople, ManageTokens, Read, ReadAudit, ReadSystem,
 };
 use super::access::Needs::{self, Account, Instance, Named, Nothing, Person, Script, Somewhere};
 use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
 use super::{
     access, alerts, assets, attachments, audit, entry, feedback, issue, issues, link, live, me, people, projects,
-    regroupings, releases, setup, shell, sign_in, system, wall,
+    regroupings, releases, setup, shell, sign_in, system, tokens, wall,
 };
 
 /// One method of one path.
@@ -89,6 +89,8 @@ fn of_projects() -> Vec<Page> {
         page!(POST "/projects/{slug}/settings", Named(ChangeProjects, Project), projects::settings::post),
         page!(GET "/projects/{slug}/members", Named(Read, Project), projects::members::show),
         page!(POST "/projects/{slug}/members", Named(ChangeMembers, Project), projects::members::post),
+        page!(GET "/projects/{slug}/tokens", Named(ChangeTokens, Project), tokens::show),
+        page!(POST "/projects/{slug}/tokens", Named(ChangeTokens, Project), tokens::post),
         page!(GET "/projects/{slug}/code", Named(Read, Project), projects::code::show),
         page!(POST "/projects/{slug}/code", Named(ChangeProjects, Project), projects::code::post),
         page!(GET "/projects/{slug}/owners", Named(Read, Project), projects::owners::show),
@@ -165,6 +167,8 @@ fn of_people() -> Vec<Page> {
         page!(POST "/people/teams", Instance(ManagePeople), people::teams::create),
         page!(GET "/people/teams/{slug}", Instance(ManagePeople), people::teams::show),
         page!(POST "/people/teams/{slug}", Instance(ManagePeople), people::teams::post),
+        page!(GET "/tokens", Instance(ManageTokens), tokens::show_instance),
+        page!(POST "/tokens", Instance(ManageTokens), tokens::post_instance),
         page!(GET "/privacy", Instance(ManageInstance), projects::privacy::show_instance),
         page!(POST "/privacy", Instance(ManageInstance), projects::privacy::post_instance),
         page!(GET "/filters", Instance(ManageInstance), projects::filters::show_instance),

@@ -117,6 +117,18 @@ impl Viewer {
 
     /// True when it may be offered.
     #[must_use]
+    pub(super) fn may_change_tokens(&self) -> bool {
+        self.may(Action::ChangeTokens)
+    }
+
+    /// True when it may be offered.
+    #[must_use]
+    pub(super) fn may_manage_tokens(&self) -> bool {
+        self.may(Action::ManageTokens)
+    }
+
+    /// True when it may be offered.
+    #[must_use]
     pub(super) fn may_manage_people(&self) -> bool {
         self.may(Action::ManagePeople)
     }

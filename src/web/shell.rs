@@ -71,6 +71,8 @@ pub(super) enum Nav {
     System,
     /// People and teams.
     People,
+    /// Tokens of the web API.
+    Tokens,
     /// Who changed what.
     Audit,
     /// What is hidden of events.
@@ -145,6 +147,7 @@ impl Shell {
             Nav::Person => "person",
             Nav::System => "system",
             Nav::People => "people",
+            Nav::Tokens => "tokens",
             Nav::Audit => "audit",
             Nav::Privacy => "privacy",
             Nav::Filters => "filters",

@@ -84,6 +84,8 @@ const PAGES = [
   ["project-rules", "/projects/shop/rules"],
   ["project-regroupings", "/projects/shop/regroupings"],
   ["project-members", "/projects/shop/members"],
+  ["project-tokens", "/projects/shop/tokens"],
+  ["tokens", "/tokens?preset=read-only"],
   ["people", "/people"],
   ["people-sign-in", "/people/sign-in"],
   ["audit", "/audit"],

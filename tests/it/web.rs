@@ -37,6 +37,7 @@ mod settings;
 mod stream;
 mod system;
 mod tenants;
+mod tokens;
 mod twins;
 mod watch;
 

@@ -174,6 +174,28 @@ impl Scope {
         SCOPES.iter().find(|(scope, _)| *scope == self).map_or("", |(_, name)| name)
     }
 
+    /// What it allows, in a sentence for whoever makes a token.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::OrgRead => "Read what concerns the whole instance: people, teams, statistics.",
+            Self::OrgCi => "What a build machine needs: make releases, name their commits, tell of deploys.",
+            Self::ProjectRead => "Read projects: settings, members, client keys, destinations.",
+            Self::ProjectWrite => "Change settings, client keys and destinations, and make releases; reads them, too.",
+            Self::ProjectReleases => "Make releases, name their commits, tell of deploys.",
+            Self::EventRead => "Read issues, events and their files.",
+            Self::EventWrite => "Resolve, assign, merge and split issues; reads them, too.",
+            Self::EventAdmin => "Delete issues, events and files; changes and reads them, too.",
+        }
+    }
+
+    /// Whether it is about what belongs to projects. A token that administrators of one project make has no other: what is
+    /// not (the people of the instance) is not theirs to give away.
+    #[must_use]
+    pub const fn is_of_projects(self) -> bool {
+        !matches!(self, Self::OrgRead | Self::OrgCi)
+    }
+
     /// True when a token with this scope may do what `needed` asks for: writing includes reading,
     /// administering includes writing, and `org:ci` is what build machines hold to make releases.
     #[must_use]

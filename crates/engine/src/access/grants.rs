@@ -28,6 +28,8 @@ pub enum Action {
     ChangePrivacy,
     /// Change who sees a project and what they may do there.
     ChangeMembers,
+    /// Make tokens that work in a project alone, see them, and take them back.
+    ChangeTokens,
     /// Make projects.
     MakeProjects,
     /// See how the system fares: disks, database, and what it refused.
@@ -36,6 +38,8 @@ pub enum Action {
     ReadAudit,
     /// Change what holds for every project.
     ManageInstance,
+    /// Make tokens of the whole instance, see all that there are, and take any back.
+    ManageTokens,
     /// Add and remove people and teams, and change what they may do.
     ManagePeople,
 }
@@ -50,7 +54,7 @@ enum Need {
 
 impl Action {
     /// Every action, from weak to strong.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::ChangeIssues,
         Self::ChangeReleases,
@@ -59,10 +63,12 @@ impl Action {
         Self::ChangeProjects,
         Self::ChangePrivacy,
         Self::ChangeMembers,
+        Self::ChangeTokens,
         Self::MakeProjects,
         Self::ReadSystem,
         Self::ReadAudit,
         Self::ManageInstance,
+        Self::ManageTokens,
         Self::ManagePeople,
     ];
 
@@ -74,9 +80,9 @@ impl Action {
             | Self::ChangeRules
             | Self::ChangeAlerts
             | Self::ChangeProjects => Need::InProject(ProjectRole::Member),
-            Self::ChangePrivacy | Self::ChangeMembers => Need::InProject(ProjectRole::Admin),
+            Self::ChangePrivacy | Self::ChangeMembers | Self::ChangeTokens => Need::InProject(ProjectRole::Admin),
             Self::MakeProjects => Need::OnInstance(Role::Member),
-            Self::ReadSystem | Self::ReadAudit | Self::ManageInstance | Self::ManagePeople => {
+            Self::ReadSystem | Self::ReadAudit | Self::ManageInstance | Self::ManageTokens | Self::ManagePeople => {
                 Need::OnInstance(Role::Admin)
             }
         }
@@ -98,10 +104,12 @@ impl Action {
             Self::ChangeProjects => "Your account may not change this project. An administrator can change that.",
             Self::ChangePrivacy => "What is hidden of events is for administrators to change.",
             Self::ChangeMembers => "Who sees a project is for its administrators to change.",
+            Self::ChangeTokens => "Tokens of a project are for its administrators.",
             Self::MakeProjects => "Your account may not make projects. An administrator can change that.",
             Self::ReadSystem => "How the system fares is for administrators.",
             Self::ReadAudit => "Who changed what is for administrators.",
             Self::ManageInstance => "What holds for every project is for administrators to change.",
+            Self::ManageTokens => "Tokens of the instance are for administrators.",
             Self::ManagePeople => "People and teams are for administrators to change.",
         }
     }
@@ -304,9 +312,10 @@ mod tests {
                     | Action::ReadSystem
                     | Action::ReadAudit
                     | Action::ManageInstance
+                    | Action::ManageTokens
                     | Action::ManagePeople
             );
-            let is_admins = matches!(action, Action::ChangeMembers | Action::ChangePrivacy);
+            let is_admins = matches!(action, Action::ChangeMembers | Action::ChangePrivacy | Action::ChangeTokens);
             assert_eq!(of(ProjectRole::Admin), !is_instance, "{action:?}");
             assert_eq!(of(ProjectRole::Member), !is_instance && !is_admins, "{action:?}");
             assert_eq!(of(ProjectRole::Viewer), action == Action::Read, "{action:?}");
