@@ -1,6 +1,7 @@
 //! The schemas of the API: what scripts may rely on. Objects may grow; nothing here goes away.
 
 mod destinations;
+mod intake;
 mod releases;
 
 use serde_json::{Map, Value, json};
@@ -15,12 +16,10 @@ pub(super) fn all() -> Value {
         .chain(alert_rules())
         .chain(ownership())
         .chain(privacy())
-        .chain(filters())
-        .chain(keys())
-        .chain(limits())
         .chain(issues())
         .chain(events())
         .chain(numbers())
+        .chain(intake::all())
         .chain(releases::all())
         .chain(destinations::all())
     {
@@ -68,66 +67,6 @@ fn rules() -> Vec<(&'static str, Value)> {
             ]),
         ),
     ]
-}
-
-/// Events that are not wanted.
-fn filters() -> Vec<(&'static str, Value)> {
-    let choice = || or_null("boolean");
-    let fields = [
-        ("crawlers", choice()),
-        ("legacyBrowsers", choice()),
-        ("localhost", choice()),
-        ("messages", text()),
-        ("releases", text()),
-        ("addresses", text()),
-    ];
-    let hit = object(&[("issueId", text()), ("eventId", text()), ("title", text()), ("reason", text())]);
-    vec![
-        ("Filters", object(&[&fields[..], &[("version", whole())]].concat())),
-        ("FiltersUpdate", optional(&fields)),
-        ("FiltersPreview", object(&[("read", whole()), ("hits", whole()), ("events", list(hit))])),
-    ]
-}
-
-/// Client keys.
-fn keys() -> Vec<(&'static str, Value)> {
-    let rate = || object(&[("count", whole()), ("window", whole())]);
-    vec![
-        (
-            "Key",
-            object(&[
-                ("id", text()),
-                ("name", text()),
-                ("label", text()),
-                ("public", text()),
-                ("projectId", whole()),
-                ("isActive", flag()),
-                ("dateCreated", date()),
-                ("dateDisabled", or_null("string")),
-                ("rateLimit", json!({ "oneOf": [rate(), { "type": "null" }] })),
-                ("dsn", object(&[("public", text()), ("security", text())])),
-            ]),
-        ),
-        (
-            "KeyUpdate",
-            optional(&[
-                ("name", text()),
-                ("isActive", flag()),
-                ("rateLimit", json!({ "oneOf": [rate(), { "type": "null" }] })),
-            ]),
-        ),
-        ("KeyRotation", optional(&[("graceHours", whole())])),
-    ]
-}
-
-/// How much may come in.
-fn limits() -> Vec<(&'static str, Value)> {
-    let number = || or_null("integer");
-    let update = [("perMinute", number()), ("perDay", number())];
-    let held = [&update[..], &[("usedThisMinute", number()), ("usedToday", number())]].concat();
-    let each = |of: Value| ["events", "attachments", "sessions", "feedback"].map(|name| (name, of.clone()));
-    let and = |fields: [(&'static str, Value); 4]| [&fields[..], &[("spikeProtection", flag())]].concat();
-    vec![("Limits", object(&and(each(object(&held))))), ("LimitsUpdate", optional(&and(each(optional(&update)))))]
 }
 
 /// What is hidden of events.
