@@ -8,7 +8,7 @@ use engine::quota::{COUNT_MAX, Counts, Grant, Limit, Meter, Scope};
 use sqlx::{PgConnection, PgPool};
 
 use crate::audit::{self, Kind, Note};
-use crate::{StoreError, keys};
+use crate::{StoreError, keys, sampling};
 
 /// Whose limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,15 +152,85 @@ pub async fn list(pool: &PgPool, after: i64, page: i64) -> Result<(Vec<Stored>, 
     Ok((rows.into_iter().filter_map(Row::read).collect(), last))
 }
 
-/// Replaces all limits of somebody; one that stays keeps what is used of it.
+/// Replaces all limits of somebody, whatever they were; one that stays keeps what is used of it.
 ///
 /// # Errors
 /// `Conflict` when a number cannot be a limit, or when the key is gone.
 pub async fn set(pool: &PgPool, subject: Subject, limits: &[(Counts, Limit)]) -> Result<(), StoreError> {
     let mut tx = pool.begin().await?;
+    match subject {
+        Subject::Key(..) => {}
+        Subject::Instance => drop(count_up(&mut tx, None, None).await?),
+        Subject::Project(id) => drop(count_up(&mut tx, Some(id), None).await?),
+    }
     set_in(&mut tx, subject, limits).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// What may come in, to save as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLimits<'a> {
+    /// Of which project; `None` is the instance.
+    pub project_id: Option<ProjectId>,
+    /// All limits that are to be.
+    pub limits: &'a [(Counts, Limit)],
+    /// Whether payloads of the project are sampled (`sampling`); without it, that stays.
+    pub samples: Option<bool>,
+    /// The version that who changes it saw.
+    pub seen_version: i64,
+}
+
+/// The same, where somebody changes what they saw before. Returns the new version.
+///
+/// # Errors
+/// `Conflict` when a number cannot be a limit, or when somebody else changed them since `seen_version`.
+pub async fn save(pool: &PgPool, new: NewLimits<'_>) -> Result<i64, StoreError> {
+    let mut tx = pool.begin().await?;
+    let Some(version) = count_up(&mut tx, new.project_id, Some(new.seen_version)).await? else {
+        return Err(StoreError::Conflict(
+            "somebody else changed the limits meanwhile: look at them, then save yours again".into(),
+        ));
+    };
+    set_in(&mut tx, new.project_id.map_or(Subject::Instance, Subject::Project), new.limits).await?;
+    if let (Some(id), Some(samples)) = (new.project_id, new.samples) {
+        sampling::set_in(&mut tx, id, samples).await?;
+    }
+    tx.commit().await?;
+    Ok(version)
+}
+
+/// How often the limits of a project, or of the instance, were changed: 0 while nothing was ever saved.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn version(pool: &PgPool, project_id: Option<ProjectId>) -> Result<i64, StoreError> {
+    let query = sqlx::query_scalar!(
+        "select version from limit_versions where project_id is not distinct from $1",
+        project_id.map(ProjectId::get),
+    );
+    Ok(query.fetch_optional(pool).await?.unwrap_or(0))
+}
+
+/// Counts a change; `None` when it is not the one that was seen. Whoever changes the same waits for the end of the transaction.
+pub(crate) async fn count_up(
+    tx: &mut PgConnection,
+    project_id: Option<ProjectId>,
+    seen: Option<i64>,
+) -> Result<Option<i64>, StoreError> {
+    let query = sqlx::query_scalar!(
+        "insert into limit_versions as v (project_id, version)
+         select $1, 1
+         where $2::bigint is null or $2 = 0
+             or exists (select from limit_versions where project_id is not distinct from $1)
+         on conflict (project_id) do update
+         set version = v.version + 1
+         where $2::bigint is null or v.version = $2
+         returning version",
+        project_id.map(ProjectId::get),
+        seen,
+    );
+    Ok(query.fetch_optional(tx).await?)
 }
 
 pub(crate) async fn set_in(

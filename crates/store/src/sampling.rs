@@ -6,12 +6,12 @@
 use engine::alert::{Kind, NoteFacts};
 use engine::ids::{IssueId, ProjectId};
 use engine::payload::Codec;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::{self, Note};
 use crate::notifications::raise;
-use crate::{StoreError, keys};
+use crate::{StoreError, keys, limits};
 
 /// A project that goes on being sampled is told again after so long.
 const TOLD_EVERY: Duration = Duration::hours(6);
@@ -33,17 +33,24 @@ pub async fn is_on(pool: &PgPool, project_id: ProjectId) -> Result<bool, StoreEr
 /// When the database cannot answer.
 pub async fn set(pool: &PgPool, project_id: ProjectId, is_on: bool) -> Result<bool, StoreError> {
     let mut tx = pool.begin().await?;
+    // The form of the limits has it, too: whoever has that open is told.
+    limits::count_up(&mut tx, Some(project_id), None).await?;
+    let is_there = set_in(&mut tx, project_id, is_on).await?;
+    tx.commit().await?;
+    Ok(is_there)
+}
+
+pub(crate) async fn set_in(tx: &mut PgConnection, project_id: ProjectId, is_on: bool) -> Result<bool, StoreError> {
     let before =
         sqlx::query_scalar!("select spike_protection from projects where id = $1 for update", project_id.get());
     let Some(before) = before.fetch_optional(&mut *tx).await? else { return Ok(false) };
     if before != is_on {
         let update = sqlx::query!("update projects set spike_protection = $2 where id = $1", project_id.get(), is_on);
         update.execute(&mut *tx).await?;
-        keys::notify(&mut tx).await?;
+        keys::notify(tx).await?;
         let note = Note::new(audit::Kind::Setting, "saved", "spike protection").of(Some(project_id));
-        audit::note(&mut tx, note.turned("on", before, is_on)).await?;
+        audit::note(tx, note.turned("on", before, is_on)).await?;
     }
-    tx.commit().await?;
     Ok(true)
 }
 

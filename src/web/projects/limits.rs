@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
 use store::StoreError;
-use store::limits::{self, Stored, Subject};
+use store::limits::{self, NewLimits, Stored, Subject};
 use store::projects::Project;
 use store::sampling;
 
@@ -27,6 +27,8 @@ struct Field {
     value: String,
     /// What is used of it in the window of now.
     used: Option<(Count, Count, i64)>,
+    /// How it stands, where that is not what was typed.
+    stands: Option<String>,
 }
 
 #[derive(Template)]
@@ -36,8 +38,11 @@ struct LimitsPage {
     /// Absent on the page of the instance.
     project: Option<Project>,
     rows: Vec<(&'static str, Vec<Field>)>,
-    /// Whether payloads are sampled when far more than usual comes in; absent on the page of the instance.
-    samples: Option<bool>,
+    /// Whether payloads are sampled when far more than usual comes in: as it was ticked, and as it stands. Absent on the page
+    /// of the instance.
+    samples: Option<(bool, bool)>,
+    /// Which state of them is shown.
+    version: i64,
     is_saved: bool,
     problem: Option<String>,
 }
@@ -114,12 +119,18 @@ async fn save(
     posted: Posted,
     project: Option<Project>,
 ) -> Result<HttpResponse, PageError> {
+    let seen_version =
+        posted.fields.get("version").parse().map_err(|_| PageError::BadRequest("Which version?".to_owned()))?;
+    let project_id = project.as_ref().map(|project| project.id);
     let saved = match read(&posted.fields) {
-        Ok(wanted) => set(web, project.as_ref(), &posted.fields, &wanted).await,
+        Ok(limits) => {
+            let samples = Some(is_sampled(&posted.fields));
+            limits::save(&web.pool, NewLimits { project_id, limits: &limits, samples, seen_version }).await
+        }
         Err(problem) => Err(StoreError::Conflict(problem)),
     };
     let problem = match saved {
-        Ok(()) => return Ok(see_other(&format!("{}?saved=1", path(project.as_ref())))),
+        Ok(_) => return Ok(see_other(&format!("{}?saved=1", path(project.as_ref())))),
         Err(StoreError::Conflict(problem)) => problem,
         Err(error) => return Err(error.into()),
     };
@@ -130,17 +141,8 @@ async fn save(
     Ok(response)
 }
 
-async fn set(
-    web: &Web,
-    project: Option<&Project>,
-    fields: &Fields,
-    wanted: &[(Counts, Limit)],
-) -> Result<(), StoreError> {
-    limits::set(&web.pool, subject(project), wanted).await?;
-    if let Some(project) = project {
-        sampling::set(&web.pool, project.id, fields.get("samples") == "yes").await?;
-    }
-    Ok(())
+fn is_sampled(fields: &Fields) -> bool {
+    fields.get("samples") == "yes"
 }
 
 fn subject(project: Option<&Project>) -> Subject {
@@ -173,6 +175,8 @@ async fn page(
     project: Option<Project>,
     typed: Option<&Fields>,
 ) -> Result<LimitsPage, PageError> {
+    // What was typed goes with what stands now, which is shown beside it: saved again, it is meant so.
+    let version = limits::version(&web.pool, project.as_ref().map(|project| project.id)).await?;
     let stored = limits::of(&web.pool, subject(project.as_ref())).await?;
     let nav = if project.is_some() { Nav::Projects } else { Nav::Limits };
     let mut shell = Shell::load(web, request, viewer, nav).await?;
@@ -180,10 +184,13 @@ async fn page(
     shell.project = project.as_ref().map(|project| project.slug.clone());
     let rows = Counts::ALL.map(|counts| (words(counts), fields_of(counts, &stored, typed)));
     let samples = match &project {
-        Some(project) => Some(sampling::is_on(&web.pool, project.id).await?),
+        Some(project) => {
+            let stands = sampling::is_on(&web.pool, project.id).await?;
+            Some((typed.map_or(stands, is_sampled), stands))
+        }
         None => None,
     };
-    Ok(LimitsPage { shell, project, rows: rows.into(), samples, is_saved: false, problem: None })
+    Ok(LimitsPage { shell, project, rows: rows.into(), samples, version, is_saved: false, problem: None })
 }
 
 const fn words(counts: Counts) -> &'static str {
@@ -199,16 +206,15 @@ fn fields_of(counts: Counts, stored: &[Stored], typed: Option<&Fields>) -> Vec<F
     let field = |(window, window_s, words): (&str, i64, &str)| {
         let name = format!("{}_{window}", counts.as_str());
         let held = stored.iter().find(|stored| stored.counts == counts && stored.limit.window_s == window_s);
-        let value = match typed {
-            Some(fields) => fields.get(&name).to_owned(),
-            None => held.map(|held| held.limit.most.to_string()).unwrap_or_default(),
-        };
+        let now = held.map(|held| held.limit.most.to_string()).unwrap_or_default();
+        let value = typed.map_or_else(|| now.clone(), |fields| fields.get(&name).trim().to_owned());
+        let stands = (value != now).then(|| if now.is_empty() { "no limit".to_owned() } else { now });
         let used = held.map(|held| {
             let used = held.used.min(held.limit.most);
             let percent = used.saturating_mul(100).checked_div(held.limit.most).unwrap_or(100);
             (Count(used), Count(held.limit.most), percent)
         });
-        Field { name, label: format!("At most, {words}"), value, used }
+        Field { name, label: format!("At most, {words}"), value, used, stands }
     };
     WINDOWS.map(field).into()
 }

@@ -3,17 +3,29 @@
 use engine::access::{Role, SCOPES};
 use serde_json::{Value, json};
 
-use super::Site;
+use super::{Browser, Site};
 use crate::rules::run;
+use crate::support::Reply;
 
 const PATH: &str = "/projects/shop/limits";
+
+/// The version that a page shows.
+fn version(page: &str) -> String {
+    page.split("name=\"version\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Saves what the page has now.
+async fn save(browser: &mut Browser, path: &str, fields: &[(&str, &str)]) -> Reply {
+    let version = version(&browser.page(path).await);
+    browser.submit(path, path, &[fields, &[("version", &version)]].concat()).await
+}
 
 #[tokio::test]
 async fn limits_are_set_on_pages_and_shown_with_what_is_used() {
     let site = Site::open().await;
     let mut member = site.sign_in(Role::Member).await;
     let fields = [("events_day", "1000"), ("events_minute", ""), ("sessions_minute", "50"), ("samples", "yes")];
-    assert_eq!(member.submit(PATH, PATH, &fields).await.status, 303);
+    assert_eq!(save(&mut member, PATH, &fields).await.status, 303);
     let page = member.page(PATH).await;
     assert!(page.contains("value=\"yes\" checked"), "{page}");
     assert!(page.contains("name=\"events_day\" value=\"1000\"") && page.contains("0 of 1,000 taken up"), "{page}");
@@ -26,16 +38,16 @@ async fn limits_are_set_on_pages_and_shown_with_what_is_used() {
     assert!(member.page(PATH).await.contains("250 of 1,000 taken up"));
     assert!(member.page("/projects/shop").await.contains("events today: 250 of 1,000"));
     // Saved once more, what is used of it stays.
-    assert_eq!(member.submit(PATH, PATH, &[("events_day", "2000")]).await.status, 303);
+    assert_eq!(save(&mut member, PATH, &[("events_day", "2000")]).await.status, 303);
     assert!(member.page(PATH).await.contains("250 of 2,000 taken up"));
     assert!(!member.page(PATH).await.contains("value=\"yes\" checked"), "the box was not ticked");
     for wrong in ["-1", "many", "1.5", "99999999999999999999"] {
-        let reply = member.submit(PATH, PATH, &[("events_day", wrong)]).await;
+        let reply = save(&mut member, PATH, &[("events_day", wrong)]).await;
         assert!(reply.status == 422 && reply.body.contains("is no number of events a day"), "{}", reply.body);
         assert!(reply.body.contains(&format!("value=\"{wrong}\"")), "what was typed stays");
     }
     let mut admin = site.sign_in(Role::Admin).await;
-    assert_eq!(admin.submit("/limits", "/limits", &[("events_minute", "0")]).await.status, 303);
+    assert_eq!(save(&mut admin, "/limits", &[("events_minute", "0")]).await.status, 303);
     assert!(admin.page("/limits").await.contains("name=\"events_minute\" value=\"0\""));
     let keys = "/projects/shop/keys";
     let limit = [("do", "limit"), ("key", site.project.public_key.as_str()), ("most", "90"), ("window", "3600")];
@@ -44,6 +56,43 @@ async fn limits_are_set_on_pages_and_shown_with_what_is_used() {
     assert!(page.contains("at most 90 events in 3600 s") && page.contains("value=\"3600\" selected"), "{page}");
     let wrong = [("do", "limit"), ("key", site.project.public_key.as_str()), ("most", "x"), ("window", "60")];
     assert_eq!(admin.submit(keys, keys, &wrong).await.status, 422);
+}
+
+#[tokio::test]
+async fn whoever_saves_second_is_told_and_loses_nothing() {
+    let site = Site::open().await;
+    let mut admin = site.sign_in(Role::Admin).await;
+    for path in [PATH, "/limits"] {
+        let mut seen = version(&admin.page(path).await);
+        assert_eq!(seen, "0");
+        let fields = [("events_day", "1000"), ("version", &seen), ("samples", "yes")];
+        assert_eq!(admin.submit(path, path, &fields).await.status, 303);
+        for round in 0..2 {
+            // The second time the other one has opened the page after the first change.
+            let mine = [("events_day", "77"), ("feedback_day", "5"), ("version", &seen)];
+            let late = admin.submit(path, path, &mine).await;
+            assert!(late.status == 422 && late.body.contains("somebody else changed the limits"), "{}", late.body);
+            assert!(late.body.contains("name=\"events_day\" value=\"77\""), "what was typed stays: {}", late.body);
+            assert!(late.body.contains("Now: 1000") && late.body.contains("Now: no limit"), "{}", late.body);
+            assert!(!late.body.contains("value=\"yes\" checked"), "what was ticked, too");
+            assert!(admin.page(path).await.contains("name=\"events_day\" value=\"1000\""), "nothing is saved");
+            seen = version(&late.body);
+            if round == 0 {
+                assert_eq!(save(&mut admin, path, &[("events_day", "1000"), ("samples", "yes")]).await.status, 303);
+            }
+        }
+        let mine = [("events_day", "77"), ("version", &seen)];
+        assert_eq!(admin.submit(path, path, &mine).await.status, 303, "seen, it may be saved");
+        assert_eq!(admin.submit(path, path, &[("events_day", "77")]).await.status, 400);
+    }
+    // Whatever changes what the page shows counts: a command, and the sampling of payloads.
+    let url = site.server.db.url();
+    for line in ["limit set feedback --project shop --per-day 9", "limit spikes shop on"] {
+        let seen = version(&admin.page(PATH).await);
+        assert_eq!(run(Some(&url), &line.split(' ').collect::<Vec<_>>()).await.0, 0);
+        let late = admin.submit(PATH, PATH, &[("version", &seen)]).await;
+        assert!(late.status == 422 && late.body.contains("somebody else"), "{line}: {}", late.body);
+    }
 }
 
 #[tokio::test]
