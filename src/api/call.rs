@@ -142,6 +142,11 @@ impl Call {
         &self.token.reach
     }
 
+    /// Refuses a token that works in some projects only: what it asks for is of no project.
+    pub(super) fn must_work_everywhere(&self) -> Result<(), ApiError> {
+        if *self.reach() == Reach::All { Ok(()) } else { Err(ApiError::Forbidden) }
+    }
+
     /// The name of the release in the path. What actix has left encoded (`%25`, `%2B`, `%2F`) is decoded here, and
     /// so everything exactly once.
     pub(super) fn version(&self) -> Result<String, ApiError> {

@@ -1,4 +1,4 @@
-//! Events that a project does not want.
+//! Events that a project does not want, and that no project wants.
 
 use engine::filter::Choice;
 use engine::ids::ProjectId;
@@ -18,23 +18,49 @@ pub(super) async fn get(call: Call) -> Answer {
 /// `PUT /projects/{org}/{project}/inbound-filters/`
 pub(super) async fn put(call: Call) -> Answer {
     let project = call.project().await?;
-    let (choice, version) = wanted(&call, project.id).await?;
-    let (project_id, seen_version) = (Some(project.id), Some(version));
-    let new = NewFilters { project_id, choice: &choice, seen_version, changed_by: None, now: call.now };
-    let version = filters::set(&call.api().pool, new).await?;
-    answer(shape(&(choice, version)))
+    save(&call, Some(project.id)).await
 }
 
 /// `POST /projects/{org}/{project}/inbound-filters/preview/`
 pub(super) async fn preview(call: Call) -> Answer {
     let project = call.project().await?;
-    let (choice, _) = wanted(&call, project.id).await?;
-    answer(filtering::try_out(&call.api().pool, Some(project.id), &choice).await?.document())
+    try_out(&call, Some(project.id)).await
 }
 
-/// What a body says; what it leaves out stays as it is, and `null` is as the instance has it.
-async fn wanted(call: &Call, project: ProjectId) -> Result<Saved, ApiError> {
-    let (mut choice, version) = filters::get(&call.api().pool, Some(project)).await?;
+/// `GET /organizations/{org}/inbound-filters/`
+pub(super) async fn get_instance(call: Call) -> Answer {
+    call.must_work_everywhere()?;
+    answer(shape(&filters::get(&call.api().pool, None).await?))
+}
+
+/// `PUT /organizations/{org}/inbound-filters/`
+pub(super) async fn put_instance(call: Call) -> Answer {
+    call.must_work_everywhere()?;
+    save(&call, None).await
+}
+
+/// `POST /organizations/{org}/inbound-filters/preview/`
+pub(super) async fn preview_instance(call: Call) -> Answer {
+    call.must_work_everywhere()?;
+    try_out(&call, None).await
+}
+
+async fn save(call: &Call, project_id: Option<ProjectId>) -> Answer {
+    let (choice, version) = wanted(call, project_id).await?;
+    let seen_version = Some(version);
+    let new = NewFilters { project_id, choice: &choice, seen_version, changed_by: None, now: call.now };
+    let version = filters::set(&call.api().pool, new).await?;
+    answer(shape(&(choice, version)))
+}
+
+async fn try_out(call: &Call, project_id: Option<ProjectId>) -> Answer {
+    let (choice, _) = wanted(call, project_id).await?;
+    answer(filtering::try_out(&call.api().pool, project_id, &choice).await?.document())
+}
+
+/// What a body says; what it leaves out stays as it is, and `null` is as above it: as the instance has it, or as usual.
+async fn wanted(call: &Call, project_id: Option<ProjectId>) -> Result<Saved, ApiError> {
+    let (mut choice, version) = filters::get(&call.api().pool, project_id).await?;
     let body = call.body()?;
     switch(&body, "crawlers", &mut choice.crawlers)?;
     switch(&body, "legacyBrowsers", &mut choice.legacy_browsers)?;
@@ -51,7 +77,8 @@ fn switch(body: &Map<String, Value>, name: &str, held: &mut Option<bool>) -> Res
         Some(Value::Null) => None,
         Some(Value::Bool(flag)) => Some(*flag),
         Some(_) => {
-            let told = format!("{name} is true (filtered), false (taken) or null (as the instance has it)");
+            let told =
+                format!("{name} is true (filtered), false (taken) or null (as the instance has it, or as usual)");
             return Err(ApiError::BadRequest(told));
         }
     };

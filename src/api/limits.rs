@@ -1,9 +1,10 @@
-//! How much may come into a project.
+//! How much may come into a project, and into all together.
 
 use engine::ids::ProjectId;
 use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
 use serde_json::{Map, Value, json};
-use store::limits::{self, Stored, Subject};
+use sqlx::PgPool;
+use store::limits::{self, NewLimits, Stored, Subject};
 use store::sampling;
 
 use super::call::{Answer, Call, json as answer};
@@ -15,16 +16,45 @@ const WINDOWS: [(&str, i64); 2] = [("perMinute", 60), ("perDay", WINDOW_S_MAX)];
 /// `GET /projects/{org}/{project}/limits/`
 pub(super) async fn get(call: Call) -> Answer {
     let project = call.project().await?;
-    answer(shape(&call, project.id).await?)
+    answer(shape(&call.api().pool, Some(project.id)).await?)
 }
 
 /// `PUT /projects/{org}/{project}/limits/`: what is left out stays, `null` is no limit.
 pub(super) async fn put(call: Call) -> Answer {
     let project = call.project().await?;
-    let subject = Subject::Project(project.id);
+    save(&call, Some(project.id)).await
+}
+
+/// `GET /organizations/{org}/limits/`
+pub(super) async fn get_instance(call: Call) -> Answer {
+    call.must_work_everywhere()?;
+    answer(shape(&call.api().pool, None).await?)
+}
+
+/// `PUT /organizations/{org}/limits/`: what is left out stays, `null` is no limit.
+pub(super) async fn put_instance(call: Call) -> Answer {
+    call.must_work_everywhere()?;
+    save(&call, None).await
+}
+
+async fn save(call: &Call, project_id: Option<ProjectId>) -> Answer {
     let pool = &call.api().pool;
     let body = call.body()?;
-    let held = limits::of(pool, subject).await?;
+    // Before what it goes with: who changes one in between is noticed.
+    let seen_version = limits::version(pool, project_id).await?;
+    let held = limits::of(pool, subject(project_id)).await?;
+    let limits = &wanted(&body, &held)?;
+    let samples = match body.get("spikeProtection").filter(|_| project_id.is_some()) {
+        None => None,
+        Some(Value::Bool(samples)) => Some(*samples),
+        Some(_) => return Err(ApiError::bad_request("spikeProtection is true or false")),
+    };
+    limits::save(pool, NewLimits { project_id, limits, samples, seen_version }).await?;
+    answer(shape(pool, project_id).await?)
+}
+
+/// What a body says.
+fn wanted(body: &Map<String, Value>, held: &[Stored]) -> Result<Vec<(Counts, Limit)>, ApiError> {
     let mut wanted = Vec::new();
     for counts in Counts::ALL {
         let given = match body.get(counts.as_str()) {
@@ -33,7 +63,7 @@ pub(super) async fn put(call: Call) -> Answer {
             Some(_) => return Err(ApiError::BadRequest(format!("{} is an object", counts.as_str()))),
         };
         for (name, window_s) in WINDOWS {
-            let before = of(&held, counts, window_s).map(|stored| stored.limit.most);
+            let before = of(held, counts, window_s).map(|stored| stored.limit.most);
             let most = match given.get(name) {
                 None => before,
                 Some(Value::Null) => None,
@@ -42,16 +72,7 @@ pub(super) async fn put(call: Call) -> Answer {
             wanted.extend(most.map(|most| (counts, Limit { most, window_s })));
         }
     }
-    let samples = match body.get("spikeProtection") {
-        None => None,
-        Some(Value::Bool(samples)) => Some(*samples),
-        Some(_) => return Err(ApiError::bad_request("spikeProtection is true or false")),
-    };
-    limits::set(pool, subject, &wanted).await?;
-    if let Some(samples) = samples {
-        sampling::set(pool, project.id, samples).await?;
-    }
-    answer(shape(&call, project.id).await?)
+    Ok(wanted)
 }
 
 /// A number of items from a body.
@@ -60,14 +81,16 @@ pub(super) fn count(number: &Value, name: &str) -> Result<i64, ApiError> {
     count.ok_or_else(|| ApiError::BadRequest(format!("{name} is a number from 0 to {COUNT_MAX}, or null for no limit")))
 }
 
+fn subject(project_id: Option<ProjectId>) -> Subject {
+    project_id.map_or(Subject::Instance, Subject::Project)
+}
+
 fn of(stored: &[Stored], counts: Counts, window_s: i64) -> Option<&Stored> {
     stored.iter().find(|stored| stored.counts == counts && stored.limit.window_s == window_s)
 }
 
-async fn shape(call: &Call, project: ProjectId) -> Result<Value, ApiError> {
-    let pool = &call.api().pool;
-    let stored = &limits::of(pool, Subject::Project(project)).await?;
-    let samples = sampling::is_on(pool, project).await?;
+async fn shape(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Value, ApiError> {
+    let stored = &limits::of(pool, subject(project_id)).await?;
     let each = Counts::ALL.map(|counts| {
         let [minute, day] = WINDOWS.map(|(_, window_s)| of(stored, counts, window_s));
         let most = |held: Option<&Stored>| held.map(|held| held.limit.most);
@@ -77,6 +100,9 @@ async fn shape(call: &Call, project: ProjectId) -> Result<Value, ApiError> {
         });
         (counts.as_str().to_owned(), limits)
     });
-    let samples = ("spikeProtection".to_owned(), json!(samples));
-    Ok(Value::Object(each.into_iter().chain([samples]).collect()))
+    let mut shape: Map<String, Value> = each.into_iter().collect();
+    if let Some(id) = project_id {
+        shape.insert("spikeProtection".to_owned(), sampling::is_on(pool, id).await?.into());
+    }
+    Ok(Value::Object(shape))
 }

@@ -1,14 +1,13 @@
 //! People and teams: who is here, and who sees a project. They are changed by pages and command line, as nobody stands
-//! behind a token who could answer for it.
+//! behind a token who could answer for it. Those of the instance are of no project.
 
-use engine::access::{ProjectRole, Reach, Role};
+use engine::access::{ProjectRole, Role};
 use serde_json::{Value, json};
 use store::people::teams::Team;
 use store::people::users::{self, User};
 use store::people::{Member, memberships, teams};
 
 use super::call::{Answer, Call, json as answer};
-use super::error::ApiError;
 use super::shape::date;
 
 /// People of one answer.
@@ -16,7 +15,7 @@ const PEOPLE_MAX: i64 = 1_000;
 
 /// `GET /organizations/{org}/members/`
 pub(super) async fn of_organization(call: Call) -> Answer {
-    everywhere(&call)?;
+    call.must_work_everywhere()?;
     let found = users::list(&call.api().pool, None, PEOPLE_MAX).await?;
     answer(found.iter().map(|user| shape(user, None)).collect::<Vec<_>>())
 }
@@ -30,14 +29,9 @@ pub(super) async fn of_project(call: Call) -> Answer {
 
 /// `GET /organizations/{org}/teams/`
 pub(super) async fn teams(call: Call) -> Answer {
-    everywhere(&call)?;
+    call.must_work_everywhere()?;
     let found = teams::list(&call.api().pool).await?;
     answer(found.iter().map(team).collect::<Vec<_>>())
-}
-
-/// People and teams of the instance are of no project: a token that works in some only does not see them.
-fn everywhere(call: &Call) -> Result<(), ApiError> {
-    if *call.reach() == Reach::All { Ok(()) } else { Err(ApiError::Forbidden) }
 }
 
 /// Sentry's shape; `projectRole` is an addition, and null where it is not about a project.

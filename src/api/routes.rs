@@ -11,7 +11,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Scope as ActixScope, web};
 use engine::access::Scope::{
-    self, EventAdmin, EventRead, EventWrite, OrgCi, OrgRead, ProjectRead, ProjectReleases, ProjectWrite,
+    self, EventAdmin, EventRead, EventWrite, OrgCi, OrgRead, OrgWrite, ProjectRead, ProjectReleases, ProjectWrite,
 };
 
 use store::audit::as_author;
@@ -227,6 +227,11 @@ fn of_intake() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/inbound-filters/", &[ProjectRead], filters::get, "Which events a project does not want", &[], One("Filters")),
         endpoint!(PUT, "/projects/{org}/{project}/inbound-filters/", &[ProjectWrite], filters::put, "Change which events a project does not want; what is left out stays", &[], One("Filters")).taking("FiltersUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/inbound-filters/preview/", &[EventRead], filters::preview, "Which of the newest stored events would have been filtered, without saving anything", &[], One("FiltersPreview")).taking("FiltersUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/organizations/{org}/inbound-filters/", &[OrgRead], filters::get_instance, "Which events the instance does not want", &[], One("Filters")),
+        endpoint!(PUT, "/organizations/{org}/inbound-filters/", &[OrgWrite], filters::put_instance, "Change which events the instance does not want; what is left out stays", &[], One("Filters")).taking("FiltersUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/organizations/{org}/inbound-filters/preview/", &[EventRead], filters::preview_instance, "Which of the newest stored events of ten projects would have been filtered, without saving anything", &[], One("FiltersPreview")).taking("FiltersUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/organizations/{org}/limits/", &[OrgRead], limits::get_instance, "How much may come into all projects together, and what is used of it", &[], One("InstanceLimits")),
+        endpoint!(PUT, "/organizations/{org}/limits/", &[OrgWrite], limits::put_instance, "Change how much may come into all projects together; null is no limit, what is left out stays", &[], One("InstanceLimits")).taking("InstanceLimitsUpdate"),
         endpoint!(GET, "/projects/{org}/{project}/limits/", &[ProjectRead], limits::get, "How much may come into a project, and what is used of it", &[], One("Limits")),
         endpoint!(PUT, "/projects/{org}/{project}/limits/", &[ProjectWrite], limits::put, "Change how much may come into a project; null is no limit, what is left out stays", &[], One("Limits")).taking("LimitsUpdate"),
     ]

@@ -23,7 +23,7 @@ pub enum Command {
         /// What it is for
         #[arg(long)]
         name: String,
-        /// What it may do (repeatable): org:read, org:ci, project:read, project:write,
+        /// What it may do (repeatable): org:read, org:write, org:ci, project:read, project:write,
         /// project:releases, event:read, event:write, event:admin
         #[arg(long = "scope", required_unless_present = "org_token")]
         scopes: Vec<Scope>,

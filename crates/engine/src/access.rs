@@ -145,6 +145,7 @@ fn named<T: Copy, const N: usize>(
 #[allow(missing_docs)] // The names say it, and SCOPES spells them.
 pub enum Scope {
     OrgRead,
+    OrgWrite,
     OrgCi,
     ProjectRead,
     ProjectWrite,
@@ -155,8 +156,9 @@ pub enum Scope {
 }
 
 /// Every scope with its name.
-pub const SCOPES: [(Scope, &str); 8] = [
+pub const SCOPES: [(Scope, &str); 9] = [
     (Scope::OrgRead, "org:read"),
+    (Scope::OrgWrite, "org:write"),
     (Scope::OrgCi, "org:ci"),
     (Scope::ProjectRead, "project:read"),
     (Scope::ProjectWrite, "project:write"),
@@ -178,7 +180,8 @@ impl Scope {
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::OrgRead => "Read what concerns the whole instance: people, teams, statistics.",
+            Self::OrgRead => "Read what concerns the whole instance: people, teams, statistics, limits.",
+            Self::OrgWrite => "Change limits and filters of the whole instance; reads what concerns it, too.",
             Self::OrgCi => "What a build machine needs: make releases, name their commits, tell of deploys.",
             Self::ProjectRead => "Read projects: settings, members, client keys, destinations.",
             Self::ProjectWrite => "Change settings, client keys and destinations, and make releases; reads them, too.",
@@ -193,7 +196,7 @@ impl Scope {
     /// not (the people of the instance) is not theirs to give away.
     #[must_use]
     pub const fn is_of_projects(self) -> bool {
-        !matches!(self, Self::OrgRead | Self::OrgCi)
+        !matches!(self, Self::OrgRead | Self::OrgWrite | Self::OrgCi)
     }
 
     /// True when a token with this scope may do what `needed` asks for: writing includes reading,
@@ -206,6 +209,7 @@ impl Scope {
                 Self::ProjectReleases => false,
                 Self::EventWrite => needed == Self::EventRead,
                 Self::EventAdmin => matches!(needed, Self::EventRead | Self::EventWrite),
+                Self::OrgWrite => needed == Self::OrgRead,
                 Self::OrgCi => needed == Self::ProjectReleases,
                 Self::OrgRead | Self::ProjectRead | Self::EventRead => false,
             }
@@ -291,6 +295,7 @@ mod tests {
     fn scopes_imply_the_weaker_ones() {
         assert!(Scope::EventAdmin.implies(Scope::EventRead));
         assert!(Scope::OrgCi.implies(Scope::ProjectReleases));
+        assert!(Scope::OrgWrite.implies(Scope::OrgRead) && !Scope::ProjectWrite.implies(Scope::OrgWrite));
         assert!(!Scope::EventRead.implies(Scope::EventWrite));
         assert!(!Scope::ProjectWrite.implies(Scope::EventRead));
     }

@@ -1,6 +1,8 @@
 //! Limits on the pages of a project and of the instance, by API and by command line.
 
-use engine::access::{Role, SCOPES};
+use engine::access::{Reach, Role, SCOPES, Scope};
+use engine::ids::ProjectId;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Browser, Site};
@@ -93,6 +95,41 @@ async fn whoever_saves_second_is_told_and_loses_nothing() {
         let late = admin.submit(PATH, PATH, &[("version", &seen)]).await;
         assert!(late.status == 422 && late.body.contains("somebody else"), "{line}: {}", late.body);
     }
+}
+
+#[tokio::test]
+async fn scripts_set_limits_and_filters_of_the_instance() {
+    let site = Site::open().await;
+    let db = &site.server.db;
+    let http = site.http.with_token(&db.token(&[Scope::OrgWrite, Scope::EventRead]).await);
+    let (limits, filters) = ("/api/0/organizations/default/limits/", "/api/0/organizations/default/inbound-filters/");
+    let set = http.put(limits, &json!({"events": {"perMinute": 600, "perDay": 90_000}})).await.json();
+    assert_eq!((&set["events"]["perMinute"], &set["events"]["usedToday"]), (&json!(600), &json!(0)), "{set}");
+    let set = http.put(limits, &json!({"events": {"perMinute": null}, "spikeProtection": 5})).await.json();
+    assert_eq!((&set["events"]["perMinute"], &set["events"]["perDay"]), (&Value::Null, &json!(90_000)));
+    assert_eq!(set.get("spikeProtection"), None, "that is a project's");
+    assert!(site.sign_in(Role::Admin).await.page("/limits").await.contains("value=\"90000\""));
+    assert_eq!(http.put(limits, &json!({"events": {"perDay": -1}})).await.status, 400);
+    let event = json!({"event_id": "0".repeat(32), "message": "noise 17"});
+    assert_eq!(site.http.post_event(&site.project, &event).await.status, 200);
+    let saved = http.put(filters, &json!({"messages": "noise *", "crawlers": true})).await.json();
+    assert_eq!((&saved["crawlers"], &saved["localhost"], &saved["version"]), (&json!(true), &Value::Null, &json!(1)));
+    assert_eq!(http.get(filters).await.json()["messages"], "noise *");
+    let tried = http.send(http.request(Method::POST, &format!("{filters}preview/")).json(&json!({}))).await;
+    assert_eq!((tried.status, &tried.json()["hits"]), (200, &json!(1)), "{}", tried.body);
+    assert_eq!(http.put(filters, &json!({"messages": "*"})).await.status, 400);
+
+    // Reading is not writing, writing in projects is not writing everywhere, and one project is not all.
+    let reader = site.http.with_token(&db.token(&[Scope::OrgRead]).await);
+    let writer = site.http.with_token(&db.token(&[Scope::ProjectWrite]).await);
+    let reach = Reach::Projects(vec![ProjectId(site.project.id)]);
+    let one = site.http.with_token(&db.token_for(&reach, &SCOPES.map(|(scope, _)| scope)).await);
+    for path in [limits, filters] {
+        assert_eq!((reader.get(path).await.status, reader.put(path, &json!({})).await.status), (200, 403), "{path}");
+        assert_eq!((writer.get(path).await.status, writer.put(path, &json!({})).await.status), (403, 403), "{path}");
+        assert_eq!((one.get(path).await.status, one.put(path, &json!({})).await.status), (403, 403), "{path}");
+    }
+    assert_eq!(one.send(one.request(Method::POST, &format!("{filters}preview/"))).await.status, 403);
 }
 
 #[tokio::test]

@@ -64,6 +64,12 @@ fn limits() -> Vec<(&'static str, Value)> {
     let update = [("perMinute", number()), ("perDay", number())];
     let held = [&update[..], &[("usedThisMinute", number()), ("usedToday", number())]].concat();
     let each = |of: Value| ["events", "attachments", "sessions", "feedback"].map(|name| (name, of.clone()));
-    let and = |fields: [(&'static str, Value); 4]| [&fields[..], &[("spikeProtection", flag())]].concat();
-    vec![("Limits", object(&and(each(object(&held))))), ("LimitsUpdate", optional(&and(each(optional(&update)))))]
+    let (held, update) = (each(object(&held)), each(optional(&update)));
+    let and = |fields: &[(&'static str, Value)]| [fields, &[("spikeProtection", flag())]].concat();
+    vec![
+        ("Limits", object(&and(&held))),
+        ("LimitsUpdate", optional(&and(&update))),
+        ("InstanceLimits", object(&held)),
+        ("InstanceLimitsUpdate", optional(&update)),
+    ]
 }
