@@ -32,6 +32,7 @@ mod members;
 mod openapi;
 mod organizations;
 mod ownership;
+mod person;
 mod privacy;
 mod projects;
 mod regroupings;

@@ -20,6 +20,7 @@ mod limit;
 mod member;
 mod output;
 mod owners;
+mod person;
 mod privacy;
 mod project;
 mod regroup;
@@ -98,6 +99,9 @@ pub enum Command {
     /// Say what is hidden of events before they are kept
     #[command(subcommand)]
     Privacy(privacy::Command),
+    /// Delete what is kept of a person
+    #[command(subcommand)]
+    Person(person::Command),
     /// Say which events are not wanted
     #[command(subcommand)]
     Filter(filter::Command),
@@ -147,6 +151,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => migrate(&config, output).await,
         Command::User(command) => user::run(&config, command, output).await,
         Command::Privacy(command) => privacy::run(&config, command, output).await,
+        Command::Person(command) => person::run(&config, command, output).await,
         Command::Filter(command) => filter::run(&config, command, output).await,
         Command::Limit(command) => limit::run(&config, command, output).await,
         Command::Project(command) => project::run(&config, command, output).await,

@@ -10,6 +10,7 @@ pub mod config;
 pub mod database;
 pub mod destinations;
 pub mod disk;
+mod erasing;
 pub mod error;
 mod filtering;
 pub mod front;

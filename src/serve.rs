@@ -32,6 +32,7 @@ use crate::ingest::{self, Ingest};
 use crate::instance::{Lock, Served};
 use crate::telemetry;
 use crate::web::{self as pages, Web};
+use crate::workers::erasure;
 use crate::workers::escalation;
 use crate::workers::lookout;
 use crate::workers::maintenance;
@@ -202,6 +203,7 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
     let lookout = lookout::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("lookout", lookout);
     tasks.spawn_endless("regroup", regroup::run(shared.pool.clone(), shared.stopping.clone()));
+    tasks.spawn_endless("erasure", erasure::run(shared.pool.clone(), shared.stopping.clone()));
     tasks.spawn_endless("metrics", telemetry::upkeep(shared.metrics.clone(), shared.stopping.clone()));
     let front = web::Data::new(shared.config.front().map_err(anyhow::Error::msg)?);
     Ok(Services { shared, ingest, pages, desk, front })

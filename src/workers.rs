@@ -3,6 +3,7 @@
 //! Workers never name `ingest`, `web` or `api`. Each has a `run` that ends when it is told to stop,
 //! and functions that do one step, which the tests call.
 
+pub mod erasure;
 pub mod escalation;
 pub mod lookout;
 pub mod maintenance;

@@ -20,7 +20,7 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
     alert_rules, artifacts, attachments, bulk, deploys, destinations, events, filters, issue, issues, keys, limits,
-    members, organizations, ownership, privacy, projects, regroupings, releases, rules, stats, verdict,
+    members, organizations, ownership, person, privacy, projects, regroupings, releases, rules, stats, verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -189,6 +189,9 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/privacy/", &[ProjectRead], privacy::get, "What is hidden of events before they are kept", &[], One("Privacy")),
         endpoint!(PUT, "/projects/{org}/{project}/privacy/", &[ProjectWrite], privacy::put, "Change what is hidden of events that come from now on", &[], One("Privacy")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/privacy/preview/", &[EventRead], privacy::preview, "What more would be hidden in the newest stored events, without saving anything", &[], One("PrivacyPreview")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/projects/{org}/{project}/privacy/person/", &[EventAdmin], person::list, "Deletions of people's data, the newest first", &[], List("Erasure")),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/person/", &[EventAdmin], person::delete, "Delete the events of a person, with their files and feedback, for good", &[], One("Erasure")).taking("Person").done(&[202]),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/person/preview/", &[EventAdmin], person::preview, "What would be deleted of a person, counted up to 10,000", &[], One("PersonFound")).taking("Person"),
         endpoint!(GET, "/projects/{org}/{project}/ownership/", &[ProjectRead], ownership::get, "Who owns what of a project", &[], One("Ownership")),
         endpoint!(PUT, "/projects/{org}/{project}/ownership/", &[ProjectWrite], ownership::put, "Change who owns what; it holds for issues that are new from now on", &[], One("Ownership")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/ownership/preview/", &[EventRead], ownership::preview, "Who would own the newest stored events, without saving anything", &[], One("OwnershipPreview")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),

@@ -150,6 +150,7 @@ fn row(
         server_name: owned(normal.server_name),
         trace_id: normal.trace_id,
         user_key: normal.user_key,
+        user_aliases: normal.user_aliases,
         client_ip: normal.client_ip.map(|ip| ip.to_string()),
         tags: normal.tags.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
         codec: codec.number(),

@@ -6,6 +6,7 @@ pub(super) mod keys;
 pub(super) mod limits;
 pub(super) mod members;
 pub(super) mod owners;
+pub(super) mod person;
 pub(super) mod privacy;
 pub(super) mod rules;
 pub(super) mod settings;

@@ -103,6 +103,8 @@ fn of_projects() -> Vec<Page> {
         page!(POST "/projects/{slug}/limits", Named(ChangeProjects, Project), projects::limits::post),
         page!(GET "/projects/{slug}/privacy", Named(Read, Project), projects::privacy::show),
         page!(POST "/projects/{slug}/privacy", Named(ChangePrivacy, Project), projects::privacy::post),
+        page!(GET "/projects/{slug}/privacy/person", Named(ChangePrivacy, Project), projects::person::show),
+        page!(POST "/projects/{slug}/privacy/person", Named(ChangePrivacy, Project), projects::person::post),
         page!(GET "/projects/{slug}/rules", Named(Read, Project), projects::rules::show),
         page!(POST "/projects/{slug}/rules", Named(ChangeRules, Project), projects::rules::post),
     ]
@@ -171,6 +173,8 @@ fn of_people() -> Vec<Page> {
         page!(POST "/tokens", Instance(ManageTokens), tokens::post_instance),
         page!(GET "/privacy", Instance(ManageInstance), projects::privacy::show_instance),
         page!(POST "/privacy", Instance(ManageInstance), projects::privacy::post_instance),
+        page!(GET "/privacy/person", Instance(ManageInstance), projects::person::show_instance),
+        page!(POST "/privacy/person", Instance(ManageInstance), projects::person::post_instance),
         page!(GET "/filters", Instance(ManageInstance), projects::filters::show_instance),
         page!(POST "/filters", Instance(ManageInstance), projects::filters::post_instance),
         page!(GET "/limits", Instance(ManageInstance), projects::limits::show_instance),

@@ -81,6 +81,7 @@ const PAGES = [
   ["project-limits", "/projects/shop/limits"],
   ["limits", "/limits"],
   ["privacy", "/privacy"],
+  ["person", "/privacy/person"],
   ["project-rules", "/projects/shop/rules"],
   ["project-regroupings", "/projects/shop/regroupings"],
   ["project-members", "/projects/shop/members"],

@@ -134,6 +134,7 @@ fn event(project: &Project, number: u32, group: u8, age: Duration) -> NewEvent {
         server_name: Some("web-1".into()),
         trace_id: None,
         user_key: Some("id:7".into()),
+        user_aliases: Vec::new(),
         client_ip: None,
         tags: vec![("color".into(), "red".into())],
         codec: codec.number(),

@@ -15,6 +15,7 @@ mod commands;
 mod corpus;
 mod crash;
 mod embedded_postgres;
+mod erasure;
 mod escalation;
 mod group;
 mod harness;

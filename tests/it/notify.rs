@@ -108,6 +108,7 @@ impl World {
             server_name: None,
             trace_id: None,
             user_key: Some(format!("id:{}", id % 6)),
+            user_aliases: Vec::new(),
             client_ip: None,
             tags: Vec::new(),
             codec: codec.number(),

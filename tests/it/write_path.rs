@@ -39,6 +39,7 @@ fn event(project_id: ProjectId, id: u128, keys: &[u8]) -> NewEvent {
         server_name: None,
         trace_id: None,
         user_key: Some(format!("id:{}", id % 2)),
+        user_aliases: Vec::new(),
         client_ip: None,
         tags: vec![("browser".into(), "Firefox \"1\"".into())],
         codec: 1,

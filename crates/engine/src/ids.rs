@@ -56,6 +56,8 @@ row_ids! {
     ProjectId;
     /// One client key (DSN) of a project.
     KeyId;
+    /// The deletion of a person's data.
+    ErasureId;
     /// An issue: the group that events with the same cause join.
     IssueId;
     /// A person who can sign in.

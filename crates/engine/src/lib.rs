@@ -30,6 +30,7 @@ pub mod filter;
 pub mod json;
 pub mod normalize;
 pub mod payload;
+pub mod person;
 pub mod scrub;
 pub mod session;
 

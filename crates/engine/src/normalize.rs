@@ -60,6 +60,8 @@ pub struct Normalized<'a> {
     pub trace_id: Option<Uuid>,
     /// `id:…`, `username:…`, `email:…` or `ip:…`: equal for the same person.
     pub user_key: Option<String>,
+    /// What else the person may be asked for by (`crate::person`).
+    pub user_aliases: Vec<String>,
     /// The sender's address, where it is also the user's.
     pub client_ip: Option<IpAddr>,
     /// Final tags: the client's first, then the derived ones.
@@ -95,6 +97,7 @@ pub fn normalize<'a>(event: &'a Event<'_>, arrival: &Arrival) -> Normalized<'a> 
         logger: fields::trimmed("logger", &event.logger, crate::limits::LOGGER_CHARS_MAX, &mut notes),
         trace_id: trace_id(event),
         user_key: user.key,
+        user_aliases: user.aliases,
         client_ip: user.client_ip,
         tags: Vec::new(),
         notes,
@@ -202,6 +205,21 @@ mod tests {
         assert_eq!(user(r#"{"ip_address":"::0001"}"#).as_deref(), Some("ip:::1"));
         assert_eq!(user(r#"{"ip_address":"{{auto}}"}"#).as_deref(), Some("ip:203.0.113.9"));
         assert_eq!(user(r#"{"ip_address":"nonsense"}"#), None);
+    }
+
+    #[test]
+    fn a_person_may_be_asked_for_by_their_other_names() {
+        let aliases = |json: &str| {
+            let mut found = Vec::new();
+            check(&format!(r#"{{"user":{json}}}"#), |n| found.clone_from(&n.user_aliases));
+            found
+        };
+        let all = r#"{"id":7,"username":"u","email":" A@b.C ","ip_address":"::1"}"#;
+        assert_eq!(aliases(all), ["username:u", "email:a@b.c"]);
+        assert_eq!(aliases(r#"{"email":"A@b.c"}"#), ["email:a@b.c"]);
+        assert!(aliases(r#"{"email":"a@b.c"}"#).is_empty(), "that is the key");
+        assert!(aliases(r#"{"id":7,"email":"[Filtered email]"}"#).is_empty());
+        assert!(aliases(r#"{"ip_address":"::1"}"#).is_empty());
     }
 
     #[test]

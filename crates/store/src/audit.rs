@@ -101,11 +101,12 @@ pub enum Kind {
     Rule,
     Destination,
     Issue,
+    Data,
 }
 
 impl Kind {
     /// Each with its stored name and its words.
-    pub const ALL: [(Self, &'static str, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str, &'static str); 12] = [
         (Self::SignIn, "sign-in", "Signing in"),
         (Self::Person, "person", "People"),
         (Self::Member, "member", "Members of projects"),
@@ -117,6 +118,7 @@ impl Kind {
         (Self::Rule, "rule", "Alert rules"),
         (Self::Destination, "destination", "Destinations"),
         (Self::Issue, "issue", "Issues deleted and shared"),
+        (Self::Data, "data", "Data deleted and exported"),
     ];
 
     /// From its stored name.

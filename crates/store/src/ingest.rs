@@ -34,9 +34,8 @@ pub use companions::{NewAttachment, NewFeedback};
 pub use sessions::NewSessions;
 
 use self::memory::Memory;
-use crate::StoreError;
-use crate::facets;
 use crate::releases::{self, Named};
+use crate::{StoreError, erasure, facets};
 
 /// One event, normalised and grouped, ready to store.
 #[derive(Debug, Clone)]
@@ -81,6 +80,8 @@ pub struct NewEvent {
     pub trace_id: Option<Uuid>,
     /// `id:…`, `username:…`, `email:…` or `ip:…`.
     pub user_key: Option<String>,
+    /// What else the person may be asked for by (`engine::person`).
+    pub user_aliases: Vec<String>,
     /// Sender's address, where the SDK asks the server to infer it.
     pub client_ip: Option<String>,
     /// Final tags.
@@ -267,6 +268,8 @@ impl Writer {
     async fn write_in(&self, tx: &mut PgConnection, batch: &Batch) -> Result<Attempt, StoreError> {
         let known = statements::known_events(tx, batch).await?;
         let (fresh, duplicates) = plan::without_duplicates(&batch.events, &known);
+        let late = erasure::among(tx, batch).await?;
+        let (erased, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|event| late.has(event));
         let mut written = Written { duplicates: duplicates.len() as u64, ..Written::default() };
         let (learned, discarded);
         let mut plan = plan::Plan::default();
@@ -278,12 +281,13 @@ impl Writer {
             let ids = statements::new_issue_ids(tx, new_issues).await?;
             plan = plan::assign(&fresh, owners, &discarded, &learned, ids);
         }
+        plan.erased = erased;
         if !plan.events.is_empty()
             && let Some(raced) = statements::store_events(tx, &plan, &self.memory, &mut written).await?
         {
             return Ok(Attempt::Raced(raced));
         }
-        let Some(companions) = companions::store(tx, batch, &plan, self.attachment_bytes_max).await? else {
+        let Some(companions) = companions::store(tx, batch, &plan, &late, self.attachment_bytes_max).await? else {
             return Ok(Attempt::Raced("file in flight"));
         };
         let mut due = plan.names(&batch.sessions);

@@ -12,6 +12,7 @@ pub mod commits;
 pub mod counts;
 pub mod deploys;
 pub mod disk_guard;
+pub mod erasure;
 pub mod error;
 pub mod escalation;
 pub mod events;

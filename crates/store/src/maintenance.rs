@@ -10,7 +10,7 @@ use crate::ingest::companions;
 use crate::people::{entries, steps, tries};
 use crate::turn::Turn;
 use crate::{
-    StoreError, attachments, audit, facets, feedback, lifecycle, notifications, partitions, quiet, regroup,
+    StoreError, attachments, audit, erasure, facets, feedback, lifecycle, notifications, partitions, quiet, regroup,
     release_health, retention,
 };
 
@@ -89,6 +89,8 @@ pub struct Report {
     pub attachments_deleted: u64,
     /// Feedback deleted, as it is too old.
     pub feedback_deleted: u64,
+    /// Rows of deletions of people's data that are too old.
+    pub erasures_forgotten: u64,
     /// Days whose events can be found by their values now.
     pub facet_days_filled: usize,
 }
@@ -163,6 +165,7 @@ async fn work(
         companions_settled: companions::settle(pool, now).await?,
         attachments_deleted: attachments::prune(connection, kept.attachment_bytes_max, oldest).await?,
         feedback_deleted: prune_feedback(connection, oldest).await?,
+        erasures_forgotten: erasure::prune(connection, now).await?,
         facet_days_filled: facets::fill(connection, FACET_DAYS_PER_ROUND).await?,
     })
 }

@@ -199,8 +199,12 @@ pub(crate) async fn keep_steps_out(tx: &mut PgConnection, project_id: ProjectId)
 async fn close_gate(tx: &mut PgConnection, project_id: ProjectId) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(GATE + project_id.get()).execute(&mut *tx).await?;
     crate::projects::next_generation(tx, &[project_id.get()]).await?;
-    // The statements of a step look rows up by key; a plan made while a table was small would read all of it. And one
-    // that takes heap pages for dear walks all events of the project for those of one issue.
+    keep_to_indexes(tx).await
+}
+
+/// The statements of a step look rows up by key; a plan made while a table was small would read all of it. And one that
+/// takes heap pages for dear walks all events of the project for those of one issue.
+pub(crate) async fn keep_to_indexes(tx: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(
         "select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
              set_config('enable_mergejoin', 'off', true), set_config('random_page_cost', '1.1', true)",

@@ -2,10 +2,10 @@
 
 mod destinations;
 mod intake;
+mod privacy;
 mod releases;
 
 use serde_json::{Map, Value, json};
-use store::retention;
 
 /// All schemas by name.
 pub(super) fn all() -> Value {
@@ -15,7 +15,7 @@ pub(super) fn all() -> Value {
         .chain(rules())
         .chain(alert_rules())
         .chain(ownership())
-        .chain(privacy())
+        .chain(privacy::all())
         .chain(issues())
         .chain(events())
         .chain(numbers())
@@ -66,34 +66,6 @@ fn rules() -> Vec<(&'static str, Value)> {
                 ("eventsTouched", whole()),
             ]),
         ),
-    ]
-}
-
-/// What is hidden of events.
-fn privacy() -> Vec<(&'static str, Value)> {
-    let choice = || json!({ "type": ["boolean", "null"] });
-    let fields = [
-        ("secrets", choice()),
-        ("numbers", choice()),
-        ("emails", choice()),
-        ("ipAddresses", choice()),
-        ("rules", text()),
-        ("retentionDays", json!({ "type": ["integer", "null"], "minimum": 1, "maximum": retention::DAYS_MAX })),
-    ];
-    let mut update = object(&fields);
-    update["required"] = json!([]);
-    let found = object(&[("place", text()), ("before", text()), ("after", text())]);
-    let event = object(&[
-        ("issueId", text()),
-        ("eventId", text()),
-        ("title", text()),
-        ("hidden", list(found)),
-        ("more", whole()),
-    ]);
-    vec![
-        ("Privacy", object(&[&fields[..], &[("version", whole())]].concat())),
-        ("PrivacyUpdate", update),
-        ("PrivacyPreview", object(&[("read", whole()), ("events", list(event))])),
     ]
 }
 

@@ -73,6 +73,7 @@ fn body_for(endpoint: &Endpoint) -> Value {
         Some("RuleAsked") => json!({"signals": ["new"], "conditions": {"latest": false}, "destinations": ["1"]}),
         Some("DeployMark") => json!({"state": "good", "reason": "Nothing new."}),
         Some("BundleOffer") => json!({"checksum": checksum, "chunks": [], "projects": ["shop"]}),
+        Some("Person") => json!({"email": "nobody@shop.example"}),
         Some("DebugFileOffers") => json!({checksum: {"name": "a.out", "chunks": []}}),
         _ => json!({"status": "resolved"}),
     }

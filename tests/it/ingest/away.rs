@@ -95,6 +95,12 @@ async fn post(http: &Http, shop: &Project, n: u8) -> Reply {
     http.post_event(shop, &json!({"event_id": format!("{n:032x}"), "message": format!("event {n}")})).await
 }
 
+/// An event of somebody.
+async fn post_of(http: &Http, shop: &Project, n: u8, user: &serde_json::Value) {
+    let event = json!({"event_id": format!("{n:032x}"), "message": "it broke", "user": user});
+    assert_eq!(http.post_event(shop, &event).await.status, 200, "event {n}");
+}
+
 #[tokio::test]
 async fn events_wait_in_the_spool_and_are_stored_once() {
     let mut place = Place::make().await;
@@ -171,6 +177,67 @@ async fn a_server_that_stops_meanwhile_stores_them_on_its_next_start() {
     place.start_postgres().await;
     let server = place.serve(|_| {}).await;
     place.outcomes_become(&[("error accepted ", 3)]).await;
+    drop(server);
+    place.stop_postgres().await;
+}
+
+#[tokio::test]
+async fn a_spool_does_not_bring_an_erased_person_back() {
+    let mut place = Place::make().await;
+    let server = place.serve(|_| {}).await;
+    let http = Http::new(&server.url);
+    let (ada, bob) = (json!({"id": 7, "email": "Ada@Shop.example"}), json!({"id": 8, "email": "bob@shop.example"}));
+    post_of(&http, &place.shop, 1, &ada).await;
+    post_of(&http, &place.shop, 2, &bob).await;
+    place.stop_postgres().await;
+    post_of(&http, &place.shop, 3, &ada).await;
+    // Known by an id that no stored event told of.
+    post_of(&http, &place.shop, 4, &json!({"id": "web-7", "email": "ada@shop.example"})).await;
+    post_of(&http, &place.shop, 5, &bob).await;
+    let said = |n: u8, email: &str| {
+        let said = json!({"event_id": format!("{n:032x}"), "type": "feedback",
+            "contexts": {"feedback": {"message": "It broke.", "contact_email": email}}});
+        format!("{{}}\n{{\"type\":\"feedback\"}}\n{said}").into_bytes()
+    };
+    assert_eq!(http.post_envelope(&place.shop, said(20, "ada@shop.example")).await.status, 200);
+    assert_eq!(http.post_envelope(&place.shop, said(21, "bob@shop.example")).await.status, 200);
+    let file = format!(
+        "{{\"event_id\":\"{:032x}\"}}\n{{\"type\":\"attachment\",\"filename\":\"a.log\",\"length\":3}}\nabc",
+        3
+    );
+    assert_eq!(http.post_envelope(&place.shop, file.into_bytes()).await.status, 200);
+    drop(server);
+    place.start_postgres().await;
+
+    let person = engine::person::Person::read("", "ada@shop.example", "", "").unwrap();
+    let now = OffsetDateTime::now_utc();
+    let asked = store::erasure::Asked { person: &person, project_id: None, user: None, key: &[7; 32], at: now };
+    let begun = store::erasure::begin(&place.pool, asked).await.unwrap();
+    assert!(store::erasure::advance(&place.pool, begun.id, 100, now).await.unwrap());
+    let server = place.serve(|_| {}).await;
+    place
+        .outcomes_become(&[
+            ("attachment dropped erased", 1),
+            ("error accepted ", 3),
+            ("error dropped erased", 2),
+            ("feedback accepted ", 1),
+            ("feedback dropped erased", 1),
+        ])
+        .await;
+    let left: Vec<String> =
+        sqlx::query_scalar("select user_key from events order by event_id").fetch_all(&place.pool).await.unwrap();
+    assert_eq!(left, ["id:8", "id:8"]);
+    // Who comes back is met anew.
+    let http = Http::new(&server.url);
+    post_of(&http, &place.shop, 6, &ada).await;
+    until("the new event", async || {
+        let found: i64 = sqlx::query_scalar("select count(*) from events where user_key = 'id:7'")
+            .fetch_one(&place.pool)
+            .await
+            .unwrap();
+        (found == 1).then_some(())
+    })
+    .await;
     drop(server);
     place.stop_postgres().await;
 }

@@ -82,6 +82,7 @@ impl Shop {
             server_name: None,
             trace_id: None,
             user_key: Some(format!("id:{}", number * 7 % 11)),
+            user_aliases: Vec::new(),
             client_ip: None,
             tags: Vec::new(),
             codec: 0,

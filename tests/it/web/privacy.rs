@@ -179,6 +179,43 @@ async fn a_project_says_for_how_many_days_it_keeps_events() {
 }
 
 #[tokio::test]
+async fn a_persons_data_is_looked_at_and_deleted() {
+    let site = Site::open().await;
+    let pool = &site.server.db.pool;
+    kept(&site.http, &site.server.db, &site.project).await;
+    let path = "/projects/shop/privacy/person";
+    let mut admin = site.sign_in(Role::Admin).await;
+    assert!(admin.page(PATH).await.contains(&format!("href=\"{path}\"")));
+    let fields = |action: &'static str, email: &'static str| [("do", action), ("email", email)];
+    for wrong in ["", "bo"] {
+        let refused = admin.submit(path, path, &fields("delete", wrong)).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.body.contains("id=\"person-problem\""), "{}", refused.body);
+    }
+    let nobody = admin.submit(path, path, &fields("look", "nobody@shop.example")).await;
+    assert!(nobody.body.contains("Nothing is kept under these names"), "{}", nobody.body);
+    let found = admin.submit(path, path, &fields("look", " BO@shop.example ")).await;
+    assert!(found.body.contains("<dt>Events</dt><dd>1</dd><dt>Issues that stay</dt><dd>1</dd>"), "{}", found.body);
+    assert!(found.body.contains("value=\"delete\"") && found.body.contains("value=\"BO@shop.example\""));
+    let events = async || sqlx::query_scalar::<_, i64>("select count(*) from events").fetch_one(pool).await.unwrap();
+    assert_eq!(events().await, 1);
+
+    let mut member = site.sign_in(Role::Member).await;
+    assert!(!member.page(PATH).await.contains(path));
+    assert_eq!(member.submit("/alerts", path, &fields("delete", "bo@shop.example")).await.status, 403);
+    assert_eq!(member.submit("/alerts", "/privacy/person", &fields("delete", "bo@shop.example")).await.status, 403);
+    assert_eq!(events().await, 1);
+    assert_eq!(admin.submit(path, path, &fields("delete", "bo@shop.example")).await.status, 303);
+    let page = until("the deletion", async || {
+        let page = admin.page(path).await;
+        page.contains("1 event of 1 issue, 0 feedback and 0 files are gone.").then_some(page)
+    })
+    .await;
+    assert!(page.contains("Person ") && !page.contains("bo@shop.example"), "{page}");
+    assert_eq!(events().await, 0);
+}
+
+#[tokio::test]
 async fn commands_show_change_and_try_what_is_hidden() {
     let site = Site::open().await;
     let url = site.server.db.url();

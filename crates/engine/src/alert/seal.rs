@@ -22,6 +22,13 @@ impl Key {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// A name for what must not be named: the same for the same, and nobody without the key can try what it stands for.
+    /// `None` never happens: HMAC takes keys of any length.
+    #[must_use]
+    pub fn pseudonym(&self, purpose: &[u8], said: &[u8]) -> Option<[u8; 6]> {
+        mac(self, purpose, said)?.finalize().into_bytes().first_chunk().copied()
+    }
 }
 
 impl std::fmt::Debug for Key {

@@ -2,13 +2,15 @@
 
 use core::net::IpAddr;
 
-use super::{Arrival, NoteKind, Notes, fields};
+use super::{Arrival, NoteKind, Notes};
 use crate::event::{Event, Text};
-use crate::limits;
+use crate::person;
 
 /// The person, as a key, and the sender's address where it is also theirs.
 pub(super) struct Person {
     pub(super) key: Option<String>,
+    /// What else tells them apart (`crate::person`).
+    pub(super) aliases: Vec<String>,
     pub(super) client_ip: Option<IpAddr>,
 }
 
@@ -19,18 +21,25 @@ pub(super) fn resolve(event: &Event<'_>, platform: &str, arrival: &Arrival, note
     let (ip, inferred) = address(event, platform, arrival, notes);
     let client_ip = if inferred { ip } else { None };
     let named = event.user.as_ref().and_then(|user| {
-        named("id", &user.id, limits::USER_FIELD_CHARS_MAX)
-            .or_else(|| named("username", &user.username, limits::USER_FIELD_CHARS_MAX))
-            .or_else(|| named("email", &user.email, limits::EMAIL_CHARS_MAX))
+        named("id", &user.id).or_else(|| named("username", &user.username)).or_else(|| named("email", &user.email))
     });
     let key = named.or_else(|| ip.map(|ip| format!("ip:{ip}")));
-    Person { key, client_ip }
+    let aliases = key.as_deref().map(|key| aliases(event, key)).unwrap_or_default();
+    Person { key, aliases, client_ip }
 }
 
-fn named(kind: &str, text: &Text<'_>, chars_max: usize) -> Option<String> {
-    let text = text.trimmed()?;
-    let short = fields::cut(text, chars_max);
-    Some(format!("{kind}:{}", short.as_deref().unwrap_or(text)))
+fn named(kind: &'static str, text: &Text<'_>) -> Option<String> {
+    person::key(kind, text.trimmed()?)
+}
+
+/// What a person may be asked for by besides their key. Addresses in the network are none: many people share one.
+fn aliases(event: &Event<'_>, key: &str) -> Vec<String> {
+    let Some(user) = &event.user else { return Vec::new() };
+    // What was hidden is the same for everybody.
+    let shown = |text: &'_ &str| !text.starts_with('[');
+    let name = user.username.trimmed().filter(shown).and_then(|name| person::key("username", name));
+    let email = user.email.trimmed().filter(shown).and_then(person::alias_of_email);
+    name.into_iter().chain(email).filter(|alias| alias != key).collect()
 }
 
 /// The user's address, and whether it was taken from the sender.

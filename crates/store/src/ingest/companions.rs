@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::plan::Plan;
 use super::{Batch, OutcomeCount};
 use crate::StoreError;
+use crate::erasure::Late;
 
 /// A file of an event.
 #[derive(Debug, Clone)]
@@ -50,6 +51,7 @@ type Fate = (&'static str, &'static str);
 const KEPT: Fate = ("accepted", "");
 const DUPLICATE: Fate = ("dropped", "duplicate");
 const DISCARDED: Fate = ("dropped", "discarded");
+const ERASED: Fate = ("dropped", "erased");
 const OVER_QUOTA: Fate = ("rate_limited", "quota");
 
 /// The issues of events.
@@ -60,6 +62,7 @@ pub(super) async fn store(
     tx: &mut PgConnection,
     batch: &Batch,
     plan: &Plan<'_>,
+    late: &Late,
     attachment_bytes_max: i64,
 ) -> Result<Option<Vec<OutcomeCount>>, StoreError> {
     if batch.attachments.is_empty() && batch.feedback.is_empty() {
@@ -67,10 +70,12 @@ pub(super) async fn store(
     }
     let places = places(tx, batch).await?;
     let mut outcomes = Vec::new();
-    if !store_attachments(tx, batch, plan, &places, attachment_bytes_max, &mut outcomes).await? {
+    if !store_attachments(tx, batch, (plan, late), &places, attachment_bytes_max, &mut outcomes).await? {
         return Ok(None);
     }
-    store_feedback(tx, &batch.feedback, &places, &mut outcomes).await?;
+    let (erased, feedback): (Vec<_>, Vec<_>) = batch.feedback.iter().partition(|new| late.has_feedback(new));
+    outcomes.extend(erased.iter().map(|new| outcome(new.project_id, new.received_at, "feedback", ERASED)));
+    store_feedback(tx, &feedback, &places, &mut outcomes).await?;
     Ok(Some(outcomes))
 }
 
@@ -118,7 +123,7 @@ struct Kept<'b> {
 async fn store_attachments(
     tx: &mut PgConnection,
     batch: &Batch,
-    plan: &Plan<'_>,
+    (plan, late): (&Plan<'_>, &Late),
     places: &Places,
     bytes_max: i64,
     outcomes: &mut Vec<OutcomeCount>,
@@ -137,7 +142,9 @@ async fn store_attachments(
         let bytes = i64::try_from(file.content.len()).unwrap_or(i64::MAX);
         let of_event = known.entry((file.project_id.get(), file.event_id.0)).or_default();
         let of_day = days.entry((file.project_id.get(), file.received_at.date())).or_default();
-        let fate = if discarded.contains(&(file.project_id, file.event_id)) {
+        let fate = if late.has_id(file.project_id, file.event_id) {
+            ERASED
+        } else if discarded.contains(&(file.project_id, file.event_id)) {
             DISCARDED
         } else {
             fate(of_event, *of_day, id, bytes, bytes_max)
@@ -287,7 +294,7 @@ async fn count_days<'k>(tx: &mut PgConnection, kept: impl Iterator<Item = &'k Ke
 /// A repeated feedback is a duplicate; a report about an event replaces the one before.
 async fn store_feedback(
     tx: &mut PgConnection,
-    feedback: &[NewFeedback],
+    feedback: &[&NewFeedback],
     places: &Places,
     outcomes: &mut Vec<OutcomeCount>,
 ) -> Result<(), StoreError> {
@@ -297,7 +304,7 @@ async fn store_feedback(
     let mut room = room_of_days(tx, feedback).await?;
     let mut kept: BTreeMap<(i64, Uuid), &NewFeedback> = BTreeMap::new();
     let mut count = |new: &NewFeedback, fate| outcomes.push(outcome(new.project_id, new.received_at, "feedback", fate));
-    for new in feedback {
+    for new in feedback.iter().copied() {
         let key = (new.project_id.get(), new.said.id);
         let left = room.entry((key.0, new.received_at.date())).or_insert(FEEDBACK_PER_DAY_MAX);
         match kept.get(&key) {
@@ -323,7 +330,7 @@ async fn store_feedback(
 /// How many more each project may be told on each day of the batch.
 async fn room_of_days(
     tx: &mut PgConnection,
-    feedback: &[NewFeedback],
+    feedback: &[&NewFeedback],
 ) -> Result<HashMap<(i64, Date), i64>, StoreError> {
     let days: BTreeSet<(i64, Date)> =
         feedback.iter().map(|new| (new.project_id.get(), new.received_at.date())).collect();

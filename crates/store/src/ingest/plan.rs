@@ -23,6 +23,8 @@ pub(super) struct Plan<'a> {
     pub(super) new_issues: BTreeSet<(ProjectId, IssueId)>,
     /// Events whose issue was discarded.
     pub(super) discarded: Vec<&'a NewEvent>,
+    /// Events of people whose data was deleted after they arrived.
+    pub(super) erased: Vec<&'a NewEvent>,
 }
 
 /// A key that gets an owner, and the event that brought it.
@@ -136,6 +138,7 @@ pub(super) fn assign<'a>(
         claims: BTreeMap::new(),
         new_issues: BTreeSet::new(),
         discarded: Vec::new(),
+        erased: Vec::new(),
     };
     for event in events.iter().copied() {
         let owner_of = |key: &NewKey| owners.get(&(event.project_id, key.hash)).copied();
@@ -186,7 +189,8 @@ pub(super) fn outcomes(
     });
     let discarded = plan.discarded.iter().map(|event| (event, "dropped", "discarded"));
     let repeated = duplicates.iter().map(|event| (event, "dropped", "duplicate"));
-    for (event, outcome, reason) in stored.chain(discarded).chain(repeated) {
+    let erased = plan.erased.iter().map(|event| (event, "dropped", "erased"));
+    for (event, outcome, reason) in stored.chain(discarded).chain(repeated).chain(erased) {
         *counts.entry((event.project_id, hour(event.received_at), event.category, outcome, reason)).or_default() += 1;
     }
     for count in batch.outcomes.iter().chain(companions) {

@@ -264,6 +264,7 @@ async fn count_users(
     if users.is_empty() {
         return Ok(BTreeMap::new());
     }
+    let aliases = aliases(plan);
     let mut projects = Vec::with_capacity(users.len());
     let mut issues = Vec::with_capacity(users.len());
     let mut hashes = Vec::with_capacity(users.len());
@@ -272,8 +273,16 @@ async fn count_users(
         issues.push(issue_id);
         hashes.push(hash);
     }
+    // What people may be asked for by rides along: a statement of its own would cost every batch.
     let rows = sqlx::query!(
-        "insert into issue_users (project_id, issue_id, user_hash)
+        "with aliases as (
+             insert into user_aliases (project_id, alias, user_hash)
+             select project_id, alias, user_hash
+             from unnest($4::bigint[], $5::bytea[], $6::bytea[]) as n (project_id, alias, user_hash)
+             order by project_id, alias, user_hash
+             on conflict do nothing
+         )
+         insert into issue_users (project_id, issue_id, user_hash)
          select project_id, issue_id, user_hash
          from unnest($1::bigint[], $2::bigint[], $3::bytea[]) as n (project_id, issue_id, user_hash)
          order by project_id, issue_id, user_hash
@@ -282,6 +291,9 @@ async fn count_users(
         &projects,
         &issues,
         &hashes,
+        &aliases.0,
+        &aliases.1,
+        &aliases.2,
     )
     .fetch_all(tx)
     .await?;
@@ -290,6 +302,25 @@ async fn count_users(
         *counts.entry((ProjectId(row.project_id), IssueId(row.issue_id))).or_default() += 1;
     }
     Ok(counts)
+}
+
+/// Projects, aliases and keys of the people of a batch, as hashes.
+fn aliases(plan: &Plan<'_>) -> (Vec<i64>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let of_event = |event: &NewEvent| {
+        let key = event.user_key.as_deref().map(lifecycle::user_hash);
+        let rows = event.user_aliases.iter().filter_map(move |alias| {
+            Some((event.project_id.get(), lifecycle::user_hash(alias).to_vec(), key?.to_vec()))
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let rows: BTreeSet<(i64, Vec<u8>, Vec<u8>)> = plan.events.iter().flat_map(|(event, _)| of_event(event)).collect();
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for (project_id, alias, user) in rows {
+        columns.0.push(project_id);
+        columns.1.push(alias);
+        columns.2.push(user);
+    }
+    columns
 }
 
 /// One array per column of `events`.
