@@ -12,6 +12,7 @@ use store::StoreError;
 use store::disk_guard;
 use store::health::{self, SchemaState, ServerFacts};
 use store::notifications;
+use store::refusals::{self, Refusal};
 use time::{Duration, OffsetDateTime};
 
 use super::Finding;
@@ -148,11 +149,24 @@ pub(crate) async fn database(config: &Config, pool: &PgPool) -> Vec<Finding> {
             Finding::warn("payloads", format!("payloads are not kept since {since}: {why}; make room"))
         })),
     }
+    match refusals::recent(pool, None, now).await {
+        Ok(refusals) => findings.extend(refusals.iter().map(refused)),
+        Err(error) => findings.push(Finding::fail("limits", error.to_string())),
+    }
     findings.push(told("partitions", health::days_with_partition(pool, now).await, partitions));
     findings.push(told("notifications", notifications::backlog(pool).await, |backlog| deliveries(backlog, now)));
     findings.push(told("message limit", notifications::limited(pool, now).await, limit));
     findings.push(told("destinations", notifications::health(pool).await, |all| destinations(&all)));
     findings
+}
+
+/// A limit that refuses what comes in.
+fn refused(refusal: &Refusal) -> Finding {
+    let Refusal { slug, began_at, last_at, refused, .. } = refusal;
+    let (words, from) = (refusal.words(), refusals::counted_from(*last_at));
+    let place = slug.as_ref().map_or_else(String::new, |slug| format!("project {slug}: "));
+    let text = format!("{place}over {words}, since {began_at}, last {last_at}; {refused} refused since {from}");
+    Finding::warn("limits", text)
 }
 
 fn told<T>(check: &'static str, answer: Result<T, StoreError>, judge: impl FnOnce(T) -> Finding) -> Finding {

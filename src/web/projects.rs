@@ -16,15 +16,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::dsn;
 use engine::ids::ProjectId;
-use engine::quota::WINDOW_S_MAX;
+use engine::outcome::Category;
+use engine::quota::{Counts, WINDOW_S_MAX};
 use store::counts::{self, Range};
 use store::keys::Key;
 use store::projects::{self, NewProject, Project};
+use store::refusals::{self, Refusal};
 use store::{StoreError, issues};
 use time::{Duration, OffsetDateTime};
 
 use self::snippets::{SNIPPETS, Snippet};
-use super::display::Count;
+use super::display::{Age, Count, Hm};
 use super::error::PageError;
 use super::session::{Posted, Viewer};
 use super::shell::{Nav, Shell, Stream, html, see_other};
@@ -159,6 +161,9 @@ struct StartPage {
     refused: Vec<(String, Count)>,
     /// What is used of each limit: its name, used, and the limit.
     uses: Vec<(String, Count, Count)>,
+    /// Limits that refuse something, each with how much of this project.
+    refusals: Vec<(Refusal, Count)>,
+    now: OffsetDateTime,
 }
 
 /// `GET /projects/{slug}`
@@ -193,6 +198,7 @@ pub(super) async fn start(
     let chosen = snippets::named(wanted);
     let (accepted, refused) = outcomes(&web, project.id).await?;
     let uses = uses(&web, project.id).await?;
+    let refusals = refusals(&web, project.id, now).await?;
     html(&StartPage {
         code: chosen.code(&dsn),
         base_url: web.base_url.clone(),
@@ -207,6 +213,8 @@ pub(super) async fn start(
         accepted,
         refused,
         uses,
+        refusals,
+        now,
     })
 }
 
@@ -224,6 +232,26 @@ async fn outcomes(web: &Web, project_id: ProjectId) -> Result<(Count, Vec<(Strin
             .map(|total| (format!("{}, {}", words(&total.category), words(&total.reason)), Count(total.quantity)))
             .collect(),
     ))
+}
+
+/// Limits that refused something of a project within the last hour.
+async fn refusals(web: &Web, id: ProjectId, now: OffsetDateTime) -> Result<Vec<(Refusal, Count)>, PageError> {
+    let found = refusals::recent(&web.pool, Some(id), now).await?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let totals = counts::outcomes(&web.pool, &[id], refusals::counted_from(now), now).await?;
+    let own = |refusal: &Refusal| {
+        let of = totals.iter().filter(|total| {
+            total.outcome == "rate_limited"
+                && total.reason == refusal.reason.as_str()
+                && Category::parse(&total.category).and_then(Counts::of) == Some(refusal.counts)
+        });
+        of.map(|total| total.quantity).sum::<i64>()
+    };
+    // What the instance refuses of others is nothing here.
+    let found = found.into_iter().map(|refusal| (own(&refusal), refusal)).filter(|(own, _)| *own > 0);
+    Ok(found.map(|(own, refusal)| (refusal, Count(own))).collect())
 }
 
 /// What is used of the limits of a project.

@@ -1,11 +1,13 @@
-//! What no single event tells, on a real database: spikes of projects, verdicts on deploys, new issues of a release. Each
-//! change is told once.
+//! What no single event tells, on a real database: spikes of projects, verdicts on deploys, new issues of a release, limits that
+//! refuse. Each change is told once.
 
-use engine::ids::ProjectId;
+use engine::ids::{KeyId, ProjectId};
+use engine::quota::{Counts, Limit};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
 use store::deploys::{self, Mark, NewDeploy};
 use store::ingest::{Batch, NewEvent, Writer};
+use store::limits::{self, Subject};
 use store::lookout;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -162,4 +164,87 @@ async fn one_process_looks_at_a_time() {
     assert_eq!(lookout::round(&database.pool, NOW).await.unwrap(), None);
     sqlx::query("select pg_advisory_unlock($1)").bind(0x6669_7265_0004_i64).execute(&mut *other).await.unwrap();
     assert!(lookout::round(&database.pool, NOW).await.unwrap().is_some());
+}
+
+/// So many items were refused within an hour, in all.
+async fn refuse(pool: &PgPool, project: &Project, (category, reason): (&str, &str), at: OffsetDateTime, quantity: i64) {
+    sqlx::query(
+        "insert into outcomes values ($1, $2, $3, 'rate_limited', $4, $5)
+         on conflict on constraint outcomes_pkey do update set quantity = excluded.quantity",
+    )
+    .bind(project.id)
+    .bind(at.unix_timestamp().div_euclid(3_600) * 3_600)
+    .bind(category)
+    .bind(reason)
+    .bind(quantity)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+async fn limit(pool: &PgPool, subject: Subject, most: i64, window_s: i64) {
+    limits::set(pool, subject, &[(Counts::Events, Limit { most, window_s })]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_that_refuses_is_told_once_a_day() {
+    let database = Database::create().await;
+    let (pool, shop, till) = (&database.pool, database.project("shop").await, database.project("till").await);
+    let quota = ("error", "project_quota");
+    // Nothing is told of what has no limit: files that were refused with their event.
+    refuse(pool, &shop, ("attachment", "project_quota"), NOW, 50).await;
+    refuse(pool, &till, quota, NOW - Duration::hours(3), 50).await;
+    assert_eq!(round(pool, NOW).await, 0);
+
+    let id = ProjectId(shop.id);
+    limit(pool, Subject::Project(id), 1_000, 86_400).await;
+    refuse(pool, &shop, quota, NOW, 5).await;
+    refuse(pool, &shop, ("security", "project_quota"), NOW - Duration::hours(1), 2).await;
+    assert_eq!(round(pool, NOW).await, 1);
+    let told = signals(pool).await;
+    assert_eq!((told[0].0.as_str(), &told[0].1["path"]), ("trouble", &Value::from("/projects/shop/limits")));
+    assert_eq!(told[0].1["title"], "shop has reached the limit of the project, 1000 events a day");
+    assert_eq!(told[0].1["figures"], serde_json::json!([["refused since 11:00 UTC", "7"]]));
+
+    // It goes on, and is told no more; when it stopped for a while, it begins anew.
+    let recent = async |at| store::refusals::recent(pool, Some(id), at).await.unwrap();
+    for (minutes, quantity, began, last, refused) in
+        [(1, 5, 0, 0, 7), (10, 90, 0, 10, 92), (20, 95, 0, 20, 97), (29, 95, 0, 20, 97), (60, 1, 60, 60, 96)]
+    {
+        let at = NOW + Duration::minutes(minutes);
+        refuse(pool, &shop, quota, at, quantity).await;
+        assert_eq!(round(pool, at).await, 0, "after {minutes} minutes");
+        let found = &recent(at).await[0];
+        let after = |moment: OffsetDateTime| (moment - NOW).whole_minutes();
+        assert_eq!((after(found.began_at), after(found.last_at), found.refused), (began, last, refused), "{minutes}");
+    }
+    assert!(recent(NOW + Duration::minutes(121)).await.is_empty(), "an hour after the last");
+    let tomorrow = NOW + Duration::days(1);
+    refuse(pool, &shop, quota, tomorrow, 1).await;
+    assert_eq!(round(pool, tomorrow).await, 1);
+
+    // One limit of the instance is one notice, whosesoever items it refused.
+    limit(pool, Subject::Instance, 9, 60).await;
+    for project in [&shop, &till] {
+        refuse(pool, project, ("error", "instance_rate"), tomorrow, 3).await;
+    }
+    assert_eq!(round(pool, tomorrow).await, 1);
+    let told = signals(pool).await;
+    assert_eq!(told[2].1["title"], "Reached: the limit of all projects together, 9 events a minute");
+    let of_signal: Vec<Option<i64>> =
+        sqlx::query_scalar("select project_id from signals order by id").fetch_all(pool).await.unwrap();
+    assert_eq!(of_signal, [Some(shop.id), Some(shop.id), None]);
+
+    // Of the keys of a project, the one that used up most of its limit is named.
+    let keys: Vec<(i64, i64)> = sqlx::query_as("select id, project_id from project_keys where project_id = $1")
+        .bind(till.id)
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    limit(pool, Subject::Key(ProjectId(till.id), KeyId(keys[0].0)), 4, 3_600).await;
+    refuse(pool, &till, ("error", "key_limit"), tomorrow, 3).await;
+    assert_eq!(round(pool, tomorrow).await, 1);
+    let title = signals(pool).await[3].1["title"].clone();
+    assert!(title.as_str().unwrap().starts_with("till has reached the limit of the client key "), "{title}");
+    assert_eq!(store::refusals::recent(pool, None, tomorrow).await.unwrap().len(), 3);
 }

@@ -37,6 +37,7 @@ pub mod people;
 pub mod pool;
 pub mod projects;
 pub mod quiet;
+pub mod refusals;
 pub mod regroup;
 pub mod release_health;
 pub mod releases;

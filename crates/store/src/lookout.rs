@@ -1,5 +1,5 @@
 //! What no single event tells: a project far above its usual rate, the verdict on a deploy, the new issues of a release,
-//! an issue that is as frequent as a rule asks.
+//! an issue that is as frequent as a rule asks, a limit that refuses what comes in.
 //!
 //! A round looks at each, writes down what it found, and raises the signals in the same transactions, so that each
 //! change is told once whoever does the next round. One process does it at a time.
@@ -12,8 +12,8 @@ mod spikes;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use crate::StoreError;
 use crate::turn::Turn;
+use crate::{StoreError, refusals};
 
 /// Key of the advisory lock that one round holds.
 const LOCK: i64 = 0x6669_7265_0004;
@@ -32,5 +32,5 @@ pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<usize>, 
 async fn work(pool: &PgPool, now: OffsetDateTime) -> Result<usize, StoreError> {
     let of_projects =
         spikes::look(pool, now).await? + deploys::look(pool, now).await? + releases::look(pool, now).await?;
-    Ok(of_projects + frequencies::look(pool, now).await?)
+    Ok(of_projects + frequencies::look(pool, now).await? + refusals::look(pool, now).await?)
 }

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use engine::access::Role;
+use engine::ids::ProjectId;
+use engine::quota::{Counts, Limit, WINDOW_S_MAX};
 use serde_json::{Value, json};
+use store::limits::{self, Subject};
 use store::notifications::{Delivery, DeliveryFilter, list_deliveries};
 use time::OffsetDateTime;
 
@@ -227,4 +230,30 @@ async fn commands_make_list_test_and_disable_destinations_and_retry_deliveries()
     for (wrong, code) in WRONG {
         assert_eq!(server.try_run(wrong).await.0, *code, "{wrong:?}");
     }
+}
+
+/// A limit that keeps everything out, by a real conversation with a mail server.
+#[tokio::test]
+async fn a_limit_that_refuses_becomes_a_mail() {
+    let (db, dir) = (Database::create().await, data_dir());
+    let project = db.project("shop").await;
+    let mails = MailServer::start(Behaviour::default()).await;
+    let none = [(Counts::Events, Limit { most: 0, window_s: WINDOW_S_MAX })];
+    limits::set(&db.pool, Subject::Project(ProjectId(project.id)), &none).await.unwrap();
+    sqlx::query("update alert_rules set kinds = '{new,trouble}', conditions = '{}'").execute(&db.pool).await.unwrap();
+    db.user("oncall@shop.example", Role::Member, "a long password").await;
+    let (url, smtp) = (db.url(), mails.url());
+    let server = ServerProcess::start(&settings(&url, dir.path(), &smtp)).await;
+    let http = Http::new(&server.url);
+    for id in 1..4 {
+        assert_eq!(http.post_event(&project, &event(id, "KeyError")).await.status, 429);
+    }
+    let mail = &mails.wait_for(1).await[0];
+    assert_eq!(
+        mail.header("Subject").unwrap(),
+        "[shop] Trouble: shop has reached the limit of the project, 0 events a day"
+    );
+    let text = mail.part("text/plain");
+    assert!(text.contains("applications are told to wait") && text.contains("/projects/shop/limits"), "{text}");
+    assert!(server.run(&["doctor"]).await.contains("over the limit of the project, 0 events a day"));
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Browser, Site};
 use crate::rules::run;
-use crate::support::Reply;
+use crate::support::{Reply, until};
 
 const PATH: &str = "/projects/shop/limits";
 
@@ -167,4 +167,34 @@ async fn scripts_and_commands_set_limits() {
     assert_eq!(http.put(path, &json!({"spikeProtection": true})).await.json()["spikeProtection"], true);
     assert_eq!(command("limit set spans --per-day 5").await.0, 2);
     assert_eq!(command("limit set events --per-day -5").await.0, 2);
+}
+
+#[tokio::test]
+async fn pages_say_which_limit_refuses_since_when_and_how_much() {
+    let site = Site::open().await;
+    let pool = &site.server.db.pool;
+    let other = site.server.db.project("till").await;
+    let mut admin = site.sign_in(Role::Admin).await;
+    assert!(!admin.page("/projects/shop").await.contains("Over the limit"));
+    assert_eq!(save(&mut admin, "/limits", &[("events_day", "0")]).await.status, 303);
+    let refused = async || {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let message = json!({"event_id": id, "message": "over and over"});
+        let status = site.http.post_event(&site.project, &message).await.status;
+        let query = sqlx::query_scalar::<_, i64>("select count(*) from outcomes where reason = 'instance_quota'");
+        (status == 429 && query.fetch_one(pool).await.unwrap() > 0).then_some(())
+    };
+    until("a refusal to be counted", refused).await;
+    // A round of this test, or one of the server.
+    store::lookout::round(pool, time::OffsetDateTime::now_utc()).await.unwrap();
+    let told = async || {
+        let page = admin.clone().page("/projects/shop").await;
+        page.contains("Over the limit of all projects together, 0 events a day: refused since").then_some(page)
+    };
+    let page = until("the page to say so", told).await;
+    assert!(page.contains("refused since <time") && page.contains("href=\"/limits\">Where it is set"), "{page}");
+    let page = admin.page("/system").await;
+    assert!(page.contains("over the limit of all projects together, 0 events a day, since"), "{page}");
+    let page = admin.page(&format!("/projects/{}", other.slug)).await;
+    assert!(!page.contains("Over the limit"), "nothing of this one was refused");
 }
