@@ -10,6 +10,7 @@ mod delivery;
 mod deploy;
 mod destination;
 mod doctor;
+mod export;
 mod filter;
 mod git;
 mod group;
@@ -99,7 +100,7 @@ pub enum Command {
     /// Say what is hidden of events before they are kept
     #[command(subcommand)]
     Privacy(privacy::Command),
-    /// Delete what is kept of a person
+    /// Delete what is kept of a person, or take it along
     #[command(subcommand)]
     Person(person::Command),
     /// Say which events are not wanted

@@ -1,4 +1,4 @@
-//! `firefinch person …`: what is kept of a person, deleted when they ask for it.
+//! `firefinch person …`: what is kept of a person, deleted or printed when they ask for it.
 //!
 //! The work is done here, step by step, unless a running server is at it already; a server goes on with it when this
 //! command is stopped.
@@ -13,6 +13,7 @@ use store::StoreError;
 use store::erasure::{self, Erasure};
 use time::OffsetDateTime;
 
+use super::export;
 use super::output::Output;
 use super::project::find;
 use super::with_database;
@@ -39,6 +40,14 @@ pub enum Command {
         /// Say what would be deleted, and delete nothing
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Print the events of a person with their files and feedback, a line of JSON for each
+    Export {
+        #[command(flatten)]
+        who: Who,
+        /// Slug of a project; without it, all projects
+        #[arg(long, value_name = "SLUG")]
+        project: Option<String>,
     },
 }
 
@@ -69,7 +78,12 @@ impl Who {
 }
 
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
-    let Command::Delete { who, project, dry_run } = command;
+    let (who, project, dry_run) = match command {
+        Command::Delete { who, project, dry_run } => (who, project, dry_run),
+        Command::Export { who, project } => {
+            return export::of_person(config, &who.read()?, project.as_deref(), output).await;
+        }
+    };
     let person = who.read()?;
     let (document, text) = with_database(config, async |database| {
         let project_id = match &project {

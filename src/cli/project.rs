@@ -9,6 +9,7 @@ use store::projects::{self, NewProject, Project};
 use store::{quiet, retention};
 use time::OffsetDateTime;
 
+use super::export;
 use super::key;
 use super::member;
 use super::output::Output;
@@ -60,6 +61,12 @@ pub enum Command {
         slug: String,
         #[command(flatten)]
         change: Change,
+    },
+    /// Print all data of a project, a line of JSON for each row: what is set, releases, deploys, issues, events, files
+    Export {
+        /// Slug of the project
+        #[arg(value_name = "SLUG")]
+        slug: String,
     },
     /// Show, replace and check grouping rules
     #[command(subcommand)]
@@ -118,6 +125,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Member(command) => member::run(config, command, output).await,
         Command::Regroup { slug, undo } => regroup::run(config, &slug, undo, output).await,
         Command::Set { slug, change } => set(config, &slug, &change, output).await,
+        Command::Export { slug } => export::of_project(config, &slug, output).await,
         Command::Rules(command) => rules::run(config, command, output).await,
         Command::Owners(command) => owners::run(config, command, output).await,
     }

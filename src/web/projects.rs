@@ -1,6 +1,7 @@
 //! Projects: the list, a new one, and the page with its DSN that waits for the first event.
 
 pub(super) mod code;
+pub(super) mod export;
 pub(super) mod filters;
 pub(super) mod keys;
 pub(super) mod limits;

@@ -103,6 +103,7 @@ fn of_projects() -> Vec<Page> {
         page!(POST "/projects/{slug}/limits", Named(ChangeProjects, Project), projects::limits::post),
         page!(GET "/projects/{slug}/privacy", Named(Read, Project), projects::privacy::show),
         page!(POST "/projects/{slug}/privacy", Named(ChangePrivacy, Project), projects::privacy::post),
+        page!(POST "/projects/{slug}/export", Named(ChangePrivacy, Project), projects::export::post),
         page!(GET "/projects/{slug}/privacy/person", Named(ChangePrivacy, Project), projects::person::show),
         page!(POST "/projects/{slug}/privacy/person", Named(ChangePrivacy, Project), projects::person::post),
         page!(GET "/projects/{slug}/rules", Named(Read, Project), projects::rules::show),

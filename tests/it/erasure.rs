@@ -149,6 +149,14 @@ async fn nothing_is_left_of_a_person_and_all_of_the_others() {
     let (code, out, said) = run(Some(&url), &dry).await;
     assert_eq!((code, out.as_str()), (0, "events\t4\nissues\t3\nfeedback\t2\nfiles\t4\n"), "{said}");
     stored(pool, 12, 6, 12).await;
+    let (code, out, said) =
+        run(Some(&url), &["person", "export", "--email", "Ada@shop.example", "--project", "shop"]).await;
+    assert_eq!(code, 0, "{said}");
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
+    assert_eq!((of("event"), of("file"), of("feedback"), lines.len()), (4, 4, 2, 11), "{out}");
+    assert!(lines.iter().any(|line| line["payload"]["user"]["id"] == "ada-4711"), "{out}");
+    assert!(!out.contains("bob") && out.ends_with("{\"lines\":10,\"type\":\"end\"}\n"), "{out}");
     let (code, _, said) = run(Some(&url), &dry[..dry.len() - 1]).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("4 events of 3 issues, 2 feedback, 4 files"), "{said}");
@@ -188,7 +196,9 @@ async fn nothing_is_left_of_a_person_and_all_of_the_others() {
             .fetch_all(pool)
             .await
             .unwrap();
-    assert_eq!(noted, [("deleted the data of".to_owned(), true), ("deleted the data of".to_owned(), true)]);
+    let noted: Vec<(&str, bool)> = noted.iter().map(|(what, is_named)| (what.as_str(), *is_named)).collect();
+    let deleted = ("deleted the data of", true);
+    assert_eq!(noted, [("exported the data of", true), deleted, deleted]);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod destinations;
 mod door;
 mod entry;
 mod events;
+mod export;
 mod factors;
 mod filters;
 mod front;

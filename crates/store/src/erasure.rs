@@ -123,10 +123,28 @@ pub async fn begin(pool: &PgPool, asked: Asked<'_>) -> Result<Erasure, StoreErro
     rows::get(pool, ErasureId(id)).await?.ok_or_else(|| StoreError::Broken("a deletion is not there".to_owned()))
 }
 
+/// Writes down that what is kept of a person is taken along; who they are in each project.
+pub(crate) async fn note_export(
+    pool: &PgPool,
+    person: &Person,
+    project_id: Option<ProjectId>,
+    key: &[u8; 32],
+    now: OffsetDateTime,
+) -> Result<Names, StoreError> {
+    let keys = person.keys();
+    let subject = format!("person {}", pseudonym(&links::key(pool, key, now).await?, &keys));
+    let mut tx = pool.begin().await?;
+    audit::note(&mut tx, Note::new(Kind::Data, "exported the data of", &subject).of(project_id)).await?;
+    let names = names(&mut *tx, project_id, &hashes(&keys)).await?;
+    tx.commit().await?;
+    Ok(names)
+}
+
 /// Whom a person is in each project.
-struct Names {
-    projects: Vec<i64>,
-    hashes: Vec<Vec<u8>>,
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) projects: Vec<i64>,
+    pub(crate) hashes: Vec<Vec<u8>>,
 }
 
 /// The keys that were named, and those that events named together with them.

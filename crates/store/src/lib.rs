@@ -16,6 +16,7 @@ pub mod erasure;
 pub mod error;
 pub mod escalation;
 pub mod events;
+pub mod export;
 pub mod facets;
 pub mod feedback;
 pub mod filters;

@@ -1,10 +1,11 @@
-//! Deleting a person's data: who, what would go, and how far it is; in one project, or in all of them.
+//! Deleting a person's data, or taking it along: who, what there is, and how far it is; in one project, or in all of them.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::person::Person;
 use store::erasure::{self, Erasure, Found};
+use store::export::PersonExport;
 use store::projects::Project;
 use time::OffsetDateTime;
 
@@ -13,7 +14,7 @@ use super::super::error::PageError;
 use super::super::session::{Fields, Posted, Viewer};
 use super::super::shell::{Nav, Shell, html, see_other};
 use super::super::{Web, signs};
-use super::find;
+use super::{export, find};
 use crate::erasing;
 
 /// Deletions that are listed, the newest.
@@ -97,7 +98,7 @@ pub(in super::super) async fn show_instance(
     html(&page(&web, &request, viewer, None, Typed::default()).await?)
 }
 
-/// `POST /projects/{slug}/privacy/person`: `do` is `look` or `delete`.
+/// `POST /projects/{slug}/privacy/person`: `do` is `look`, `export` or `delete`.
 pub(in super::super) async fn post(
     web: web::Data<Web>,
     request: HttpRequest,
@@ -108,7 +109,7 @@ pub(in super::super) async fn post(
     posted_for(&web, &request, posted, Some(project)).await
 }
 
-/// `POST /privacy/person`: `do` is `look` or `delete`.
+/// `POST /privacy/person`: `do` is `look`, `export` or `delete`.
 pub(in super::super) async fn post_instance(
     web: web::Data<Web>,
     request: HttpRequest,
@@ -131,6 +132,12 @@ async fn posted_for(
     {
         erasing::begin(&web.pool, person, project_id, Some(posted.viewer.user_id)).await?;
         return Ok(see_other(&path(project.as_ref())));
+    }
+    if posted.fields.get("do") == "export"
+        && let Ok(person) = &person
+    {
+        let (pool, now) = (web.pool.clone(), OffsetDateTime::now_utc());
+        return Ok(export::of_person(PersonExport::begin(pool, person, project_id, &rand::random(), now).await?));
     }
     let mut page = page(web, request, posted.viewer, project, typed).await?;
     match person {
