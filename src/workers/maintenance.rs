@@ -1,4 +1,4 @@
-//! The maintenance worker: one round at start, then one every ten minutes.
+//! The maintenance worker: one round soon after the start, then one every ten minutes.
 
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 use super::unless_stopped;
 
+/// After a start people and their spooled events come first; the partitions that those need are made before.
+const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// Time between rounds. A minute bucket is kept at most this much longer than promised.
 const EVERY: Duration = Duration::from_secs(600);
 
@@ -29,13 +31,12 @@ pub async fn round(pool: &PgPool, kept: Kept) -> Result<Option<Report>, StoreErr
 
 /// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
 pub async fn run(pool: PgPool, kept: Kept, mut shutdown: watch::Receiver<bool>) {
-    loop {
+    let mut wait = FIRST_AFTER;
+    while unless_stopped(&mut shutdown, tokio::time::sleep(wait)).await.is_some() {
+        wait = EVERY;
         let Some(done) = unless_stopped(&mut shutdown, round(&pool, kept)).await else { return };
         if let Err(error) = done {
             tracing::warn!(%error, "maintenance failed, the next round tries again");
-        }
-        if unless_stopped(&mut shutdown, tokio::time::sleep(EVERY)).await.is_none() {
-            return;
         }
     }
 }
