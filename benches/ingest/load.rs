@@ -16,8 +16,8 @@ pub(crate) struct Report {
     pub(crate) refused: usize,
     pub(crate) first_refusal: Option<String>,
     pub(crate) elapsed: Duration,
-    /// Sorted.
-    latencies: Vec<Duration>,
+    /// How long each answer took, and when its request went out; the quickest first.
+    latencies: Vec<(Duration, Duration)>,
 }
 
 impl Report {
@@ -28,7 +28,12 @@ impl Report {
     /// The latency that a share `q` of the requests stayed within.
     pub(crate) fn quantile(&self, q: f64) -> Duration {
         let last = self.latencies.len().saturating_sub(1);
-        self.latencies.get((q * last as f64).round() as usize).copied().unwrap_or_default()
+        self.latencies.get((q * last as f64).round() as usize).map(|(latency, _)| *latency).unwrap_or_default()
+    }
+
+    /// The slowest `n` and when they went out: whether one moment or many made them slow.
+    pub(crate) fn slowest(&self, n: usize) -> &[(Duration, Duration)] {
+        &self.latencies[self.latencies.len().saturating_sub(n)..]
     }
 }
 
@@ -74,7 +79,7 @@ async fn connection(
     requests: Rc<Vec<Vec<u8>>>,
     next: Rc<AtomicUsize>,
     (begun, per_second): (Instant, Option<f64>),
-) -> (Vec<Duration>, Vec<String>) {
+) -> (Vec<(Duration, Duration)>, Vec<String>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = Vec::with_capacity(4096);
@@ -89,7 +94,7 @@ async fn connection(
         stream.write_all(request).await.unwrap();
         let status = response(&mut stream, &mut buffer).await;
         if status == 200 {
-            latencies.push(started.elapsed());
+            latencies.push((started.elapsed(), started - begun));
         } else {
             refusals.push(String::from_utf8_lossy(&buffer).into_owned());
         }

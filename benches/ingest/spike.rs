@@ -27,13 +27,14 @@ pub(crate) async fn compare(server: &Server, target: &Target, seconds: usize) {
     load::post(server.address, warm, CONNECTIONS).await;
     server.settle().await;
     println!("load average before: {}", machine::load_average());
-    let alone = post(server, &quiet, QUIET_PER_SECOND, seconds, 2).await;
-    let stored = server.stored_events().await;
     let loud_per_second = LOUD_PER_MINUTE * TIMES / 60;
-    let (beside, storm) = tokio::join!(
-        post(server, &quiet, QUIET_PER_SECOND, seconds, 3),
-        post(server, &loud, loud_per_second, seconds, 4),
-    );
+    // All of them before the first goes out: making twelve thousand takes seconds, in which nothing else would be posted.
+    let requests = |of: &Target, per_second, seed| bodies::requests(Scenario::Mix, of, per_second * seconds, seed);
+    let alone = requests(&quiet, QUIET_PER_SECOND, 2);
+    let (beside, storm) = (requests(&quiet, QUIET_PER_SECOND, 3), requests(&loud, loud_per_second, 4));
+    let alone = post(server, alone, QUIET_PER_SECOND).await;
+    let stored = server.stored_events().await;
+    let (beside, storm) = tokio::join!(post(server, beside, QUIET_PER_SECOND), post(server, storm, loud_per_second));
     println!("load average after: {}", machine::load_average());
     for (name, report) in [("quiet, alone", &alone), ("quiet, beside", &beside), ("loud", &storm)] {
         println!(
@@ -43,6 +44,7 @@ pub(crate) async fn compare(server: &Server, target: &Target, seconds: usize) {
             report.quantile(0.5),
             report.quantile(0.99)
         );
+        println!("    slowest, and when: {:.0?}", report.slowest(12));
     }
     let ratio = beside.quantile(0.99).as_secs_f64() / alone.quantile(0.99).as_secs_f64().max(1e-6);
     println!("  p99 of the quiet one beside the loud one, to that alone: {ratio:.2}");
@@ -54,8 +56,7 @@ pub(crate) async fn compare(server: &Server, target: &Target, seconds: usize) {
     assert_eq!(more, beside.acknowledged + storm.acknowledged, "exactly what was acknowledged is stored");
 }
 
-async fn post(server: &Server, target: &Target, per_second: usize, seconds: usize, seed: u64) -> Report {
-    let requests = bodies::requests(Scenario::Mix, target, per_second * seconds, seed);
+async fn post(server: &Server, requests: Vec<Vec<u8>>, per_second: usize) -> Report {
     load::post_at(server.address, requests, CONNECTIONS, Some(per_second as f64)).await
 }
 
