@@ -142,9 +142,15 @@ fn is_iban(account: &[u8]) -> bool {
     account.len() >= 15 && rest == 1
 }
 
-/// Whether a run of digits, spaces and dashes in `text` is long enough to be worth a look. It looks at every ninth byte
-/// only: a run that long cannot hide between two of them.
+/// Whether a run of digits, spaces and dashes in `text` is long enough to be worth a look.
+#[inline]
 pub(super) fn may_hold(text: &[u8]) -> bool {
+    // Most texts of an event are shorter.
+    text.len() >= DIGITS_MIN && has_run(text)
+}
+
+/// Looks at every ninth byte only: a run that long cannot hide between two of them.
+fn has_run(text: &[u8]) -> bool {
     let in_run = |byte: &u8| byte.is_ascii_digit() || *byte == b'-' || *byte == b' ';
     let mut at = DIGITS_MIN - 1;
     while at < text.len() {

@@ -112,14 +112,16 @@ impl Own {
 
     #[inline]
     pub(super) fn hides_path(&self, path: &[Cow<'_, str>], name: &str) -> bool {
-        self.has_paths() && {
-            let mut joined = path.join(".");
-            if !joined.is_empty() {
-                joined.push('.');
-            }
-            joined.push_str(name);
-            self.paths.is_match(&joined)
+        self.has_paths() && self.hides_joined(path, name)
+    }
+
+    fn hides_joined(&self, path: &[Cow<'_, str>], name: &str) -> bool {
+        let mut joined = path.join(".");
+        if !joined.is_empty() {
+            joined.push('.');
         }
+        joined.push_str(name);
+        self.paths.is_match(&joined)
     }
 
     pub(super) fn hide_text(&self, text: &mut Cow<'_, str>) {

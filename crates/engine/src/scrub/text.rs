@@ -107,7 +107,7 @@ pub(super) fn hide<'a>(text: &'a str, hints: Hints, also: Also) -> Cow<'a, str> 
     if hints.has(Hints::NUMBER) && also.numbers {
         then(&mut hidden, without_numbers);
     }
-    if hints.has(Hints::MAIL) && also.emails {
+    if also.emails && text.contains('@') {
         then(&mut hidden, |text| patterns.mail.replace_all(text, "[Filtered email]"));
     }
     if hidden == text { Cow::Borrowed(text) } else { hidden }

@@ -353,6 +353,7 @@ impl<'a> Walk<'a> {
         let start = self.at;
         self.at += 1;
         self.is_escaped = false;
+        let mut all = Hints::default();
         loop {
             match mark(bytes, self.at) {
                 Some(found) if bytes[found] == b'"' => {
@@ -361,6 +362,9 @@ impl<'a> Walk<'a> {
                 }
                 Some(found) => {
                     self.is_escaped = true;
+                    if matches!(bytes.get(found + 1..), Some([b'/', ..] | [b'u', b'0', b'0', ..])) {
+                        all = Hints::ESCAPE;
+                    }
                     self.at = (found + 2).min(bytes.len());
                 }
                 None => {
@@ -373,8 +377,9 @@ impl<'a> Walk<'a> {
         while !self.json.is_char_boundary(self.at) {
             self.at += 1;
         }
-        let number = if numbers::may_hold(&bytes[start..self.at]) { Hints::NUMBER } else { Hints::default() };
-        let mut all = number;
+        if numbers::may_hold(&bytes[start..self.at]) {
+            all = all.and(Hints::NUMBER);
+        }
         while let Some((_, hint)) = self.hints.get(self.hints_read).filter(|(end, _)| *end <= self.at) {
             all = all.and(*hint);
             self.hints_read += 1;
@@ -401,7 +406,7 @@ impl<'a> Walk<'a> {
             return self.cover(start);
         }
         let Scrubber { policy, own } = self.scrubber;
-        if hints.is_empty() && !own.has_texts() && !policy.ip_addresses {
+        if hints.is_empty() && !own.has_texts() && !policy.ip_addresses && !policy.emails {
             return;
         }
         let text = self.decoded(start, self.at);
