@@ -232,7 +232,7 @@ fn is_clean_around(scrubber: &Scrubber, payload: &[u8], body: &[u8]) -> bool {
     let around = [body.get(..start), body.get(start + payload.len()..)];
     around.into_iter().all(|part| {
         let text = part.and_then(|part| std::str::from_utf8(part).ok());
-        text.is_some_and(|text| matches!(scrubber.text(text), Cow::Borrowed(_)))
+        text.is_some_and(|text| scrubber.has_nothing_in(text))
     })
 }
 

@@ -147,6 +147,19 @@ impl Scrubber {
         self.hide(text, Finder::shared().hints(text), false)
     }
 
+    /// Whether the headers and items of an envelope have nothing to hide. Where each line is JSON, as nearly always, they
+    /// are read as that: any other text may hide a secret in more ways, also over several lines.
+    #[must_use]
+    pub fn has_nothing_in(&self, lines: &str) -> bool {
+        let is_json = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
+        let mut filled = lines.lines().filter(|line| !line.is_empty());
+        if filled.clone().all(is_json) {
+            filled.all(|line| matches!(self.json(line), Cow::Borrowed(_)))
+        } else {
+            matches!(self.text(lines), Cow::Borrowed(_))
+        }
+    }
+
     /// The address of a sender as it may be kept.
     #[must_use]
     pub fn address(&self, address: IpAddr) -> IpAddr {

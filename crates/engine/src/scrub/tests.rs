@@ -241,3 +241,25 @@ fn rules_of_the_instance_and_of_a_project_apply_together() {
     let chosen = Policy::default().with(Choice { numbers: Some(false), emails: Some(true), ..Choice::default() });
     assert_eq!(chosen, Policy { secrets: true, numbers: false, emails: true, ip_addresses: false });
 }
+
+#[test]
+fn what_stands_around_an_event_is_looked_through_in_whichever_form_it_has() {
+    let clean = |lines: &str| Scrubber::standard().has_nothing_in(lines);
+    let header = r#"{"dsn":"https://key@example.org/1","trace":{"public_key":"key","release":"a@1"}}"#;
+    assert!(clean(&format!("{header}\n{{\"type\":\"event\"}}\n")));
+    assert!(clean(""));
+    assert!(clean("\r\n\nlines of a log\n"));
+    for secret in [
+        r#"{"dsn":"https://key:password@example.org/1"}"#,
+        r#"{"user":{"password":"x"}}"#,
+        r#"{"user":{"pass\u0077ord":"x"}}"#,
+        r#"["4111111111111111"]"#,
+        "password=x",
+        "{\"no\": JSON, \"password\": \"hunter2\"}",
+        "name=\"password\"\r\n\r\nhunter2\r\n",
+        "-----BEGIN PRIVATE KEY-----\nabc",
+    ] {
+        assert!(!clean(secret), "{secret}");
+        assert!(!clean(&format!("{header}\n{secret}\n")), "{secret} behind a header");
+    }
+}
