@@ -106,15 +106,40 @@ async function away({ page, server, tell, until }, release, how, whatHappens) {
     .map((row) => `${row.dataset.issue} ${row.querySelector(".figures b").textContent}`).sort().join());
   await until("the lane to be as the database", async () => (await shown()) === (await stored()));
   await page.waitForFunction(() => document.querySelectorAll("#lane-new [data-issue]").length === 3);
-  // No line of the tail is doubled, and none of those that were missed is left out.
+  // No line of the tail is doubled, and none of those that were missed is left out. It is drawn apart from the lane.
+  const newest = async () => (await page.locator("#tail li").allTextContents()).slice(0, 3).join();
+  await until("the tail to have what was missed", async () => {
+    const lines = await newest();
+    return types.every((type) => lines.includes(type));
+  });
   const tail = await page.evaluate(() => [...document.querySelectorAll("#tail [data-event]")].map((row) => row.dataset.event));
   assert(new Set(tail).size === tail.length, "a line is doubled");
-  const newest = (await page.locator("#tail li").allTextContents()).slice(0, 3).join();
-  for (const type of types) assert(newest.includes(type), `${newest} lacks ${type}`);
   // It goes on from there, and all the while it was the same page.
   await post(server, named("FourthError"), production(release, 1));
   await page.waitForSelector(`#lane-new >> text=${named("FourthError")}`);
   await assertNotReloaded(page);
+}
+
+// The same deploy where no script runs: the verdict, the lanes, and what can be done about their rows.
+async function watchedWithoutScript(page, storageState) {
+  const plain = await page.context().browser().newContext({ javaScriptEnabled: false, storageState });
+  try {
+    const bare = await plain.newPage();
+    await bare.goto(page.url());
+    await bare.waitForSelector("#watch-said[data-grade=bad]");
+    await bare.waitForSelector("#watch-fixes:has-text('Fixes held 1 of 2')");
+    const rows = bare.locator("#lane-new [data-issue]");
+    assert((await rows.count()) === 3, `${await rows.count()} new issues are shown`);
+    await rows.first().locator(".choose").check();
+    const chosen = await rows.first().getAttribute("data-issue");
+    await bare.click("#bulk-assign");
+    await bare.waitForSelector(`[data-issue="${chosen}"] .whose:has-text('has it')`);
+    // Texts within `noscript` are none to this driver.
+    await bare.click("noscript a");
+    await bare.waitForSelector("#watch-head:has-text('shop@4.7.1')");
+  } finally {
+    await plain.close();
+  }
 }
 
 export const checks = [
@@ -153,7 +178,7 @@ export const checks = [
     await assertNotReloaded(page);
   }],
 
-  ["a deploy is watched, and the next one follows by itself", async ({ page, server, tell, until, problems }) => {
+  ["a deploy is watched, and the next one follows by itself", async ({ page, context, server, tell, until, problems }) => {
     await tell("history");
     for (const type of ["OldError", "HeldError", "BackError"]) await post(server, type, production("shop@4.7.0", 1));
     await deploy(server, "shop@4.7.0", 40);
@@ -190,6 +215,7 @@ export const checks = [
     await until("the open page to be as one that is loaded now", isAsLoaded);
     await page.reload();
     await pictures(page, "live-bad");
+    await watchedWithoutScript(page, await context.storageState());
     assert(problems.length === 0, problems.join("\n"));
   }],
 
