@@ -237,4 +237,14 @@ export const checks = [
       await tell("mend");
     });
   }],
+
+  ["a laptop that slept for a night says how old the page is, and then shows what there is, once", async (test) => {
+    const { page, tell } = test;
+    await page.clock.install();
+    await away(test, "shop@7.0", "cut", async () => {
+      await page.clock.fastForward("08:00:00");
+      await page.waitForSelector("#stream[data-state=cut]:has-text('Reconnecting, data 8 h old')");
+      await tell("mend");
+    });
+  }],
 ];
