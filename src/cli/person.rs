@@ -24,7 +24,7 @@ use crate::error::Failure;
 
 /// Steps between two lines of progress.
 const STEPS: usize = 20;
-/// Time between two looks at a deletion that a running server works at.
+/// Time between two looks at a deletion that waits, or that a running server works at.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What can be done about a person's data.
@@ -113,15 +113,15 @@ async fn work(database: &Database, id: ErasureId) -> Result<Erasure, Failure> {
     loop {
         let now = OffsetDateTime::now_utc();
         is_ours = is_ours || erasure::take(pool, id, now).await?;
-        if is_ours {
-            erasure::advance(pool, id, STEPS, now).await?;
-        } else {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        let is_idle = !is_ours || erasure::advance(pool, id, STEPS, now).await?;
         let erasure = erasure::get(pool, id).await?;
         let erasure = erasure.ok_or(StoreError::Conflict("the project was deleted".to_owned()))?;
         if erasure.is_done || erasure.is_second_pass {
             return Ok(erasure);
+        }
+        if is_idle {
+            // Somebody else works at it, or the events of a project are just being moved.
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
         tracing::info!(events = erasure.events, issues = erasure.issues, feedback = erasure.feedback, "deleting");
     }

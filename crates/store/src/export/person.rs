@@ -51,9 +51,9 @@ pub struct PersonExport {
     email: Option<String>,
     until: OffsetDateTime,
     place: Place,
-    /// Files of what was told: project, day and id.
+    /// Files of what was told: project, day and id. Those of one page: events and files of an event are bounded.
     files: VecDeque<(i64, Date, Uuid)>,
-    /// Feedback that was told with its event.
+    /// Feedback that was told with its event: as much as one person says, and a project keeps a bounded number a day.
     told: BTreeSet<(i64, Uuid)>,
     lines: u64,
 }
