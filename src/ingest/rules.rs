@@ -1,7 +1,8 @@
 //! The grouping rules of each project, compiled, without asking the database for each event.
 //!
 //! Owns a snapshot that is renewed together with the client keys (see `keys`). Only rules whose version
-//! changed are read and compiled again.
+//! changed are read and compiled again. It holds those of all projects: who saves some is refused when the rules of all
+//! together would not fit (`store::rules`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,8 +14,6 @@ use store::StoreError;
 
 /// Projects whose versions are read by one query.
 const PAGE: i64 = 1000;
-/// Projects with rules that are held: compiled rules may take a megabyte.
-const PROJECTS_MAX: usize = 1000;
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -40,7 +39,7 @@ impl RuleBook {
     /// Reads what changed.
     pub(super) async fn refresh(&self, pool: &PgPool) -> Result<(), StoreError> {
         let known = self.snapshot();
-        let mut fresh = HashMap::new();
+        let (mut fresh, mut alike) = (HashMap::new(), HashMap::new());
         let mut after = None;
         loop {
             let page = store::rules::versions(pool, after, PAGE).await?;
@@ -48,16 +47,9 @@ impl RuleBook {
             for (project_id, version) in page {
                 let entry = match known.get(&project_id).filter(|entry| entry.version == version) {
                     Some(entry) => entry.clone(),
-                    None => read(pool, project_id).await?,
+                    None => read(pool, &mut alike, project_id).await?,
                 };
                 fresh.insert(project_id, entry);
-            }
-            if fresh.len() >= PROJECTS_MAX {
-                tracing::error!(
-                    PROJECTS_MAX,
-                    "too many projects have grouping rules; those of the others do not apply"
-                );
-                break;
             }
             if after.is_none() {
                 break;
@@ -68,11 +60,18 @@ impl RuleBook {
     }
 }
 
-async fn read(pool: &PgPool, project_id: ProjectId) -> Result<Entry, StoreError> {
+/// Compiled rules of this round by their texts: projects that have the same share one.
+type Alike = HashMap<(String, String), Option<Arc<Rules>>>;
+
+async fn read(pool: &PgPool, alike: &mut Alike, project_id: ProjectId) -> Result<Entry, StoreError> {
     let row = store::rules::load(pool, project_id).await?;
-    let version = row.version;
+    let (version, texts) = (row.version, (row.fingerprint_rules, row.stack_rules));
+    if let Some(rules) = alike.get(&texts) {
+        return Ok(Entry { version, rules: rules.clone() });
+    }
+    let (fingerprint_rules, stack_rules) = texts.clone();
     // Compiling takes milliseconds per hundred rules: not on the thread that serves requests.
-    let compiled = tokio::task::spawn_blocking(move || Rules::compile(&row.fingerprint_rules, &row.stack_rules)).await;
+    let compiled = tokio::task::spawn_blocking(move || Rules::compile(&fingerprint_rules, &stack_rules)).await;
     let rules = match compiled {
         Ok(Ok((rules, _))) => Some(Arc::new(rules)),
         Ok(Err(problems)) => {
@@ -84,5 +83,6 @@ async fn read(pool: &PgPool, project_id: ProjectId) -> Result<Entry, StoreError>
             None
         }
     };
+    alike.insert(texts, rules.clone());
     Ok(Entry { version, rules })
 }

@@ -227,3 +227,42 @@ async fn commands_check_save_and_show_rules() {
     let expected = json!({"fingerprintingRules": "# ours\ntype:A -> a\n", "groupingEnhancements": "function:a -app -prefix\n", "version": 2});
     assert_eq!((code, shown), (0, expected));
 }
+
+#[tokio::test]
+async fn the_rules_of_every_project_apply_however_many_have_some() {
+    let server = TestServer::start().await;
+    let pool = &server.db.pool;
+    // More projects than one query reads, which all have the same.
+    sqlx::query(
+        "with made as (
+             insert into projects (slug, name, created_at)
+             select 'crowd-' || n, 'crowd', now() from generate_series(1, 1200) as n returning id
+         )
+         insert into project_rules (project_id, fingerprint_rules, stack_rules, version, changed_at)
+         select id, 'level:error -> all', '', 1, now() from made",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let project = server.db.project("shop").await;
+    let http = Http::new(&server.url).with_token(&server.db.token(&SCOPES).await);
+    let shop = Shop { server, http, project };
+    let rules = json!({"fingerprintingRules": "error.type:?Error -> all title=\"{{ type }} of all\""});
+    assert_eq!(shop.put(&rules).await.status, 200);
+    until("the rule of the last project to reach ingest", async || {
+        let (_, title) = shop.store("BError", "refund", "red").await;
+        (title == "BError of all").then_some(())
+    })
+    .await;
+
+    // What every process holds has a bound, and whoever goes over it is told.
+    let long = format!("level:error -> all{}", " ".repeat(200_000));
+    sqlx::query("update project_rules set fingerprint_rules = $1 where project_id in (select project_id from project_rules order by 1 limit 90)")
+        .bind(long)
+        .execute(&shop.server.db.pool)
+        .await
+        .unwrap();
+    let refused = shop.put(&json!({"fingerprintingRules": "level:error -> one"})).await;
+    assert!(refused.status == 400 && refused.body.contains("the server holds"), "{}", refused.body);
+    assert_eq!(shop.put(&json!({"fingerprintingRules": ""})).await.status, 200, "fewer may be saved");
+}

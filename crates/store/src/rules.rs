@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use engine::grouping::Rules;
 use engine::ids::{ProjectId, UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::audit::{self, Kind, Note};
 use crate::error::blocking;
 use crate::{StoreError, keys};
+
+/// Texts of the rules of all projects together. Every process holds them compiled, of which a full text may take a megabyte:
+/// some four times as much as the text. As much as 32 projects may have that are all at their own bound.
+const ALL_RULES_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 /// The rules of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +103,7 @@ pub(crate) fn or_builtin(rules: &Option<Arc<Rules>>) -> &Rules {
 /// nothing changed.
 ///
 /// # Errors
-/// `Conflict` when somebody else saved other rules since `seen_version`.
+/// `Conflict` when somebody else saved other rules since `seen_version`, or when the rules of all do not fit.
 pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
     let mut tx = pool.begin().await?;
     // Two people who save at once both arrive here: the row's lock orders them, and the second one's
@@ -135,11 +139,31 @@ pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
             "somebody else saved other rules meanwhile: look at them, then save yours again".into(),
         ));
     };
+    if !(new.fingerprint_rules.is_empty() && new.stack_rules.is_empty()) {
+        check_room(&mut tx).await?;
+    }
     keys::notify(&mut tx).await?;
     let note = Note::new(Kind::Setting, "saved", "grouping rules").of(Some(new.project_id));
     audit::note(&mut tx, note.with("version", version)).await?;
     tx.commit().await?;
     Ok(version)
+}
+
+/// Refuses rules that ingest could not hold together with those of the other projects.
+async fn check_room(tx: &mut PgConnection) -> Result<(), StoreError> {
+    let bytes = sqlx::query_scalar!(
+        r#"select coalesce(sum(octet_length(fingerprint_rules) + octet_length(stack_rules)), 0) as "bytes!"
+           from project_rules"#,
+    )
+    .fetch_one(tx)
+    .await?;
+    if bytes <= ALL_RULES_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "the grouping rules of all projects would take {bytes} bytes; the server holds {ALL_RULES_BYTES_MAX}: shorten them here or \
+         elsewhere"
+    )))
 }
 
 /// Versions of at most `limit` projects' rules in the order of their ids, beginning after `after`.
