@@ -168,7 +168,7 @@ impl Call {
             return Ok(Some(id));
         }
         match ShortId::parse(text) {
-            Some(short_id) => Ok(store::issues::find_by_short_id(&self.api.pool, &short_id).await?),
+            Some(short_id) => Ok(Some(store::issues::find_by_short_id(&self.api.pool, &short_id).await?)),
             None => Ok(None),
         }
     }

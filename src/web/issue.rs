@@ -368,7 +368,7 @@ pub(super) async fn find_issue(web: &Web, id: &str) -> Result<Issue, PageError> 
         Ok(id) => id,
         Err(_) => {
             let short_id = engine::ids::ShortId::parse(id).ok_or_else(missing)?;
-            issues::find_by_short_id(&web.pool, &short_id).await?.ok_or_else(missing)?
+            issues::find_by_short_id(&web.pool, &short_id).await?
         }
     };
     issues::get(&web.pool, id).await?.ok_or_else(missing)

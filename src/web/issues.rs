@@ -258,10 +258,8 @@ pub(super) async fn list(
 /// A short id in the search box means that issue, whatever its status and project.
 async fn named(web: &Web, viewer: &Viewer, query: Option<&str>) -> Result<Option<IssueId>, PageError> {
     let Some(short_id) = query.and_then(ShortId::parse) else { return Ok(None) };
-    match issues::find_by_short_id(&web.pool, &short_id).await? {
-        Some(id) if viewer.sees_issue(web, id).await? => Ok(Some(id)),
-        _ => Ok(None),
-    }
+    let id = issues::find_by_short_id(&web.pool, &short_id).await?;
+    Ok(viewer.sees_issue(web, id).await?.then_some(id))
 }
 
 /// The stream of a list.

@@ -41,6 +41,7 @@ mod tenants;
 mod tokens;
 mod twins;
 mod watch;
+mod work;
 
 use std::sync::LazyLock;
 

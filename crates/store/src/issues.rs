@@ -124,11 +124,15 @@ pub async fn get(pool: &PgPool, id: IssueId) -> Result<Option<Issue>, StoreError
     row.map(Issue::try_from).transpose()
 }
 
-/// The id behind a short id.
+/// Of no issue.
+const NOTHING: IssueId = IssueId(0);
+
+/// The id behind a short id, or one that no issue has: whoever looks that up does the same work for what is not there as for
+/// what may not be seen, so that nobody learns the one from the other by a clock.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find_by_short_id(pool: &PgPool, short_id: &ShortId) -> Result<Option<IssueId>, StoreError> {
+pub async fn find_by_short_id(pool: &PgPool, short_id: &ShortId) -> Result<IssueId, StoreError> {
     let id = sqlx::query_scalar!(
         "select i.id
         from projects p
@@ -139,7 +143,7 @@ pub async fn find_by_short_id(pool: &PgPool, short_id: &ShortId) -> Result<Optio
     )
     .fetch_optional(pool)
     .await?;
-    Ok(id.map(IssueId))
+    Ok(id.map_or(NOTHING, IssueId))
 }
 
 /// The issues that these ids lead to, each once, with their projects: an issue that was merged leads to the one

@@ -212,7 +212,10 @@ impl Address {
         }
         if !self.issue.is_empty() {
             match find_issue(web, self.issue.trim()).await? {
-                Some(issue) if among.is_none() || viewer.sees_issue(web, issue).await? => filter.issue = Some(issue),
+                // Whoever sees everything may ask for one that was deleted.
+                Some(issue) if (among.is_none() && issue.get() > 0) || viewer.sees_issue(web, issue).await? => {
+                    filter.issue = Some(issue);
+                }
                 _ => return nothing("issue", &self.issue),
             }
         }
@@ -253,7 +256,7 @@ impl Address {
 async fn find_issue(web: &Web, text: &str) -> Result<Option<IssueId>, PageError> {
     match (text.parse::<IssueId>(), ShortId::parse(text)) {
         (Ok(id), _) => Ok(Some(id)),
-        (Err(_), Some(short_id)) => Ok(issues::find_by_short_id(&web.pool, &short_id).await?),
+        (Err(_), Some(short_id)) => Ok(Some(issues::find_by_short_id(&web.pool, &short_id).await?)),
         (Err(_), None) => Ok(None),
     }
 }

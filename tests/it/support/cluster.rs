@@ -64,6 +64,8 @@ impl Cluster {
             "-cmax_connections=400",
             "-cshared_buffers=128MB",
             "-cmax_wal_size=2GB",
+            // What a request asks of the database is seen in it (`web::work`).
+            "-cshared_preload_libraries=pg_stat_statements",
         ]);
         account.apply(&mut guard, &dir);
         // Its own process group, so that Ctrl-C reaches only us and the guard still cleans up.

@@ -13,21 +13,21 @@ use super::{Browser, Site, add_person, csrf};
 use crate::support::{Http, Project, Reply, until};
 
 /// Is in everything that the hidden project has, and in nothing else.
-const MARK: &str = "vault";
+pub(super) const MARK: &str = "vault";
 
 /// The hidden project with one of everything, and the ids that lead to it.
-struct Hidden {
-    project: Project,
-    issue: i64,
-    event: String,
-    rule: i64,
-    destination: i64,
-    regrouping: i64,
-    file: &'static str,
+pub(super) struct Hidden {
+    pub(super) project: Project,
+    pub(super) issue: i64,
+    pub(super) event: String,
+    pub(super) rule: i64,
+    pub(super) destination: i64,
+    pub(super) regrouping: i64,
+    pub(super) file: &'static str,
 }
 
 /// A guest of `shop`, with a project `vault` beside it.
-async fn open() -> (Site, Hidden) {
+pub(super) async fn open() -> (Site, Hidden) {
     let site = Site::open().await;
     add_person(&site.server, Role::Guest).await;
     site.server.db.member("guest@example.org", &site.project, Some(ProjectRole::Admin)).await;
@@ -81,7 +81,7 @@ impl Hidden {
     }
 
     /// Every way to fill a path with what it must not lead to.
-    fn paths(&self, path: &str) -> Vec<String> {
+    pub(super) fn paths(&self, path: &str) -> Vec<String> {
         let ids = |noun: Noun| match noun {
             Noun::Issue => self.issue,
             Noun::Rule => self.rule,
