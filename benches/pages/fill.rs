@@ -188,14 +188,15 @@ async fn copy_days(server: &Server, size: Size, days: &[(usize, &Date)], now: Of
     }
 }
 
-/// The first event of each issue, as ingest stored it, with a rank; the events themselves go.
+/// The first event of each issue, as ingest stored it, with a rank; the events themselves go. Their facets stay: the server
+/// remembers which it wrote.
 const SEEDS: [&str; 4] = [
     "create unlogged table seeds as
      select (row_number() over (order by md5(event_id::text)))::integer as rank, e.* from events e",
     "alter table seeds add primary key (rank)",
     "create unlogged table figures (issue_id bigint, project_id bigint, events bigint,
          first_at timestamptz, first_id uuid, first_release text, last_at timestamptz, last_id uuid, last_release text)",
-    "truncate events, issue_counts, project_counts, environment_counts, release_counts, issue_users, issue_facets, outcomes",
+    "truncate events, issue_counts, project_counts, environment_counts, release_counts, issue_users, outcomes",
 ];
 
 /// The events of a day in the order in which they arrived. Each issue has one at least on some day.
