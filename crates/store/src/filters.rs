@@ -105,7 +105,7 @@ pub async fn set(pool: &PgPool, new: NewFilters<'_>) -> Result<i64, StoreError> 
     .await?;
     let Some(version) = saved else {
         return Err(StoreError::Conflict(
-            "somebody else changed the filters meanwhile: look at them, then save yours again".into(),
+            "somebody else changed the filters meanwhile, and nothing of yours is saved: open the page anew, and make your change there".into(),
         ));
     };
     let bytes = sqlx::query_scalar!(

@@ -136,7 +136,7 @@ pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
     .await?;
     let Some(version) = saved else {
         return Err(StoreError::Conflict(
-            "somebody else saved other rules meanwhile: look at them, then save yours again".into(),
+            "somebody else saved other rules meanwhile, and nothing of yours is saved: open the page anew, and make your change there".into(),
         ));
     };
     if !(new.fingerprint_rules.is_empty() && new.stack_rules.is_empty()) {

@@ -106,7 +106,7 @@ pub async fn set(pool: &PgPool, new: NewScrubbing<'_>) -> Result<i64, StoreError
     .await?;
     let Some(version) = saved else {
         return Err(StoreError::Conflict(
-            "somebody else changed what is hidden meanwhile: look at it, then save yours again".into(),
+            "somebody else changed what is hidden meanwhile, and nothing of yours is saved: open the page anew, and make your change there".into(),
         ));
     };
     if !new.rules.is_empty() {

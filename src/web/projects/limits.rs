@@ -122,7 +122,10 @@ async fn save(
     let seen_version =
         posted.fields.get("version").parse().map_err(|_| PageError::BadRequest("Which version?".to_owned()))?;
     let project_id = project.as_ref().map(|project| project.id);
-    let saved = match read(&posted.fields) {
+    let typed = read(&posted.fields);
+    // Whose numbers cannot be read was not told what somebody else saved meanwhile: they are when they save the right ones.
+    let kept = typed.is_err().then_some(seen_version);
+    let saved = match typed {
         Ok(limits) => {
             let samples = Some(is_sampled(&posted.fields));
             limits::save(&web.pool, NewLimits { project_id, limits: &limits, samples, seen_version }).await
@@ -136,6 +139,7 @@ async fn save(
     };
     let mut page = page(web, request, posted.viewer, project, Some(&posted.fields)).await?;
     page.problem = Some(problem);
+    page.version = kept.unwrap_or(page.version);
     let mut response = html(&page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)

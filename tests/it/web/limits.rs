@@ -69,6 +69,9 @@ async fn whoever_saves_second_is_told_and_loses_nothing() {
         assert_eq!(seen, "0");
         let fields = [("events_day", "1000"), ("version", &seen), ("samples", "yes")];
         assert_eq!(admin.submit(path, path, &fields).await.status, 303);
+        let wrong = [("events_day", "many"), ("version", &seen)];
+        let still = admin.submit(path, path, &wrong).await;
+        assert_eq!((still.status, version(&still.body)), (422, seen.clone()), "a mistake has seen nothing");
         for round in 0..2 {
             // The second time the other one has opened the page after the first change.
             let mine = [("events_day", "77"), ("feedback_day", "5"), ("version", &seen)];
