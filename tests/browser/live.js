@@ -202,6 +202,9 @@ export const checks = [
     await page.waitForFunction(() => document.title.startsWith("(3) \u2718 shop 4.7.1"));
     await page.waitForSelector("#watch-fixes:has-text('Fixes held 1 of 2')");
     await page.waitForSelector("#lane-new >> text=a41c9e2 by ana touched it");
+    // Whoever is on it is named beside the issue that the verdict names.
+    await page.click("#watch-head .on-it");
+    await page.waitForSelector("#watch-said:has-text('has it')");
     // What is drawn is what was counted.
     const drawn = await page.evaluate(() => document.getElementById("stack").dataset.fresh.split(",").reduce((sum, n) => sum + Number(n), 0));
     assert(drawn === 12, `${drawn} events of new issues are drawn`);

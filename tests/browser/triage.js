@@ -159,6 +159,22 @@ export const checks = [
     await pictures(page, "phone-chosen");
     await page.tap("#bulk-resolve");
     await page.waitForSelector("#toast:has-text('resolved')");
+    await post(server, "TappedError");
+    await page.goto(`${server.url}/live`);
+    await page.tap("[data-lane=new] >> text=TappedError");
+    await page.waitForSelector("[data-issue-page]");
+    await page.goBack();
+    // Once it was asked for, a tap chooses a row instead of opening it, and the acts are where the thumb is.
+    await page.tap(".choosing");
+    const row = page.locator("[data-lane=new] [data-issue]", { hasText: "TappedError" });
+    const box = await row.boundingBox();
+    await page.touchscreen.tap(box.x + 40, box.y + 16);
+    await page.waitForSelector("#chosen:has-text('1 chosen')", { state: "attached" });
+    await pictures(page, "live-phone-chosen");
+    const act = await page.locator("#bulk-assign").boundingBox();
+    assert(act.height >= 44 && act.y + act.height <= 844, `the act is ${act.height} high, at ${act.y}`);
+    await page.tap("#bulk-assign");
+    await row.locator(".whose:has-text('has it')").waitFor();
     await context.close();
   }],
 

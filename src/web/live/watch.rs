@@ -12,8 +12,9 @@ mod rows;
 pub(in crate::web) mod summary;
 
 use engine::histogram::{Usual, Window, usual};
-use engine::ids::{IssueId, ProjectId};
-use engine::verdict::{Verdict, judge};
+use engine::ids::{IssueId, ProjectId, ShortId};
+use engine::verdict::{Grade, Verdict, judge};
+use store::activity::Actor;
 use store::counts::{self, Range};
 use store::deploys::{self, Deploy};
 use store::issues::{self, Issue};
@@ -78,12 +79,22 @@ struct Reading {
     began: OffsetDateTime,
     since: Since,
     said: Verdict,
+    /// Where to look first, unless nothing asks for it.
+    first: Option<First>,
     /// Beside those that the verdict names.
     escalating: Vec<IssueId>,
     known: Known,
     fixes: Vec<Fix>,
     traffic: Traffic,
     messenger: Messenger,
+}
+
+/// The issue that says most about a deploy that somebody should look at.
+struct First {
+    id: IssueId,
+    short_id: ShortId,
+    /// Who has it: whether somebody is on it.
+    holder: Option<Actor>,
 }
 
 /// An issue that the release said it fixes.
@@ -127,9 +138,11 @@ impl Reading {
         let named = since.new_issues.iter().chain(&since.regressed).map(|issue| issue.id);
         let shown: Vec<IssueId> = named.chain(escalating.iter().copied()).collect();
         let back: Vec<IssueId> = since.regressed.iter().map(|issue| issue.id).collect();
+        let said = judge(&since.facts);
         Ok(Self {
             at: now,
-            said: judge(&since.facts),
+            first: First::of(web, &deploy, &since, said.grade).await?,
+            said,
             known: watch::known(pool, deploy.project_id, began, &shown, KNOWN_ROWS).await?,
             fixes: fixes(web, &deploy, began, &back).await?,
             traffic: Traffic::read(web, &deploy, now).await?,
@@ -159,6 +172,16 @@ impl Reading {
         let new: Vec<IssueId> = ids(&self.since.new_issues);
         let rising = self.escalating.iter().copied().filter(|id| !new.contains(id) && !back.contains(id)).collect();
         [("new", new), ("regressed", back), ("escalating", rising)]
+    }
+}
+
+impl First {
+    async fn of(web: &Web, deploy: &Deploy, since: &Since, grade: Grade) -> Result<Option<Self>, StoreError> {
+        let named = since.new_issues.first().or_else(|| since.regressed.first());
+        let Some(named) = named.filter(|_| matches!(grade, Grade::Bad | Grade::Watch)) else { return Ok(None) };
+        let holder = issues::by_ids(&web.pool, &[named.id]).await?.pop().and_then(|issue| issue.assignee);
+        let short_id = ShortId::new(deploy.project_slug.as_str(), named.number);
+        Ok(Some(Self { id: named.id, short_id, holder }))
     }
 }
 

@@ -83,6 +83,15 @@ async fn the_newest_deploy_is_shown_and_another_one_can_be_chosen() {
     }
 }
 
+/// The verdict of a page.
+fn said_of(page: &str) -> &str {
+    page.split_once("id=\"watch-said\"").unwrap().1.split_once("</section>").unwrap().0
+}
+
+fn is_said(message: &Value, words: &str) -> bool {
+    message["parts"]["watch-said"].as_str().is_some_and(|said| said.contains(words))
+}
+
 #[tokio::test]
 async fn an_open_watch_hears_of_new_issues_the_verdict_and_the_next_deploy() {
     let site = Site::open().await;
@@ -107,8 +116,15 @@ async fn an_open_watch_hears_of_new_issues_the_verdict_and_the_next_deploy() {
     let lane = page.split_once("id=\"lane-new\"").unwrap().1.split_once("</ol>").unwrap().0;
     assert!(lane.contains(&format!("data-issue=\"{issue}\"")), "{lane}");
 
-    let release = "/projects/shop/releases/shop@1";
     let back = "/live?project=shop&environment=production";
+    assert!(page.contains("I\u{2019}m on it"), "{page}");
+    assert!(said_of(&page).contains(&format!("form=\"on-it\" name=\"id\" value=\"{issue}\"")), "{page}");
+    let take = [("do", "assign:me"), ("id", &issue.to_string()), ("back", back)];
+    assert_eq!(person.submit(back, "/issues", &take).await.headers["location"], back);
+    let said = told(&mut stream, |message| is_said(message, "has it.")).await;
+    assert_eq!(said["deploy"], json!(id));
+
+    let release = "/projects/shop/releases/shop@1";
     let mark = [("do", "bad"), ("deploy", &id.to_string()), ("reason", "carts are empty"), ("back", back)];
     let reply = person.submit(back, release, &mark).await;
     assert_eq!(reply.headers["location"], back);

@@ -33,14 +33,6 @@ impl Said<'_> {
         wall::class(self.reading.said.grade)
     }
 
-    /// Which issue says most.
-    fn first(&self) -> Option<(i64, engine::ids::ShortId)> {
-        let named = self.reading.since.new_issues.first().or_else(|| self.reading.since.regressed.first())?;
-        let is_asked = matches!(self.reading.said.grade, Grade::Bad | Grade::Watch);
-        let short_id = engine::ids::ShortId::new(self.reading.deploy.project_slug.as_str(), named.number);
-        is_asked.then(|| (named.id.get(), short_id))
-    }
-
     fn errors(&self) -> Rate {
         Rate(self.facts().errors_per_min)
     }
