@@ -64,32 +64,48 @@ impl Form {
 /// A sentence that says what is missing.
 pub fn user_report(payload: &[u8]) -> Result<Feedback, String> {
     let report = object(payload)?;
-    report_of(
-        text(&report, "event_id").or_else(|| text(&report, "eventId")),
-        text(&report, "name"),
-        text(&report, "email"),
-        text(&report, "comments"),
-    )
+    let event_id = text(&report, "event_id").or_else(|| text(&report, "eventId")).and_then(EventId::parse);
+    let event_id = event_id.ok_or("event_id: the id of the event that it is about")?;
+    let said = report_of(event_id, text(&report, "name"), text(&report, "email"), text(&report, "comments"));
+    said.ok_or_else(|| "comments: what happened, in words".to_owned())
 }
 
-/// The report that a form says.
+/// What is wrong with the fields of a form: their names, and what each of them wants.
+pub type Flaws = Vec<(&'static str, &'static str)>;
+
+/// Reads the form in which a person says what happened. Who they are is for them to say or not: a report without a
+/// name is better than none.
 ///
 /// # Errors
-/// A sentence that says what is missing.
-pub fn report_of(
-    event_id: Option<&str>,
-    name: Option<&str>,
-    email: Option<&str>,
-    comments: Option<&str>,
-) -> Result<Feedback, String> {
-    let event_id = event_id.and_then(EventId::parse).ok_or("event_id: the id of the event that it is about")?;
-    Ok(Feedback {
+/// The fields that cannot be taken.
+pub fn form(event_id: EventId, name: &str, email: &str, comments: &str) -> Result<Feedback, Flaws> {
+    let mut flaws = Flaws::new();
+    if !email.trim().is_empty() && !is_address(email.trim()) {
+        flaws.push(("email", "an address such as name@example.org, or nothing"));
+    }
+    let said = report_of(event_id, Some(name), Some(email), Some(comments));
+    if said.is_none() {
+        flaws.push(("comments", "what happened, in words"));
+    }
+    said.filter(|_| flaws.is_empty()).ok_or(flaws)
+}
+
+/// As much of an address of mail as can be told without writing to it.
+fn is_address(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
+    text.chars().count() <= EMAIL_CHARS_MAX
+        && text.rsplit_once('@').is_some_and(|(name, host)| is_part(name) && is_part(host))
+}
+
+/// `None` where it says nothing.
+fn report_of(event_id: EventId, name: Option<&str>, email: Option<&str>, comments: Option<&str>) -> Option<Feedback> {
+    Some(Feedback {
         id: event_id.0,
         form: Form::UserReport,
         event_id: Some(event_id.0),
         name: line(name, USER_FIELD_CHARS_MAX),
         email: line(email, EMAIL_CHARS_MAX),
-        message: message(comments).ok_or("comments: what happened, in words")?,
+        message: message(comments)?,
         url: String::new(),
     })
 }
@@ -124,7 +140,8 @@ fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn line(text: Option<&str>, chars_max: usize) -> String {
+/// One line, without controls.
+pub(crate) fn line(text: Option<&str>, chars_max: usize) -> String {
     text.unwrap_or_default().trim().chars().filter(|c| !c.is_control()).take(chars_max).collect()
 }
 
@@ -183,6 +200,31 @@ mod tests {
         let said = |body: &str| feedback(body.as_bytes(), None, fresh).unwrap_err();
         assert!(said(r#"{"contexts":{"feedback":7}}"#).starts_with("contexts.feedback:"));
         assert!(said(r#"{"contexts":{"feedback":{"message":7}}}"#).starts_with("contexts.feedback.message"));
+    }
+
+    #[test]
+    fn a_form_wants_words_and_no_name() {
+        let event_id = EventId::parse(EVENT).unwrap();
+        let said = form(event_id, " Ada ", "", "It broke.\n").unwrap();
+        assert_eq!((said.name.as_str(), said.email.as_str(), said.message.as_str()), ("Ada", "", "It broke."));
+        assert_eq!(form(event_id, "", " ada@example.org ", "m").unwrap().email, "ada@example.org");
+        let flawed = |email: &str, comments: &str| {
+            let flaws = form(event_id, "", email, comments).unwrap_err();
+            flaws.into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+        };
+        assert_eq!(flawed("", " \u{0}\n"), ["comments"]);
+        for email in [
+            "ada",
+            "@",
+            "ada@",
+            "@example.org",
+            "a da@example.org",
+            "ada@exa\nmple.org",
+            &format!("{}@x", "a".repeat(254)),
+        ] {
+            assert_eq!(flawed(email, "m"), ["email"], "{email:?}");
+        }
+        assert_eq!(flawed("ada", ""), ["email", "comments"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod inflate;
 pub mod origin;
 
 pub mod attachment;
+pub mod dialog;
 pub mod envelope;
 pub mod feedback;
 pub mod legacy;

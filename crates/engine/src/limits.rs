@@ -37,6 +37,10 @@ pub const CONTENT_TYPE_CHARS_MAX: usize = 100;
 pub const FEEDBACK_CHARS_MAX: usize = 4096;
 /// Where they were.
 pub const FEEDBACK_URL_CHARS_MAX: usize = 2000;
+/// The form in which somebody says it: all of its fields at their longest, four bytes a character, each of them percent-encoded.
+pub const FEEDBACK_FORM_BYTES_MAX: usize = 64 * 1024;
+/// One text of the dialog with that form, which a page may choose: a heading or a sentence.
+pub const DIALOG_TEXT_CHARS_MAX: usize = 500;
 /// Feedback of one project and day: more is no people writing. The key that posts it is public.
 pub const FEEDBACK_PER_DAY_MAX: i64 = 5_000;
 

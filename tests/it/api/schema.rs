@@ -97,8 +97,7 @@ async fn companions_of_an_event(served: &Served) -> String {
     let (project_id, received_at) = (ProjectId(served.shop.id), time::OffsetDateTime::now_utc());
     let about = About::new(Some("app.log"), None, None);
     let id = engine::attachment::id(project_id, event_id, &about, b"line");
-    let event = event_id.to_string();
-    let said = engine::feedback::report_of(Some(&event), Some("Ada"), None, Some("It broke.")).unwrap();
+    let said = engine::feedback::form(event_id, "Ada", "", "It broke.").unwrap();
     let batch = Batch {
         attachments: vec![NewAttachment { project_id, event_id, received_at, about, content: b"line".to_vec() }],
         feedback: vec![NewFeedback { project_id, received_at, said }],
