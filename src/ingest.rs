@@ -3,12 +3,13 @@
 //! Owns, in the order in which a request meets them: `routes` (one page), `body` (counted reading),
 //! `keys` (who may post), `books` (what projects chose: `origins` that may post, how many items may come by `limits`, which are not wanted by `filters`, what is kept of them in `spikes`, and in `guard` while the disk is nearly full, how events are grouped by `rules`, what of
 //! them is hidden by `scrubbing`), `uses` (of the keys), `receive` and `prepare` (bytes to rows, pure), `queue` (bounded), `writer`
-//! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `tally` (outcomes of
+//! (group commit), `spool` (when PostgreSQL is away), `outage` (what that has cost), `live` (telling pages), `dialog` (in which a person says what happened), `tally` (outcomes of
 //! refused requests), `reply` (statuses). 200 means durable: committed, or in the spool.
 //! It must not know the pages, the API or the workers.
 
 mod body;
 mod books;
+mod dialog;
 mod filters;
 mod guard;
 mod keys;

@@ -30,11 +30,16 @@ impl Default for Patience {
     }
 }
 
-/// The whole body.
-pub(super) async fn read(request: &HttpRequest, payload: &mut Payload, patience: Patience) -> Result<Bytes, Refusal> {
+/// The whole body, of `bytes_max` at most.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    patience: Patience,
+    bytes_max: usize,
+) -> Result<Bytes, Refusal> {
     let announced = announced(request);
-    if announced.is_some_and(|bytes| bytes > limits::WIRE_BYTES_MAX) {
-        return Err(Refusal::BodyTooLarge);
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(Refusal::BodyTooLarge(bytes_max));
     }
     let mut chunks = Chunks::new(payload, patience);
     let Some(first) = chunks.next().await? else { return Ok(Bytes::new()) };
@@ -44,8 +49,8 @@ pub(super) async fn read(request: &HttpRequest, payload: &mut Payload, patience:
     let mut body = BytesMut::with_capacity(announced.unwrap_or(first.len() * 2));
     body.extend_from_slice(&first);
     while let Some(chunk) = chunks.next().await? {
-        if body.len() + chunk.len() > limits::WIRE_BYTES_MAX {
-            return Err(Refusal::BodyTooLarge);
+        if body.len() + chunk.len() > bytes_max {
+            return Err(Refusal::BodyTooLarge(bytes_max));
         }
         body.extend_from_slice(&chunk);
     }
@@ -55,14 +60,14 @@ pub(super) async fn read(request: &HttpRequest, payload: &mut Payload, patience:
 /// Reads a body away, so that the client gets to read why its request was refused.
 pub(super) async fn discard(request: &HttpRequest, payload: &mut Payload, patience: Patience) -> Result<(), Refusal> {
     if announced(request).is_some_and(|bytes| bytes > limits::WIRE_BYTES_MAX) {
-        return Err(Refusal::BodyTooLarge);
+        return Err(Refusal::BodyTooLarge(limits::WIRE_BYTES_MAX));
     }
     let mut chunks = Chunks::new(payload, patience);
     let mut bytes = 0;
     while let Some(chunk) = chunks.next().await? {
         bytes += chunk.len();
         if bytes > limits::WIRE_BYTES_MAX {
-            return Err(Refusal::BodyTooLarge);
+            return Err(Refusal::BodyTooLarge(limits::WIRE_BYTES_MAX));
         }
     }
     Ok(())
@@ -89,7 +94,7 @@ impl<'p> Chunks<'p> {
             Err(_) => Err(Refusal::TooSlow),
             Ok(None) => Ok(None),
             Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-            Ok(Some(Err(PayloadError::Overflow))) => Err(Refusal::BodyTooLarge),
+            Ok(Some(Err(PayloadError::Overflow))) => Err(Refusal::BodyTooLarge(limits::WIRE_BYTES_MAX)),
             Ok(Some(Err(_))) => Err(Refusal::Incomplete),
         }
     }

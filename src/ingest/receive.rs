@@ -24,6 +24,7 @@ use engine::{feedback, limits, security};
 use store::ingest::{NewAttachment, NewFeedback, NewSessions};
 use uuid::Uuid;
 
+use super::dialog;
 use super::keys::Caller;
 use super::known::KnownKeys;
 use super::limits::Shut;
@@ -42,6 +43,8 @@ pub(super) enum Form {
     Security(security::Context),
     /// A report about an event, as JSON.
     UserReport,
+    /// A report about this event, as a form.
+    Dialog(EventId),
     /// Files of an event that came before, as a form that names this boundary.
     Files { event_id: EventId, boundary: String },
 }
@@ -106,7 +109,12 @@ pub(super) fn receive(known: &KnownKeys, request: &Request) -> Result<Received, 
             Form::Security(context) => reports(known, request, context, body),
             Form::UserReport => {
                 let mut received = Received::new(known, request);
-                received.feedback(request.origin, feedback::user_report(body));
+                received.feedback(request.origin, feedback::user_report(body).map_err(Refusal::Feedback));
+                Ok(received)
+            }
+            Form::Dialog(event_id) => {
+                let mut received = Received::new(known, request);
+                received.feedback(request.origin, dialog::report(*event_id, body).map_err(Refusal::Form));
                 Ok(received)
             }
             Form::Files { event_id, boundary } => files(known, request, *event_id, boundary, body),
@@ -161,7 +169,9 @@ fn envelope(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Receive
             ItemKind::Session => received.sessions(origin, session::session, item.payload),
             ItemKind::Sessions => received.sessions(origin, session::aggregates, item.payload),
             ItemKind::Feedback => received.feedback_event(origin, header_id, item.payload),
-            ItemKind::UserReport => received.feedback(origin, feedback::user_report(item.payload)),
+            ItemKind::UserReport => {
+                received.feedback(origin, feedback::user_report(item.payload).map_err(Refusal::Feedback));
+            }
             // Their event may stand behind them.
             ItemKind::Attachment => {}
             ItemKind::Counted(category) => received.count(category, Outcome::Dropped, Reason::NotSupported),
@@ -366,11 +376,11 @@ impl Received {
         if let Ok(said) = &read {
             self.id.get_or_insert(EventId(said.id));
         }
-        self.feedback(origin, read);
+        self.feedback(origin, read.map_err(Refusal::Feedback));
     }
 
     /// At most as many as one envelope has reason to hold; a browser sends one.
-    fn feedback(&mut self, origin: Origin, read: Result<feedback::Feedback, String>) {
+    fn feedback(&mut self, origin: Origin, read: Result<feedback::Feedback, Refusal>) {
         if self.is_over(Category::Feedback) {
             return;
         }
@@ -385,7 +395,7 @@ impl Received {
                 }
                 self.load.feedback.push(NewFeedback { project_id, received_at, said });
             }
-            Err(cause) => self.refuse(Category::Feedback, Refusal::Feedback(cause)),
+            Err(refusal) => self.refuse(Category::Feedback, refusal),
         }
     }
 
@@ -463,8 +473,16 @@ impl Form {
             Self::Envelope => Category::Default,
             Self::Store => Category::Error,
             Self::Security(_) => Category::Security,
-            Self::UserReport => Category::Feedback,
+            Self::UserReport | Self::Dialog(_) => Category::Feedback,
             Self::Files { .. } => Category::Attachment,
+        }
+    }
+
+    /// The largest body on the wire.
+    pub(super) const fn wire_bytes_max(&self) -> usize {
+        match self {
+            Self::Dialog(_) => limits::FEEDBACK_FORM_BYTES_MAX,
+            _ => limits::WIRE_BYTES_MAX,
         }
     }
 }

@@ -3,11 +3,14 @@
 //! Owns the mapping from refusal to status, text, headers and outcome, and nothing else in `ingest`
 //! chooses a status. SDKs never read the body; people with a proxy log or `curl` do.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use engine::auth::AuthError;
 use engine::envelope::EnvelopeError;
+use engine::feedback::Flaws;
 use engine::ids::EventId;
 use engine::inflate::InflateError;
 use engine::limits;
@@ -32,8 +35,8 @@ pub(super) enum Refusal {
     Empty,
     Incomplete,
     TooSlow,
-    /// The wire body is over the limit.
-    BodyTooLarge,
+    /// The wire body is over this limit.
+    BodyTooLarge(usize),
     Inflate(InflateError),
     Envelope(EnvelopeError),
     /// The envelope header's DSN is of another project or key.
@@ -47,6 +50,10 @@ pub(super) enum Refusal {
     AttachmentTooLarge(usize),
     /// The path names no event.
     EventPath,
+    /// The address lacks a parameter; which, and what it is.
+    Query(&'static str),
+    /// Fields of a form that cannot be taken.
+    Form(Flaws),
     /// The form of files cannot be read.
     Multipart(MultipartError),
     /// Some or all of its items are over a limit; the others are taken.
@@ -79,7 +86,7 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge
+            Self::BodyTooLarge(_)
             | Self::EventTooLarge(_)
             | Self::AttachmentTooLarge(_)
             | Self::Inflate(InflateError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -94,6 +101,8 @@ impl Refusal {
             | Self::Security(_)
             | Self::Feedback(_)
             | Self::EventPath
+            | Self::Query(_)
+            | Self::Form(_)
             | Self::Multipart(_)
             | Self::Refused => StatusCode::BAD_REQUEST,
             Self::Overload | Self::SpoolFull | Self::KeysAway | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
@@ -116,7 +125,7 @@ impl Refusal {
             Self::Empty => plain("the request has no body"),
             Self::Incomplete => plain("the body ended early, or its chunks are malformed"),
             Self::TooSlow => plain("the body did not arrive in time"),
-            Self::BodyTooLarge => (format!("the body is larger than {} bytes", limits::WIRE_BYTES_MAX), None),
+            Self::BodyTooLarge(max) => (format!("the body is larger than {max} bytes"), None),
             Self::Inflate(error @ InflateError::TooLarge { .. }) => {
                 ("envelope exceeded size limits".to_owned(), Some(error.to_string()))
             }
@@ -146,6 +155,11 @@ impl Refusal {
                 )),
             ),
             Self::EventPath => plain("the path names no event: an event id has 32 hexadecimal digits"),
+            Self::Query(wanted) => plain(wanted),
+            Self::Form(flaws) => {
+                let wanted: Vec<String> = flaws.iter().map(|(field, wanted)| format!("{field}: {wanted}")).collect();
+                ("invalid feedback".to_owned(), Some(wanted.join("; ")))
+            }
             Self::Multipart(error) => ("invalid multipart body".to_owned(), Some(error.to_string())),
             Self::Limited(met) => ("event submission rejected due to rate limit".to_owned(), Some(quota::header(met))),
             Self::Overload => plain("too many events are waiting to be stored"),
@@ -159,14 +173,21 @@ impl Refusal {
     /// What the item is counted as; `None` where the request cannot be attributed to a project.
     pub(super) fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Auth(_) | Self::ProjectPath | Self::EventPath | Self::Method | Self::KeysAway => return None,
+            Self::Auth(_) | Self::ProjectPath | Self::EventPath | Self::Query(_) | Self::Method | Self::KeysAway => {
+                return None;
+            }
             Self::NotAllowed | Self::EnvelopeAuth => Reason::BadKey,
             Self::Origin(_) => Reason::Origin,
-            Self::MediaType | Self::StoreBody | Self::Event(_) | Self::Security(_) | Self::Feedback(_) => Reason::Json,
+            Self::MediaType
+            | Self::StoreBody
+            | Self::Event(_)
+            | Self::Security(_)
+            | Self::Feedback(_)
+            | Self::Form(_) => Reason::Json,
             Self::Multipart(_) => Reason::Envelope,
             Self::Empty => Reason::Empty,
             Self::Incomplete | Self::TooSlow => Reason::Incomplete,
-            Self::BodyTooLarge
+            Self::BodyTooLarge(_)
             | Self::EventTooLarge(_)
             | Self::AttachmentTooLarge(_)
             | Self::Inflate(InflateError::TooLarge { .. }) => Reason::TooLarge,
@@ -187,6 +208,9 @@ impl Refusal {
             detail: String,
             #[serde(skip_serializing_if = "Vec::is_empty")]
             causes: Vec<String>,
+            /// By the names of the fields, as whoever shows the form expects them.
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            errors: BTreeMap<&'static str, [&'static str; 1]>,
         }
         let status = self.status();
         let (detail, cause) = self.text();
@@ -206,11 +230,13 @@ impl Refusal {
         if matches!(self, Self::Method) {
             response.insert_header((header::ALLOW, "POST, OPTIONS"));
         }
-        if matches!(self, Self::Incomplete | Self::TooSlow | Self::BodyTooLarge) {
+        if matches!(self, Self::Incomplete | Self::TooSlow | Self::BodyTooLarge(_)) {
             // The rest of the body may still be on its way: it must not be read as a request.
             response.force_close();
         }
-        response.json(Body { detail, causes: cause.into_iter().collect() })
+        let flaws = if let Self::Form(flaws) = self { flaws.as_slice() } else { &[] };
+        let errors = flaws.iter().map(|(field, wanted)| (*field, [*wanted])).collect();
+        response.json(Body { detail, causes: cause.into_iter().collect(), errors })
     }
 }
 
@@ -244,6 +270,24 @@ pub(super) fn preflight() -> HttpResponse {
         response.insert_header((name, HeaderValue::from_static(value)));
     }
     response.finish()
+}
+
+/// The script of the dialog, which pages of other sites run. Opened by itself, it is text in no frame; what stands in it is said
+/// about a person, so nobody keeps it.
+pub(super) fn script(text: String) -> HttpResponse {
+    const HEADERS: [(HeaderName, &str); 6] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let mut response = start(StatusCode::OK);
+    for (name, value) in HEADERS {
+        response.insert_header((name, HeaderValue::from_static(value)));
+    }
+    response.content_type("text/javascript; charset=utf-8").body(text)
 }
 
 /// What an endpoint answers when all went well.

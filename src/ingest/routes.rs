@@ -17,12 +17,13 @@ use engine::security::Context;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::dialog::Asked;
 use super::keys::Caller;
 use super::limits::Shut;
 use super::prepare::Origin;
 use super::queue::Load;
 use super::receive::{Form, Request, envelope_dsn};
-use super::reply::{Refusal, Success, preflight};
+use super::reply::{self, Refusal, Success, preflight};
 use super::{Ingest, body};
 use crate::front;
 
@@ -45,6 +46,8 @@ pub fn configure(ingest: Ingest) -> impl FnOnce(&mut ServiceConfig) {
         for path in ["/api/{project_id}/cron/{slug}", "/api/{project_id}/cron/{slug}/{key}"] {
             config.service(post(path).route(web::post().to(cron)).route(web::get().to(cron)));
         }
+        let path = "/api/embed/error-page";
+        config.service(post(path).route(web::get().to(dialog)).route(web::post().to(report)));
         // The same path answers GET in the API.
         let path = "/api/0/projects/{org}/{project}/user-feedback";
         let is_ours = guard::Any(guard::Post()).or(guard::Options());
@@ -59,9 +62,11 @@ fn post(path: &str) -> actix_web::Resource {
         .default_service(web::to(|| async { Refusal::Method.respond() }))
 }
 
-/// What browsers ask before some requests, without a key: the path says which project it is about.
+/// What browsers ask before some requests, without a key: the address says which project it is about.
 async fn ask_first(request: HttpRequest, ingest: web::Data<Ingest>) -> HttpResponse {
-    match path_project(&request).ok().flatten().map(|project_id| check_origin(&request, &ingest, project_id)) {
+    let named = path_project(&request).ok().flatten();
+    let named = named.or_else(|| Asked::read(request.query_string()).dsn().ok().map(|dsn| dsn.project_id));
+    match named.map(|project_id| check_origin(&request, &ingest, project_id)) {
         Some(Err(refusal)) => refusal.respond(),
         Some(Ok(())) | None => preflight(),
     }
@@ -128,9 +133,21 @@ async fn feedback(request: HttpRequest, payload: Payload, ingest: web::Data<Inge
     answer("user-feedback", Success::Json, take(&request, payload, &ingest, Form::UserReport).await)
 }
 
+async fn dialog(request: HttpRequest, ingest: web::Data<Ingest>) -> HttpResponse {
+    finish("error-page", show_dialog(&request, &ingest).await)
+}
+
+async fn report(request: HttpRequest, payload: Payload, ingest: web::Data<Ingest>) -> HttpResponse {
+    answer("error-page", Success::Json, take_report(&request, payload, &ingest).await)
+}
+
 fn answer(endpoint: &'static str, success: Success, taken: Taken) -> HttpResponse {
-    let response = match taken {
-        Ok(id) => success.respond(id),
+    finish(endpoint, taken.map(|id| success.respond(id)))
+}
+
+fn finish(endpoint: &'static str, response: Result<HttpResponse, Refusal>) -> HttpResponse {
+    let response = match response {
+        Ok(response) => response,
         Err(refusal) => {
             tracing::debug!(endpoint, ?refusal, "refused");
             refusal.respond()
@@ -147,7 +164,7 @@ async fn take_envelope(request: &HttpRequest, mut payload: Payload, ingest: &Ing
         Ok(None) => {}
         Ok(Some(_)) | Err(_) => return take(request, payload, ingest, Form::Envelope).await,
     }
-    let body = body::read(request, &mut payload, ingest.patience).await?;
+    let body = body::read(request, &mut payload, ingest.patience, Form::Envelope.wire_bytes_max()).await?;
     let encoding = encoding(request, &body)?;
     let dsn = envelope_dsn(encoding, &body)?.ok_or(Refusal::Auth(AuthError::Missing))?;
     let path = path_project(request)?.unwrap_or(dsn.project_id);
@@ -159,13 +176,17 @@ async fn take_envelope(request: &HttpRequest, mut payload: Payload, ingest: &Ing
 }
 
 /// A body from a request that names its key itself.
-async fn take(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, form: Form) -> Taken {
-    let caller = match authenticate(request, ingest, form.category()).await {
-        Ok(caller) => caller,
-        Err(refusal) => return refuse(request, payload, ingest, refusal).await,
-    };
+async fn take(request: &HttpRequest, payload: Payload, ingest: &Ingest, form: Form) -> Taken {
+    match authenticate(request, ingest, form.category()).await {
+        Ok(caller) => take_of(caller, request, payload, ingest, form).await,
+        Err(refusal) => refuse(request, payload, ingest, refusal).await,
+    }
+}
+
+/// A body from a request that is known to be of `caller`.
+async fn take_of(caller: Caller, request: &HttpRequest, mut payload: Payload, ingest: &Ingest, form: Form) -> Taken {
     let origin = origin(request, caller.project_id, &form);
-    let read = body::read(request, &mut payload, ingest.patience).await;
+    let read = body::read(request, &mut payload, ingest.patience, form.wire_bytes_max()).await;
     let read = read.and_then(|body| Ok((encoding(request, &body)?, body)));
     match read {
         Ok((encoding, body)) => {
@@ -177,6 +198,31 @@ async fn take(request: &HttpRequest, mut payload: Payload, ingest: &Ingest, form
             Err(refusal)
         }
     }
+}
+
+/// The script that shows the dialog in which a person says what happened.
+async fn show_dialog(request: &HttpRequest, ingest: &Ingest) -> Result<HttpResponse, Refusal> {
+    let (asked, ..) = asked(request, ingest).await?;
+    let accepted = header(request, "accept-language").unwrap_or_default();
+    Ok(reply::script(asked.script(&accepted)?))
+}
+
+/// What they said in it.
+async fn take_report(request: &HttpRequest, payload: Payload, ingest: &Ingest) -> Taken {
+    match asked(request, ingest).await {
+        Ok((_, caller, event_id)) => take_of(caller, request, payload, ingest, Form::Dialog(event_id)).await,
+        Err(refusal) => refuse(request, payload, ingest, refusal).await,
+    }
+}
+
+/// What the address of a dialog asks for, whose key it names, and the event that it is about.
+async fn asked(request: &HttpRequest, ingest: &Ingest) -> Result<(Asked, Caller, EventId), Refusal> {
+    let asked = Asked::read(request.query_string());
+    let dsn = asked.dsn()?;
+    let caller = ingest.keys.caller(dsn.public_key, Some(dsn.project_id), OffsetDateTime::now_utc()).await?;
+    admit(request, ingest, caller, Category::Feedback)?;
+    let event_id = asked.event_id()?;
+    Ok((asked, caller, event_id))
 }
 
 /// Files of an event that came before.

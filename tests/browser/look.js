@@ -29,11 +29,12 @@ async function violations(page) {
 export async function pictures(page, name) {
   await mkdir("target/browser", { recursive: true });
   const [viewport, theme] = [page.viewportSize(), await page.evaluate(() => document.documentElement.dataset.theme)];
-  await page.emulateMedia({ reducedMotion: "reduce" });
   const faults = [];
   for (const [width, height, form] of SIZES) {
     await page.setViewportSize({ width, height });
     for (const theme of ["light", "dark"]) {
+      // What is shown on a page of somebody else goes by the person's system.
+      await page.emulateMedia({ reducedMotion: "reduce", colorScheme: theme });
       await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
       await page.screenshot({ path: `target/browser/${name}${form}-${theme}.png`, fullPage: true });
       for (const fault of await violations(page)) faults.push(`${name}${form}, ${theme}: ${fault}`);
@@ -41,6 +42,7 @@ export async function pictures(page, name) {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     if (wide > width) faults.push(`${name} is ${wide} wide on a screen of ${width}`);
   }
+  await page.emulateMedia({ colorScheme: null });
   await page.setViewportSize(viewport);
   await page.evaluate((theme) => {
     if (theme) document.documentElement.dataset.theme = theme;

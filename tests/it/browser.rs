@@ -73,6 +73,13 @@ async fn the_browser_sdk_reports_from_both_origins() {
     }
     releases.sort();
     assert_eq!(releases, ["cross-origin@1", "same-origin@1"]);
+    // What the dialog asked the person stands at the event of the page that showed it, and at its issue.
+    let said = shop.feedback().await;
+    let event = said["eventID"].as_str().unwrap();
+    let event = shop.events(2).await.into_iter().find(|one| one["eventID"] == event).unwrap();
+    assert_eq!((&event["release"]["version"], &said["issue"]["id"]), (&"cross-origin@1".into(), &event["groupID"]));
+    assert_eq!((&said["name"], &said["email"]), (&"Ada".into(), &"ada@example.org".into()));
+    assert_eq!(said["comments"], "I paid, & it broke.");
 }
 
 const PASSWORD: &str = "correct horse battery";

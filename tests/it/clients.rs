@@ -76,6 +76,11 @@ impl Shop {
         events
     }
 
+    /// What was said about the project last; null for nothing.
+    pub async fn feedback(&self) -> Value {
+        self.api.get("/api/0/projects/default/shop/user-feedback/").await.json()[0].clone()
+    }
+
     async fn only_event(&self) -> Value {
         self.events(1).await.swap_remove(0)
     }
@@ -218,11 +223,10 @@ async fn node_feedback() {
     let shop = Shop::open().await;
     shop.run(script("find-node"), &["tests/clients/node/feedback.js"]).await;
     let event = shop.only_event().await;
-    let listed = async || shop.api.get("/api/0/projects/default/shop/user-feedback/").await.json()[0].clone();
-    until("the feedback", async || Some(listed().await).filter(|said| !said.is_null())).await;
+    until("the feedback", async || Some(shop.feedback().await).filter(|said| !said.is_null())).await;
     // The SDK looks for source lines of the error meanwhile: what is said about it may arrive first.
     round(&shop.server.db.pool, Kept::days(90), OffsetDateTime::now_utc()).await.unwrap();
-    let said = listed().await;
+    let said = shop.feedback().await;
     assert_eq!((&said["comments"], &said["name"]), (&"I cannot pay.".into(), &"Ada".into()), "{said}");
     assert_eq!((&said["email"], &said["url"]), (&"ada@example.org".into(), &"https://shop.example/basket".into()));
     assert_eq!((&said["eventID"], &said["issue"]["id"]), (&event["eventID"], &event["groupID"]));

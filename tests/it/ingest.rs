@@ -2,6 +2,7 @@
 
 mod away;
 mod companions;
+mod dialog;
 mod endpoints;
 mod guard;
 mod hostile;
