@@ -25,6 +25,7 @@ mod link;
 mod live;
 mod me;
 mod people;
+mod place;
 mod problem;
 mod projects;
 mod regroupings;

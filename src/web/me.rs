@@ -11,7 +11,6 @@ pub(super) mod sign_in;
 
 use std::collections::HashMap;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::access::{Action, Email, Object};
@@ -29,7 +28,7 @@ use super::Web;
 use super::display::Age;
 use super::error::PageError;
 use super::session::{Fields, Posted, Viewer};
-use super::shell::{Nav, Shell, html, see_other};
+use super::shell::{Nav, Shell, answer, html, see_other};
 use super::signs;
 use form::{Row, chosen_kinds, read_quiet, read_rows};
 
@@ -175,9 +174,7 @@ async fn refused(web: &Web, request: &HttpRequest, posted: Posted, problem: Stri
         }
         _ => {}
     }
-    let mut response = html(&page)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    answer(&page, false)
 }
 
 async fn page(web: &Web, request: &HttpRequest, viewer: Viewer, wanted: &str) -> Result<NotificationsPage, PageError> {

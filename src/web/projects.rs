@@ -30,7 +30,7 @@ use self::snippets::{SNIPPETS, Snippet};
 use super::display::{Age, Count, Hm};
 use super::error::PageError;
 use super::session::{Posted, Viewer};
-use super::shell::{Nav, Shell, Stream, html, see_other};
+use super::shell::{Nav, Shell, Stream, answer, html, see_other};
 use super::{Web, signs};
 use crate::secrets;
 
@@ -118,11 +118,8 @@ async fn render_new(
 ) -> Result<HttpResponse, PageError> {
     let mut shell = Shell::load(web, request, viewer, Nav::Projects).await?;
     shell.title = "New project".to_owned();
-    let mut response = html(&NewPage { shell, name, slug, snippets: &SNIPPETS, problem: problem.clone() })?;
-    if problem.is_some() {
-        *response.status_mut() = actix_web::http::StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    Ok(response)
+    let is_good = problem.is_none();
+    answer(&NewPage { shell, name, slug, snippets: &SNIPPETS, problem }, is_good)
 }
 
 /// `Shop Web` becomes `shop-web`.

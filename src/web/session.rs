@@ -279,6 +279,26 @@ impl Fields {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// A text of many lines: browsers end them with two characters, and a NUL cannot be kept.
+    pub(super) fn lines(&self, name: &str) -> String {
+        self.get(name).replace("\r\n", "\n").replace('\0', "")
+    }
+
+    /// A choice between yes, no and as elsewhere.
+    pub(super) fn switch(&self, name: &str) -> Result<Option<bool>, PageError> {
+        match self.get(name) {
+            "" => Ok(None),
+            "yes" => Ok(Some(true)),
+            "no" => Ok(Some(false)),
+            _ => Err(PageError::BadRequest(format!("{name} is yes, no, or empty."))),
+        }
+    }
+
+    /// Which state of a setting the person saw.
+    pub(super) fn version(&self) -> Result<i64, PageError> {
+        self.get("version").parse().map_err(|_| PageError::BadRequest("Which version?".to_owned()))
+    }
+
     /// Refuses a form that does not carry the token of a secret.
     pub(super) fn check(&self, secret: &str) -> Result<(), PageError> {
         if !secret.is_empty() && is_proven(self.get("csrf"), secret) {

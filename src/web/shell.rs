@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -183,6 +184,15 @@ impl Shell {
 /// Renders a page.
 pub(super) fn html(page: &impl Template) -> Result<HttpResponse, PageError> {
     Ok(HttpResponse::Ok().content_type(ContentType::html()).body(rendered(page)?))
+}
+
+/// A page that answers a form: as it is when all went well, else with the status of a form that cannot be done.
+pub(super) fn answer(page: &impl Template, is_good: bool) -> Result<HttpResponse, PageError> {
+    let mut response = html(page)?;
+    if !is_good {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    Ok(response)
 }
 
 /// Sends the browser somewhere on this site after a form.

@@ -6,21 +6,19 @@
 
 mod make;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::ids::{TokenId, UserId};
 use store::people::tokens::{self, Filter, Listed, State};
 use store::people::users::{self, User};
-use store::projects::Project;
 use time::{Duration, OffsetDateTime};
 
 use self::make::{DAYS, Draft, Form, Offer};
 use super::display::{Age, absolute};
 use super::error::PageError;
-use super::projects::find;
+use super::place::Place;
 use super::session::{Posted, Viewer};
-use super::shell::{Nav, Shell, html, see_other};
+use super::shell::{Nav, Shell, answer, html, see_other};
 use super::{Web, signs};
 
 /// Rows of a page.
@@ -32,8 +30,7 @@ const SOON: Duration = Duration::days(14);
 #[template(path = "tokens/list.html")]
 struct ListPage {
     shell: Shell,
-    /// Absent on the page of the instance.
-    project: Option<Project>,
+    place: Place,
     now: OffsetDateTime,
     rows: Vec<Listed>,
     address: Address,
@@ -48,7 +45,7 @@ struct ListPage {
 
 impl ListPage {
     fn path(&self) -> String {
-        path(self.project.as_ref())
+        self.place.path("tokens")
     }
 
     /// Address of the list with another choice of states, or further on.
@@ -107,10 +104,6 @@ fn left(time: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-fn path(project: Option<&Project>) -> String {
-    project.map_or_else(|| "/tokens".to_owned(), |project| format!("/projects/{}/tokens", project.slug))
-}
-
 /// What the address says.
 #[derive(Debug, Default, Clone, serde::Deserialize)]
 #[serde(default)]
@@ -126,77 +119,45 @@ pub(super) struct Address {
     revoked: String,
 }
 
-/// `GET /projects/{slug}/tokens`
+/// `GET /projects/{slug}/tokens`, `GET /tokens`
 pub(super) async fn show(
     web: web::Data<Web>,
     request: HttpRequest,
     viewer: Viewer,
-    slug: web::Path<String>,
+    place: Place,
     address: web::Query<Address>,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    html(&page(&web, &request, viewer, Some(project), address.into_inner(), None).await?)
+    html(&page(&web, &request, viewer, place, address.into_inner(), None).await?)
 }
 
-/// `GET /tokens`
-pub(super) async fn show_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    viewer: Viewer,
-    address: web::Query<Address>,
-) -> Result<HttpResponse, PageError> {
-    html(&page(&web, &request, viewer, None, address.into_inner(), None).await?)
-}
-
-/// `POST /projects/{slug}/tokens`: `do` is `make` or `revoke`.
+/// `POST /projects/{slug}/tokens`, `POST /tokens`: `do` is `make` or `revoke`.
 pub(super) async fn post(
     web: web::Data<Web>,
     request: HttpRequest,
-    slug: web::Path<String>,
+    place: Place,
     posted: Posted,
-) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    act(&web, &request, posted, Some(project)).await
-}
-
-/// `POST /tokens`: `do` is `make` or `revoke`.
-pub(super) async fn post_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    posted: Posted,
-) -> Result<HttpResponse, PageError> {
-    act(&web, &request, posted, None).await
-}
-
-async fn act(
-    web: &Web,
-    request: &HttpRequest,
-    posted: Posted,
-    project: Option<Project>,
 ) -> Result<HttpResponse, PageError> {
     match posted.fields.get("do") {
         "make" => {
             let draft = Draft::read(&posted.fields);
-            match make::make(web, &draft, project.as_ref()).await? {
-                Ok(made) => make::shown(web, request, posted.viewer, project, made).await,
+            match make::make(&web, &draft, place.project.as_ref()).await? {
+                Ok(made) => make::shown(&web, &request, posted.viewer, place, made).await,
                 Err(problem) => {
                     let typed = Some((draft, problem));
-                    let page = page(web, request, posted.viewer, project, Address::default(), typed).await?;
-                    let mut response = html(&page)?;
-                    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-                    Ok(response)
+                    let page = page(&web, &request, posted.viewer, place, Address::default(), typed).await?;
+                    answer(&page, false)
                 }
             }
         }
         "revoke" => {
             let id: TokenId = posted.fields.get("token").parse().map_err(|_| PageError::NotFound("token"))?;
-            let home = project.as_ref().map(|project| project.id);
+            let home = place.id();
             // One that was revoked meanwhile is as it was to be; one that is not theirs is not there.
             let is_done = tokens::revoke(&web.pool, id, home, OffsetDateTime::now_utc()).await?;
             if !is_done && !tokens::exists(&web.pool, id, home).await? {
                 return Err(PageError::NotFound("token"));
             }
-            Ok(see_other(&format!("{}?revoked=1", path(project.as_ref()))))
+            Ok(see_other(&format!("{}?revoked=1", place.path("tokens"))))
         }
         _ => Err(PageError::BadRequest("The form says nothing that can be done with a token.".to_owned())),
     }
@@ -207,17 +168,17 @@ async fn page(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
-    project: Option<Project>,
+    place: Place,
     address: Address,
     typed: Option<(Draft, String)>,
 ) -> Result<ListPage, PageError> {
     let now = OffsetDateTime::now_utc();
     let maker = match address.by.parse() {
-        Ok(id) if project.is_none() => users::by_id(&web.pool, UserId(id)).await?,
+        Ok(id) if place.project.is_none() => users::by_id(&web.pool, UserId(id)).await?,
         _ => None,
     };
     let filter = Filter {
-        home: project.as_ref().map(|project| project.id),
+        home: place.id(),
         made_by: maker.as_ref().map(|user| user.id),
         is_active: match address.show.as_str() {
             "active" => Some(true),
@@ -229,17 +190,14 @@ async fn page(
     let mut rows = tokens::list(&web.pool, filter, now, i64::try_from(ROWS).unwrap_or(1) + 1).await?;
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
-    let nav = if project.is_some() { Nav::Projects } else { Nav::Tokens };
-    let mut shell = Shell::load(web, request, viewer, nav).await?;
-    shell.title = project.as_ref().map_or_else(|| "Tokens".to_owned(), |project| format!("Tokens of {}", project.slug));
-    shell.project = project.as_ref().map(|project| project.slug.clone());
-    let offer = Offer::load(web, project.as_ref()).await?;
+    let shell = place.shell(web, request, viewer, (Nav::Tokens, "Tokens")).await?;
+    let offer = Offer::load(web, place.project.as_ref()).await?;
     let (draft, problem) = match typed {
         Some((draft, problem)) => (draft, Some(problem)),
         None => (offer.preset(&address.preset), None),
     };
     let more = rows.last().map(|row| row.token.id).filter(|_| more);
-    Ok(ListPage { shell, project, now, rows, address, maker, more, offer, draft, problem })
+    Ok(ListPage { shell, place, now, rows, address, maker, more, offer, draft, problem })
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 mod form;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::access::{Object, Reach};
@@ -24,7 +23,7 @@ use crate::web::access::Action;
 use crate::web::display::Age;
 use crate::web::error::PageError;
 use crate::web::session::{Posted, Viewer};
-use crate::web::shell::{Nav, Shell, html, see_other};
+use crate::web::shell::{Nav, Shell, answer, html, see_other};
 use crate::web::signs;
 use crate::web::toast::{self, Toast};
 use form::{LEVELS, Typed};
@@ -247,9 +246,7 @@ async fn decide(
     }
     let mut page = page(web, request, posted.viewer, stored, typed).await?;
     page.problem = Some(problem);
-    let mut response = html(&page)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    answer(&page, false)
 }
 
 /// Where somebody may have a rule send to: what serves all projects hears of theirs, too.

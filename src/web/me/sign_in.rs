@@ -3,7 +3,6 @@
 //! Who adds a factor has signed in minutes ago, or says the password again; who takes one away says it in any case. So a
 //! browser that was left open, or a stolen cookie, changes nothing for good.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::totp::{SECRET_BYTES, Secret};
@@ -19,7 +18,7 @@ use time::{Duration, OffsetDateTime};
 use super::super::display::Age;
 use super::super::error::PageError;
 use super::super::session::{Fields, Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::sign_in::{prove_password, renew_session};
 use super::super::{Web, signs};
 use crate::secrets::{self, RECOVERY_CODES};
@@ -244,9 +243,7 @@ impl Picture {
 
 pub(super) fn refused(mut page: SignInPage, problem: String) -> Result<HttpResponse, PageError> {
     page.problem = Some(problem);
-    let mut response = html(&page)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    answer(&page, false)
 }
 
 pub(super) async fn page(web: &Web, request: &HttpRequest, viewer: Viewer) -> Result<SignInPage, PageError> {

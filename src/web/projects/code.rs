@@ -1,6 +1,5 @@
 //! Where a project has its sources: the form of its mappings, tried on a stored event.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::code_link::{EDITOR_SCHEMES, Links, MAPPINGS_MAX, Mapping};
@@ -10,7 +9,7 @@ use store::{code_mappings, events};
 use super::super::error::PageError;
 use super::super::issue::{self, OurFrame};
 use super::super::session::{Fields, Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, signs};
 use super::find;
 
@@ -79,11 +78,7 @@ pub(in super::super) async fn post(
     let is_wrong = problem.is_some();
     let mut page = page(&web, &request, posted.viewer, project, typed).await?;
     page.problem = problem;
-    let mut response = html(&page)?;
-    if is_wrong {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    Ok(response)
+    answer(&page, !is_wrong)
 }
 
 /// The rows of the form that say anything.

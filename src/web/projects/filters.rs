@@ -1,27 +1,24 @@
 //! Events that are not wanted: the form of a project, and that of the instance, tried on stored events.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::filter::{Choice, LISTS_BYTES_MAX};
 use store::StoreError;
 use store::filters::{self, NewFilters};
-use store::projects::Project;
 use time::OffsetDateTime;
 
 use super::super::error::PageError;
+use super::super::place::Place;
 use super::super::session::{Fields, Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, display, signs};
-use super::find;
 use crate::filtering::{self, Tried};
 
 #[derive(Template)]
 #[template(path = "projects/filters.html")]
 struct FiltersPage {
     shell: Shell,
-    /// Absent on the page of the instance.
-    project: Option<Project>,
+    place: Place,
     choice: Choice,
     version: i64,
     /// What the instance chose, on the page of a project.
@@ -50,9 +47,7 @@ struct List<'p> {
 
 impl FiltersPage {
     fn path(&self) -> String {
-        self.project
-            .as_ref()
-            .map_or_else(|| "/filters".to_owned(), |project| format!("/projects/{}/filters", project.slug))
+        self.place.path("filters")
     }
 
     fn may_change(&self) -> bool {
@@ -123,72 +118,32 @@ pub(in super::super) struct FiltersAddress {
     saved: Option<String>,
 }
 
-/// `GET /projects/{slug}/filters`
+/// `GET /projects/{slug}/filters`, `GET /filters`
 pub(in super::super) async fn show(
     web: web::Data<Web>,
     request: HttpRequest,
     viewer: Viewer,
-    slug: web::Path<String>,
+    place: Place,
     address: web::Query<FiltersAddress>,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    shown(&web, &request, viewer, Some(project), address.saved.is_some()).await
-}
-
-/// `GET /filters`
-pub(in super::super) async fn show_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    viewer: Viewer,
-    address: web::Query<FiltersAddress>,
-) -> Result<HttpResponse, PageError> {
-    shown(&web, &request, viewer, None, address.saved.is_some()).await
-}
-
-async fn shown(
-    web: &Web,
-    request: &HttpRequest,
-    viewer: Viewer,
-    project: Option<Project>,
-    is_saved: bool,
-) -> Result<HttpResponse, PageError> {
-    let saved = filters::get(&web.pool, project.as_ref().map(|project| project.id)).await?;
-    let mut page = page(web, request, viewer, project, saved).await?;
-    page.is_saved = is_saved;
+    let saved = filters::get(&web.pool, place.id()).await?;
+    let mut page = page(&web, &request, viewer, place, saved).await?;
+    page.is_saved = address.saved.is_some();
     html(&page)
 }
 
-/// `POST /projects/{slug}/filters`: `do` is `try` or `save`.
+/// `POST /projects/{slug}/filters`, `POST /filters`: `do` is `try` or `save`.
 pub(in super::super) async fn post(
     web: web::Data<Web>,
     request: HttpRequest,
-    slug: web::Path<String>,
+    place: Place,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    posted_for(&web, &request, posted, Some(project)).await
-}
-
-/// `POST /filters`: `do` is `try` or `save`.
-pub(in super::super) async fn post_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    posted: Posted,
-) -> Result<HttpResponse, PageError> {
-    posted_for(&web, &request, posted, None).await
-}
-
-async fn posted_for(
-    web: &Web,
-    request: &HttpRequest,
-    posted: Posted,
-    project: Option<Project>,
-) -> Result<HttpResponse, PageError> {
-    let project_id = project.as_ref().map(|project| project.id);
+    let project_id = place.id();
     let typed = read(&posted.fields)?;
     let is_to_be_saved = posted.fields.get("do") == "save";
     let user = posted.viewer.user_id;
-    let mut page = page(web, request, posted.viewer, project, typed).await?;
+    let mut page = page(&web, &request, posted.viewer, place, typed).await?;
     let done = if is_to_be_saved {
         let new = NewFilters {
             project_id,
@@ -207,49 +162,32 @@ async fn posted_for(
         Err(StoreError::Conflict(problem)) => page.problem = Some(problem),
         Err(error) => return Err(error.into()),
     }
-    let mut response = html(&page)?;
-    if page.problem.is_some() {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    Ok(response)
+    answer(&page, page.problem.is_none())
 }
 
 fn read(fields: &Fields) -> Result<(Choice, i64), PageError> {
-    let switch = |name: &str| match fields.get(name) {
-        "" => Ok(None),
-        "yes" => Ok(Some(true)),
-        "no" => Ok(Some(false)),
-        _ => Err(PageError::BadRequest(format!("{name} is yes, no, or empty."))),
-    };
-    // Browsers end lines with two characters.
-    let list = |name: &str| fields.get(name).replace("\r\n", "\n").replace('\0', "");
     let choice = Choice {
-        crawlers: switch("crawlers")?,
-        legacy_browsers: switch("legacy_browsers")?,
-        localhost: switch("localhost")?,
-        messages: list("messages"),
-        releases: list("releases"),
-        addresses: list("addresses"),
+        crawlers: fields.switch("crawlers")?,
+        legacy_browsers: fields.switch("legacy_browsers")?,
+        localhost: fields.switch("localhost")?,
+        messages: fields.lines("messages"),
+        releases: fields.lines("releases"),
+        addresses: fields.lines("addresses"),
     };
-    let version = fields.get("version").parse().map_err(|_| PageError::BadRequest("Which version?".to_owned()))?;
-    Ok((choice, version))
+    Ok((choice, fields.version()?))
 }
 
 async fn page(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
-    project: Option<Project>,
+    place: Place,
     (choice, version): (Choice, i64),
 ) -> Result<FiltersPage, PageError> {
-    let nav = if project.is_some() { Nav::Projects } else { Nav::Filters };
-    let mut shell = Shell::load(web, request, viewer, nav).await?;
-    shell.title =
-        project.as_ref().map_or_else(|| "Filters".to_owned(), |project| format!("Filters of {}", project.slug));
-    shell.project = project.as_ref().map(|project| project.slug.clone());
-    let above = match project {
+    let shell = place.shell(web, request, viewer, (Nav::Filters, "Filters")).await?;
+    let above = match place.project {
         Some(_) => filters::get(&web.pool, None).await?.0,
         None => Choice::default(),
     };
-    Ok(FiltersPage { shell, project, choice, version, above, problem: None, tried: None, is_saved: false })
+    Ok(FiltersPage { shell, place, choice, version, above, problem: None, tried: None, is_saved: false })
 }

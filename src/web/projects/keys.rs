@@ -1,6 +1,5 @@
 //! The client keys of a project: made, renamed, stopped, replaced and deleted; and which web pages may post with them.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::dsn;
@@ -15,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 use super::super::display::{Age, Ahead, Count};
 use super::super::error::PageError;
 use super::super::session::{Fields, Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, signs};
 use super::find;
 use crate::secrets;
@@ -98,9 +97,7 @@ pub(in super::super) async fn post(
                 page.origins = posted.fields.get("origins").to_owned();
             }
             page.problem = Some(problem);
-            let mut response = html(&page)?;
-            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            answer(&page, false)
         }
         Err(error) => Err(error),
     }

@@ -1,20 +1,18 @@
 //! How much may come in: the limits of a project, and those of the instance, with what is used of them.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::quota::{COUNT_MAX, Counts, Limit, WINDOW_S_MAX};
 use store::StoreError;
 use store::limits::{self, NewLimits, Stored, Subject};
-use store::projects::Project;
 use store::sampling;
 
 use super::super::display::Count;
 use super::super::error::PageError;
+use super::super::place::Place;
 use super::super::session::{Fields, Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, signs};
-use super::find;
 
 /// The windows that a form offers, each with its name in the form and its words.
 const WINDOWS: [(&str, i64, &str); 2] = [("minute", 60, "a minute"), ("day", WINDOW_S_MAX, "a day (UTC)")];
@@ -35,8 +33,7 @@ struct Field {
 #[template(path = "projects/limits.html")]
 struct LimitsPage {
     shell: Shell,
-    /// Absent on the page of the instance.
-    project: Option<Project>,
+    place: Place,
     rows: Vec<(&'static str, Vec<Field>)>,
     /// Whether payloads are sampled when far more than usual comes in: as it was ticked, and as it stands. Absent on the page
     /// of the instance.
@@ -49,16 +46,12 @@ struct LimitsPage {
 
 impl LimitsPage {
     fn path(&self) -> String {
-        path(self.project.as_ref())
+        self.place.path("limits")
     }
 
     fn may_change(&self) -> bool {
         self.shell.viewer.may_change_projects()
     }
-}
-
-fn path(project: Option<&Project>) -> String {
-    project.map_or_else(|| "/limits".to_owned(), |project| format!("/projects/{}/limits", project.slug))
 }
 
 /// What the address says.
@@ -67,61 +60,28 @@ pub(in super::super) struct LimitsAddress {
     saved: Option<String>,
 }
 
-/// `GET /projects/{slug}/limits`
+/// `GET /projects/{slug}/limits`, `GET /limits`
 pub(in super::super) async fn show(
     web: web::Data<Web>,
     request: HttpRequest,
     viewer: Viewer,
-    slug: web::Path<String>,
+    place: Place,
     address: web::Query<LimitsAddress>,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    let mut page = page(&web, &request, viewer, Some(project), None).await?;
+    let mut page = page(&web, &request, viewer, place, None).await?;
     page.is_saved = address.saved.is_some();
     html(&page)
 }
 
-/// `GET /limits`
-pub(in super::super) async fn show_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    viewer: Viewer,
-    address: web::Query<LimitsAddress>,
-) -> Result<HttpResponse, PageError> {
-    let mut page = page(&web, &request, viewer, None, None).await?;
-    page.is_saved = address.saved.is_some();
-    html(&page)
-}
-
-/// `POST /projects/{slug}/limits`
+/// `POST /projects/{slug}/limits`, `POST /limits`
 pub(in super::super) async fn post(
     web: web::Data<Web>,
     request: HttpRequest,
-    slug: web::Path<String>,
+    place: Place,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    save(&web, &request, posted, Some(project)).await
-}
-
-/// `POST /limits`
-pub(in super::super) async fn post_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    posted: Posted,
-) -> Result<HttpResponse, PageError> {
-    save(&web, &request, posted, None).await
-}
-
-async fn save(
-    web: &Web,
-    request: &HttpRequest,
-    posted: Posted,
-    project: Option<Project>,
-) -> Result<HttpResponse, PageError> {
-    let seen_version =
-        posted.fields.get("version").parse().map_err(|_| PageError::BadRequest("Which version?".to_owned()))?;
-    let project_id = project.as_ref().map(|project| project.id);
+    let seen_version = posted.fields.version()?;
+    let project_id = place.id();
     let typed = read(&posted.fields);
     // Whose numbers cannot be read was not told what somebody else saved meanwhile: they are when they save the right ones.
     let kept = typed.is_err().then_some(seen_version);
@@ -133,24 +93,22 @@ async fn save(
         Err(problem) => Err(StoreError::Conflict(problem)),
     };
     let problem = match saved {
-        Ok(_) => return Ok(see_other(&format!("{}?saved=1", path(project.as_ref())))),
+        Ok(_) => return Ok(see_other(&format!("{}?saved=1", place.path("limits")))),
         Err(StoreError::Conflict(problem)) => problem,
         Err(error) => return Err(error.into()),
     };
-    let mut page = page(web, request, posted.viewer, project, Some(&posted.fields)).await?;
+    let mut page = page(&web, &request, posted.viewer, place, Some(&posted.fields)).await?;
     page.problem = Some(problem);
     page.version = kept.unwrap_or(page.version);
-    let mut response = html(&page)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    answer(&page, false)
 }
 
 fn is_sampled(fields: &Fields) -> bool {
     fields.get("samples") == "yes"
 }
 
-fn subject(project: Option<&Project>) -> Subject {
-    project.map_or(Subject::Instance, |project| Subject::Project(project.id))
+fn subject(place: &Place) -> Subject {
+    place.id().map_or(Subject::Instance, Subject::Project)
 }
 
 /// The numbers of a form; an empty one is no limit.
@@ -176,25 +134,22 @@ async fn page(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
-    project: Option<Project>,
+    place: Place,
     typed: Option<&Fields>,
 ) -> Result<LimitsPage, PageError> {
     // What was typed goes with what stands now, which is shown beside it: saved again, it is meant so.
-    let version = limits::version(&web.pool, project.as_ref().map(|project| project.id)).await?;
-    let stored = limits::of(&web.pool, subject(project.as_ref())).await?;
-    let nav = if project.is_some() { Nav::Projects } else { Nav::Limits };
-    let mut shell = Shell::load(web, request, viewer, nav).await?;
-    shell.title = project.as_ref().map_or_else(|| "Limits".to_owned(), |project| format!("Limits of {}", project.slug));
-    shell.project = project.as_ref().map(|project| project.slug.clone());
+    let version = limits::version(&web.pool, place.id()).await?;
+    let stored = limits::of(&web.pool, subject(&place)).await?;
+    let shell = place.shell(web, request, viewer, (Nav::Limits, "Limits")).await?;
     let rows = Counts::ALL.map(|counts| (words(counts), fields_of(counts, &stored, typed)));
-    let samples = match &project {
+    let samples = match place.id() {
         Some(project) => {
-            let stands = sampling::is_on(&web.pool, project.id).await?;
+            let stands = sampling::is_on(&web.pool, project).await?;
             Some((typed.map_or(stands, is_sampled), stands))
         }
         None => None,
     };
-    Ok(LimitsPage { shell, project, rows: rows.into(), samples, version, is_saved: false, problem: None })
+    Ok(LimitsPage { shell, place, rows: rows.into(), samples, version, is_saved: false, problem: None })
 }
 
 const fn words(counts: Counts) -> &'static str {

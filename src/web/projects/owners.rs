@@ -1,6 +1,5 @@
 //! Who owns what of a project: the form of its rules, tried on stored events.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::owners::{Problem, Rules, TEXT_CHARS_MAX};
@@ -10,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, display, signs};
 use super::find;
 use crate::ownership::{self, Tried};
@@ -80,7 +79,7 @@ pub(in super::super) async fn post(
 ) -> Result<HttpResponse, PageError> {
     let project = find(&web, &slug).await?;
     let fields = &posted.fields;
-    let rules = fields.get("rules").replace("\r\n", "\n").replace('\0', "");
+    let rules = fields.lines("rules");
     let ownership = Ownership { rules, auto_assign: !fields.get("auto").is_empty() };
     let is_good = Rules::parse(&ownership.rules).is_ok();
     if is_good && fields.get("do") == "save" {
@@ -88,11 +87,7 @@ pub(in super::super) async fn post(
         return Ok(see_other(&format!("/projects/{}/owners?saved=1", project.slug)));
     }
     let page = page(&web, &request, posted.viewer, project, ownership).await?;
-    let mut response = html(&page)?;
-    if !is_good {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    Ok(response)
+    answer(&page, is_good)
 }
 
 async fn page(

@@ -1,29 +1,27 @@
 //! What is hidden of events before they are kept: the form of a project, and that of the instance, tried on stored events.
 //! A project also says here how long it keeps them.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::ids::ProjectId;
 use engine::scrub::{Choice, Policy, Problem, RULES_BYTES_MAX, Scrubber};
 use store::StoreError;
-use store::projects::Project;
 use store::retention;
 use store::scrubbing::{self, NewScrubbing, Scrubbing};
 use time::OffsetDateTime;
 
 use super::super::error::PageError;
+use super::super::place::Place;
 use super::super::session::{Fields, Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, display, signs};
-use super::find;
 use crate::hiding::{self, Tried};
 
 #[derive(Template)]
 #[template(path = "projects/privacy.html")]
 struct PrivacyPage {
     shell: Shell,
-    /// Absent on the page of the instance.
-    project: Option<Project>,
+    place: Place,
     scrubbing: Scrubbing,
     /// What applies where nothing is chosen here.
     above: Policy,
@@ -57,9 +55,7 @@ struct Switch {
 
 impl PrivacyPage {
     fn path(&self) -> String {
-        self.project
-            .as_ref()
-            .map_or_else(|| "/privacy".to_owned(), |project| format!("/projects/{}/privacy", project.slug))
+        self.place.path("privacy")
     }
 
     fn switches(&self) -> [Switch; 4] {
@@ -98,73 +94,54 @@ pub(in super::super) struct PrivacyAddress {
     saved: Option<String>,
 }
 
-/// `GET /projects/{slug}/privacy`
+/// `GET /projects/{slug}/privacy`, `GET /privacy`
 pub(in super::super) async fn show(
     web: web::Data<Web>,
     request: HttpRequest,
     viewer: Viewer,
-    slug: web::Path<String>,
+    place: Place,
     address: web::Query<PrivacyAddress>,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    shown(&web, &request, viewer, Some(project), address.saved.is_some()).await
-}
-
-/// `GET /privacy`
-pub(in super::super) async fn show_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    viewer: Viewer,
-    address: web::Query<PrivacyAddress>,
-) -> Result<HttpResponse, PageError> {
-    shown(&web, &request, viewer, None, address.saved.is_some()).await
-}
-
-async fn shown(
-    web: &Web,
-    request: &HttpRequest,
-    viewer: Viewer,
-    project: Option<Project>,
-    is_saved: bool,
-) -> Result<HttpResponse, PageError> {
-    let scrubbing = scrubbing::get(&web.pool, project.as_ref().map(|project| project.id)).await?;
-    let mut page = page(web, request, viewer, project, scrubbing).await?;
-    page.is_saved = is_saved;
+    let scrubbing = scrubbing::get(&web.pool, place.id()).await?;
+    let mut page = page(&web, &request, viewer, place, scrubbing).await?;
+    page.is_saved = address.saved.is_some();
     html(&page)
 }
 
-/// `POST /projects/{slug}/privacy`: `do` is `try`, `save` or `keep`.
+/// `POST /projects/{slug}/privacy`, `POST /privacy`: `do` is `try` or `save`; of a project also `keep`.
 pub(in super::super) async fn post(
     web: web::Data<Web>,
     request: HttpRequest,
-    slug: web::Path<String>,
+    place: Place,
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
-    let project = find(&web, &slug).await?;
-    if posted.fields.get("do") == "keep" {
-        return keep(&web, &request, posted, project).await;
+    match place.id() {
+        Some(project) if posted.fields.get("do") == "keep" => keep(&web, &request, posted, (place, project)).await,
+        _ => hide(&web, &request, posted, place).await,
     }
-    posted_for(&web, &request, posted, Some(project)).await
 }
 
 /// Saves for how many days a project keeps its events.
-async fn keep(web: &Web, request: &HttpRequest, posted: Posted, project: Project) -> Result<HttpResponse, PageError> {
+async fn keep(
+    web: &Web,
+    request: &HttpRequest,
+    posted: Posted,
+    (place, project): (Place, ProjectId),
+) -> Result<HttpResponse, PageError> {
     let typed = posted.fields.get("days").trim().to_owned();
     let problem = match read_days(&typed) {
-        Ok(days) => match retention::set_days(&web.pool, project.id, days).await {
-            Ok(()) => return Ok(see_other(&format!("/projects/{}/privacy?saved=1", project.slug))),
+        Ok(days) => match retention::set_days(&web.pool, project, days).await {
+            Ok(()) => return Ok(see_other(&format!("{}?saved=1", place.path("privacy")))),
             Err(StoreError::Conflict(problem)) => problem,
             Err(error) => return Err(error.into()),
         },
         Err(problem) => problem,
     };
-    let scrubbing = scrubbing::get(&web.pool, Some(project.id)).await?;
-    let mut page = page(web, request, posted.viewer, Some(project), scrubbing).await?;
+    let scrubbing = scrubbing::get(&web.pool, Some(project)).await?;
+    let mut page = page(web, request, posted.viewer, place, scrubbing).await?;
     page.days = typed;
     page.days_problem = Some(problem);
-    let mut response = html(&page)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    answer(&page, false)
 }
 
 /// Nothing means as long as the instance.
@@ -179,26 +156,13 @@ fn read_days(text: &str) -> Result<Option<i32>, String> {
     }
 }
 
-/// `POST /privacy`: `do` is `try` or `save`.
-pub(in super::super) async fn post_instance(
-    web: web::Data<Web>,
-    request: HttpRequest,
-    posted: Posted,
-) -> Result<HttpResponse, PageError> {
-    posted_for(&web, &request, posted, None).await
-}
-
-async fn posted_for(
-    web: &Web,
-    request: &HttpRequest,
-    posted: Posted,
-    project: Option<Project>,
-) -> Result<HttpResponse, PageError> {
-    let project_id = project.as_ref().map(|project| project.id);
+/// Saves what is hidden, or tries it.
+async fn hide(web: &Web, request: &HttpRequest, posted: Posted, place: Place) -> Result<HttpResponse, PageError> {
+    let project_id = place.id();
     let typed = read(&posted.fields)?;
     let is_to_be_saved = posted.fields.get("do") == "save";
     let user = posted.viewer.user_id;
-    let mut page = page(web, request, posted.viewer, project, typed).await?;
+    let mut page = page(web, request, posted.viewer, place, typed).await?;
     let Scrubbing { choice, rules, version } = &page.scrubbing;
     if page.problems.is_empty() && is_to_be_saved {
         let new = NewScrubbing {
@@ -222,30 +186,19 @@ async fn posted_for(
         }
     }
     let is_good = page.problems.is_empty() && page.problem.is_none();
-    let mut response = html(&page)?;
-    if !is_good {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    Ok(response)
+    answer(&page, is_good)
 }
 
 fn read(fields: &Fields) -> Result<Scrubbing, PageError> {
-    let choice = |name: &str| match fields.get(name) {
-        "" => Ok(None),
-        "yes" => Ok(Some(true)),
-        "no" => Ok(Some(false)),
-        _ => Err(PageError::BadRequest(format!("{name} is yes, no, or empty."))),
-    };
     Ok(Scrubbing {
         choice: Choice {
-            secrets: choice("secrets")?,
-            numbers: choice("numbers")?,
-            emails: choice("emails")?,
-            ip_addresses: choice("ip_addresses")?,
+            secrets: fields.switch("secrets")?,
+            numbers: fields.switch("numbers")?,
+            emails: fields.switch("emails")?,
+            ip_addresses: fields.switch("ip_addresses")?,
         },
-        // Browsers end lines with two characters.
-        rules: fields.get("rules").replace("\r\n", "\n").replace('\0', ""),
-        version: fields.get("version").parse().map_err(|_| PageError::BadRequest("Which version?".to_owned()))?,
+        rules: fields.lines("rules"),
+        version: fields.version()?,
     })
 }
 
@@ -253,20 +206,16 @@ async fn page(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
-    project: Option<Project>,
+    place: Place,
     scrubbing: Scrubbing,
 ) -> Result<PrivacyPage, PageError> {
-    let nav = if project.is_some() { Nav::Projects } else { Nav::Privacy };
-    let mut shell = Shell::load(web, request, viewer, nav).await?;
-    shell.title =
-        project.as_ref().map_or_else(|| "Privacy".to_owned(), |project| format!("Privacy of {}", project.slug));
-    shell.project = project.as_ref().map(|project| project.slug.clone());
-    let above = match project {
+    let shell = place.shell(web, request, viewer, (Nav::Privacy, "Privacy")).await?;
+    let above = match place.project {
         Some(_) => scrubbing::get(&web.pool, None).await?,
         None => Scrubbing::default(),
     };
-    let days = match &project {
-        Some(project) => retention::days(&web.pool, project.id).await?.map(|days| days.to_string()),
+    let days = match place.id() {
+        Some(project) => retention::days(&web.pool, project).await?.map(|days| days.to_string()),
         None => None,
     };
     let problems = match Scrubber::compile(Policy::default(), &[&scrubbing.rules]) {
@@ -275,7 +224,7 @@ async fn page(
     };
     Ok(PrivacyPage {
         shell,
-        project,
+        place,
         scrubbing,
         above: Policy::default().with(above.choice),
         above_rules: above.rules,

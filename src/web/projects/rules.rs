@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use engine::grouping::Rules;
@@ -19,7 +18,7 @@ use time::OffsetDateTime;
 use super::super::display::{Count, cut};
 use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, signs};
 use super::find;
 use crate::preview::{self, Preview, PreviewError};
@@ -171,9 +170,7 @@ impl RulesPage {
     }
 
     fn refused(self) -> Result<HttpResponse, PageError> {
-        let mut response = html(&self)?;
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-        Ok(response)
+        answer(&self, false)
     }
 }
 

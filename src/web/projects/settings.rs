@@ -1,6 +1,5 @@
 //! The settings of a project: its name, when quiet issues are resolved, and how its releases are ordered.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use store::projects::{self, Project, Settings};
@@ -9,7 +8,7 @@ use store::{StoreError, attachments, quiet, releases};
 use super::super::display::Bytes;
 use super::super::error::PageError;
 use super::super::session::{Posted, Viewer};
-use super::super::shell::{Nav, Shell, html, see_other};
+use super::super::shell::{Nav, Shell, answer, html, see_other};
 use super::super::{Web, signs};
 use super::find;
 
@@ -75,9 +74,7 @@ pub(in super::super) async fn post(
     };
     let mut page = page(&web, &request, posted.viewer, project, (name, days)).await?;
     page.problem = Some(problem);
-    let mut response = html(&page)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    answer(&page, false)
 }
 
 async fn page(

@@ -9,7 +9,7 @@ use store::people::tokens::{self, NewToken};
 use store::projects::{self, Project};
 use time::{Duration, OffsetDateTime};
 
-use super::path;
+use super::super::place::Place;
 use crate::secrets::{self, Kind, Secret};
 use crate::web::error::PageError;
 use crate::web::session::{Fields, Viewer};
@@ -238,7 +238,7 @@ pub(super) async fn make(web: &Web, draft: &Draft, home: Option<&Project>) -> Re
 #[template(path = "tokens/made.html")]
 struct MadePage {
     shell: Shell,
-    project: Option<Project>,
+    place: Place,
     name: String,
     secret: String,
     /// What `sentry-cli` is told by, on one line.
@@ -251,11 +251,10 @@ pub(super) async fn shown(
     web: &Web,
     request: &HttpRequest,
     viewer: Viewer,
-    project: Option<Project>,
+    place: Place,
     made: Made,
 ) -> Result<HttpResponse, PageError> {
-    let nav = if project.is_some() { Nav::Projects } else { Nav::Tokens };
-    let mut shell = Shell::load(web, request, viewer, nav).await?;
+    let mut shell = place.shell(web, request, viewer, (Nav::Tokens, "Tokens")).await?;
     shell.title = "The token".to_owned();
     let only = match made.reach.ids().as_deref() {
         Some([id]) => projects::by_id(&web.pool, ProjectId(*id)).await?,
@@ -270,5 +269,5 @@ pub(super) async fn shown(
         line.push_str(&format!(" SENTRY_PROJECT={}", project.slug));
     }
     line.push_str(&format!(" SENTRY_AUTH_TOKEN={secret}"));
-    html(&MadePage { shell, back: path(project.as_ref()), project, name: made.name, secret, line })
+    html(&MadePage { shell, back: place.path("tokens"), place, name: made.name, secret, line })
 }
