@@ -33,8 +33,9 @@ mod team;
 mod token;
 mod user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use serde_json::json;
 use store::audit::{Author, Via, as_author};
@@ -182,6 +183,11 @@ fn public_url(config: &Config) -> String {
         Some(served) if config.base_url.is_none() => served.base_url,
         _ => config.public_url(config.listen),
     }
+}
+
+/// A file that an option names.
+fn read_file(path: &Path) -> Result<String, Failure> {
+    Ok(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
 }
 
 /// Opens and migrates the database, works, and closes it in every case.

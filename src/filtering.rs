@@ -7,14 +7,12 @@ use engine::outcome::Reason;
 use engine::payload;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use store::{StoreError, events, filters};
+use store::{StoreError, events, filters, projects};
 
 /// Newest events that filters are tried on: their payloads are some megabytes at most.
 const EVENTS_TRIED: i64 = 500;
 /// Events that are shown.
 const SHOWN_MAX: usize = 20;
-/// Projects that filters of the instance are tried on.
-const PROJECTS_MAX: usize = 10;
 /// Events that are read at once, so that their payloads are not in memory together.
 const PAGE: i64 = 100;
 
@@ -62,14 +60,7 @@ impl Tried {
 /// When the database fails. `Conflict` with what is wrong in the choice.
 pub(crate) async fn try_out(pool: &PgPool, project: Option<ProjectId>, choice: &Choice) -> Result<Tried, StoreError> {
     let filters = filters::read(pool, project, choice).await?;
-    let projects = match project {
-        Some(id) => vec![id],
-        None => {
-            let most = i64::try_from(PROJECTS_MAX).unwrap_or(1);
-            let listed = store::projects::list(pool, &engine::access::Reach::All, None, most).await?;
-            listed.into_iter().map(|project| project.id).collect()
-        }
-    };
+    let projects = projects::to_try_on(pool, project).await?;
     let each = EVENTS_TRIED / i64::try_from(projects.len().max(1)).unwrap_or(1);
     let mut tried = Tried::default();
     for id in projects {

@@ -7,7 +7,7 @@ use engine::payload;
 use engine::scrub::{Choice, Found, Scrubber};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use store::{StoreError, events, scrubbing};
+use store::{StoreError, events, projects, scrubbing};
 
 /// Newest events that a choice is tried on: their payloads are some megabytes at most.
 pub(crate) const EVENTS_TRIED: i64 = 50;
@@ -15,8 +15,6 @@ pub(crate) const EVENTS_TRIED: i64 = 50;
 const FOUND_MAX: usize = 10;
 /// Characters of a value that are shown.
 const CHARS_MAX: usize = 120;
-/// Projects that a choice of the instance is tried on.
-const PROJECTS_MAX: usize = 10;
 
 /// What a choice would hide in the newest stored events.
 #[derive(Debug, Default)]
@@ -67,14 +65,7 @@ pub(crate) async fn try_out(
     rules: &str,
 ) -> Result<Tried, StoreError> {
     let scrubber = scrubbing::compile(pool, project_id, choice, rules.to_owned()).await?;
-    let projects = match project_id {
-        Some(id) => vec![id],
-        None => {
-            let most = i64::try_from(PROJECTS_MAX).unwrap_or(1);
-            let listed = store::projects::list(pool, &engine::access::Reach::All, None, most).await?;
-            listed.into_iter().map(|project| project.id).collect()
-        }
-    };
+    let projects = projects::to_try_on(pool, project_id).await?;
     let each = EVENTS_TRIED / i64::try_from(projects.len().max(1)).unwrap_or(1);
     let mut stored = Vec::new();
     for id in projects {

@@ -11,7 +11,10 @@ pub mod notify;
 pub mod regroup;
 
 use std::future::Future;
+use std::time::Duration;
 
+use sqlx::PgPool;
+use store::StoreError;
 use tokio::sync::watch;
 
 /// Works until it is done; `None` when `shutdown` turned true before. The work is dropped then, wherever it was: what a
@@ -20,6 +23,33 @@ async fn unless_stopped<T>(shutdown: &mut watch::Receiver<bool>, work: impl Futu
     tokio::select! {
         () = stopped(shutdown) => None,
         done = work => Some(done),
+    }
+}
+
+/// Time between looks of a worker that mostly finds nothing. One look is an index probe.
+const LOOKS: Duration = Duration::from_secs(1);
+
+/// Does round after round until `shutdown` turns true, without a pause while one finds something to do: each is short, so other
+/// work gets its turn between two of them, and so does ingest. `what` did not go on when a round fails.
+async fn look_for_work<Round: Future<Output = Result<bool, StoreError>>>(
+    pool: PgPool,
+    mut shutdown: watch::Receiver<bool>,
+    what: &'static str,
+    round: impl Fn(PgPool) -> Round,
+) {
+    loop {
+        let Some(done) = unless_stopped(&mut shutdown, round(pool.clone())).await else { return };
+        let pause = match done {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => LOOKS,
+            Err(error) => {
+                tracing::warn!(%error, "{what} did not go on; it is tried again");
+                LOOKS
+            }
+        };
+        if unless_stopped(&mut shutdown, tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use store::export::{Export, PersonExport};
 use time::OffsetDateTime;
 
 use super::output::Output;
-use super::project::find;
+use super::project::{find, find_place};
 use super::with_database;
 use crate::config::Config;
 use crate::error::Failure;
@@ -41,10 +41,7 @@ pub(super) async fn of_person(
     output: Output,
 ) -> Result<(), Failure> {
     let lines = with_database(config, async |database| {
-        let project_id = match project {
-            Some(slug) => Some(find(database, slug).await?.id),
-            None => None,
-        };
+        let project_id = find_place(database, project).await?;
         let (pool, now) = (database.pool.clone(), OffsetDateTime::now_utc());
         let mut export = PersonExport::begin(pool, person, project_id, &rand::random(), now).await?;
         let mut said = 0;

@@ -1,20 +1,17 @@
 //! `firefinch filter …`: events that are not wanted.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use engine::filter::Choice;
-use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use store::filters::{self, NewFilters};
 use time::OffsetDateTime;
 
 use super::output::Output;
-use super::project::find;
-use super::with_database;
+use super::project::find_place;
+use super::{read_file, with_database};
 use crate::config::Config;
-use crate::database::Database;
 use crate::error::Failure;
 use crate::filtering;
 
@@ -96,22 +93,18 @@ impl Change {
             (&self.addresses, &mut choice.addresses),
         ] {
             if let Some(path) = path {
-                *held = read(path)?;
+                *held = read_file(path)?;
             }
         }
         Ok(())
     }
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    Ok(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
-}
-
 pub(super) async fn run(config: &Config, command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Show { project } => {
             let (choice, _) = with_database(config, async |database| {
-                let project = of(database, project.as_deref()).await?;
+                let project = find_place(database, project.as_deref()).await?;
                 Ok(filters::get(&database.pool, project).await?)
             })
             .await?;
@@ -119,7 +112,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         }
         Command::Set { project, change } => {
             let choice = with_database(config, async |database| {
-                let project_id = of(database, project.as_deref()).await?;
+                let project_id = find_place(database, project.as_deref()).await?;
                 let (mut choice, version) = filters::get(&database.pool, project_id).await?;
                 change.apply(&mut choice)?;
                 let (seen_version, now) = (Some(version), OffsetDateTime::now_utc());
@@ -132,7 +125,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         }
         Command::Try { project, change } => {
             let tried = with_database(config, async |database| {
-                let project_id = of(database, project.as_deref()).await?;
+                let project_id = find_place(database, project.as_deref()).await?;
                 let (mut choice, _) = filters::get(&database.pool, project_id).await?;
                 change.apply(&mut choice)?;
                 Ok(filtering::try_out(&database.pool, project_id, &choice).await?)
@@ -143,13 +136,6 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             let lines: Vec<String> = tried.events.iter().map(line).collect();
             output.answer(&tried.document(), &lines.join("\n"))
         }
-    }
-}
-
-async fn of(database: &Database, slug: Option<&str>) -> Result<Option<ProjectId>, Failure> {
-    match slug {
-        Some(slug) => Ok(Some(find(database, slug).await?.id)),
-        None => Ok(None),
     }
 }
 

@@ -6,7 +6,7 @@ use store::limits::{self, Stored, Subject};
 use store::sampling;
 
 use super::output::Output;
-use super::project::find;
+use super::project::{find, find_place};
 use super::with_database;
 use crate::config::Config;
 use crate::database::Database;
@@ -114,10 +114,7 @@ async fn spikes(config: &Config, slug: &str, wanted: Option<bool>, output: Outpu
 }
 
 async fn subject(database: &Database, slug: Option<&str>) -> Result<Subject, Failure> {
-    match slug {
-        Some(slug) => Ok(Subject::Project(find(database, slug).await?.id)),
-        None => Ok(Subject::Instance),
-    }
+    Ok(find_place(database, slug).await?.map_or(Subject::Instance, Subject::Project))
 }
 
 fn document(held: &Stored) -> Value {

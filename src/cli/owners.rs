@@ -1,8 +1,8 @@
 //! `firefinch project owners …`: who owns what of a project.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use engine::owners::Rules;
 use serde_json::json;
 use store::owners::{self, Ownership};
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::output::Output;
 use super::project::find;
-use super::with_database;
+use super::{read_file, with_database};
 use crate::config::Config;
 use crate::error::Failure;
 use crate::ownership::{self, Tried};
@@ -63,7 +63,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&document(&saved), saved.rules.trim_end())
         }
         Command::Set { project, file, auto_assign } => {
-            let text = file.as_deref().map(read).transpose()?;
+            let text = file.as_deref().map(read_file).transpose()?;
             if let Some(text) = &text {
                 parse(text)?;
             }
@@ -80,7 +80,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.done(&document(&saved), &format!("the rules are saved{given}"))
         }
         Command::Try { project, file } => {
-            let text = file.as_deref().map(read).transpose()?;
+            let text = file.as_deref().map(read_file).transpose()?;
             let tried = with_database(config, async |database| {
                 let project = find(database, &project).await?;
                 let text = match text {
@@ -115,10 +115,6 @@ fn show(tried: &Tried, output: Output) -> Result<(), Failure> {
     }));
     let document = json!({"events": events.collect::<Vec<_>>(), "unknown_owners": tried.strangers});
     output.answer(&document, &lines.collect::<Vec<_>>().join("\n"))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    Ok(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
 }
 
 fn parse(text: &str) -> Result<Rules, Failure> {

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::export;
 use super::output::Output;
-use super::project::find;
+use super::project::find_place;
 use super::with_database;
 use crate::config::Config;
 use crate::database::Database;
@@ -86,10 +86,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
     };
     let person = who.read()?;
     let (document, text) = with_database(config, async |database| {
-        let project_id = match &project {
-            Some(slug) => Some(find(database, slug).await?.id),
-            None => None,
-        };
+        let project_id = find_place(database, project.as_deref()).await?;
         if dry_run {
             let found = erasure::preview(&database.pool, project_id, &person).await?;
             return Ok((erasing::found_document(&found), would(&found)));

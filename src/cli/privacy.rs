@@ -1,20 +1,18 @@
 //! `firefinch privacy …`: what is hidden of events before they are kept.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args;
-use engine::ids::ProjectId;
 use engine::scrub::{Policy, Scrubber};
 use serde_json::{Value, json};
 use store::scrubbing::{self, NewScrubbing, Scrubbing};
 use time::OffsetDateTime;
 
 use super::output::Output;
-use super::project::find;
-use super::with_database;
+use super::project::find_place;
+use super::{read_file, with_database};
 use crate::config::Config;
-use crate::database::Database;
 use crate::error::Failure;
 use crate::hiding;
 
@@ -82,7 +80,7 @@ impl Change {
     /// Reads the file of rules, and says what is wrong in it.
     fn read(&self) -> Result<Option<String>, Failure> {
         let Some(path) = &self.rules else { return Ok(None) };
-        let text = read(path)?;
+        let text = read_file(path)?;
         Scrubber::compile(Policy::default(), &[&text]).map_err(|problems| {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             Failure::Failed(anyhow!("the rules cannot be used\n{}", lines.join("\n")))
@@ -108,7 +106,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
     match command {
         Command::Show { project } => {
             let saved = with_database(config, async |database| {
-                let project = of(database, project.as_deref()).await?;
+                let project = find_place(database, project.as_deref()).await?;
                 Ok(scrubbing::get(&database.pool, project).await?)
             })
             .await?;
@@ -117,7 +115,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Set { project, change } => {
             let rules = change.read()?;
             let saved = with_database(config, async |database| {
-                let project_id = of(database, project.as_deref()).await?;
+                let project_id = find_place(database, project.as_deref()).await?;
                 let mut saved = scrubbing::get(&database.pool, project_id).await?;
                 change.apply(rules, &mut saved);
                 let Scrubbing { choice, rules, version } = &saved;
@@ -132,7 +130,7 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
         Command::Try { project, change } => {
             let rules = change.read()?;
             let tried = with_database(config, async |database| {
-                let project_id = of(database, project.as_deref()).await?;
+                let project_id = find_place(database, project.as_deref()).await?;
                 let mut wanted = scrubbing::get(&database.pool, project_id).await?;
                 change.apply(rules, &mut wanted);
                 Ok(hiding::try_out(&database.pool, project_id, wanted.choice, &wanted.rules).await?)
@@ -148,17 +146,6 @@ pub(super) async fn run(config: &Config, command: Command, output: Output) -> Re
             output.answer(&tried.document(), &lines.collect::<Vec<_>>().join("\n"))
         }
     }
-}
-
-async fn of(database: &Database, slug: Option<&str>) -> Result<Option<ProjectId>, Failure> {
-    match slug {
-        Some(slug) => Ok(Some(find(database, slug).await?.id)),
-        None => Ok(None),
-    }
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    Ok(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
 }
 
 fn document(saved: &Scrubbing) -> Value {

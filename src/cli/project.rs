@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use engine::access::Reach;
 use engine::dsn;
+use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use store::keys::{self, Key};
 use store::projects::{self, NewProject, Project};
@@ -166,6 +167,14 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
 pub(super) async fn find(database: &Database, slug: &str) -> Result<Project, Failure> {
     let project = projects::by_slug(&database.pool, slug).await?;
     project.ok_or_else(|| Failure::Failed(anyhow!("there is no project {slug:?}")))
+}
+
+/// The project of a `--project`; nothing where it was left out, which means the instance.
+pub(super) async fn find_place(database: &Database, slug: Option<&str>) -> Result<Option<ProjectId>, Failure> {
+    match slug {
+        Some(slug) => Ok(Some(find(database, slug).await?.id)),
+        None => Ok(None),
+    }
 }
 
 /// Every project with its first enabled key.

@@ -1,9 +1,8 @@
 //! `firefinch project rules …`: grouping rules of a project, and texts of rules in files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use engine::grouping::Rules;
 use engine::grouping::rules::Problems;
 use serde_json::json;
@@ -12,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::output::Output;
 use super::project::find;
-use super::with_database;
+use super::{read_file, with_database};
 use crate::config::Config;
 use crate::error::Failure;
 
@@ -52,17 +51,13 @@ pub struct Files {
 
 impl Files {
     fn read(&self) -> Result<(Option<String>, Option<String>), Failure> {
-        Ok((self.rules.as_deref().map(read).transpose()?, self.stack_rules.as_deref().map(read).transpose()?))
+        Ok((self.rules.as_deref().map(read_file).transpose()?, self.stack_rules.as_deref().map(read_file).transpose()?))
     }
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    Ok(fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
 }
 
 /// The rules in files, compiled; what is wrong with them is the failure.
 pub(super) fn compile(fingerprint: Option<&Path>, stack: Option<&Path>) -> Result<Rules, Failure> {
-    let text = |path: Option<&Path>| path.map_or_else(|| Ok(String::new()), read);
+    let text = |path: Option<&Path>| path.map_or_else(|| Ok(String::new()), read_file);
     let compiled = Rules::compile(&text(fingerprint)?, &text(stack)?);
     compiled.map(|(rules, _)| rules).map_err(|problems| refused(&problems))
 }

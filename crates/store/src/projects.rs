@@ -75,6 +75,8 @@ pub async fn create(pool: &PgPool, new: NewProject<'_>) -> Result<(Project, Key)
 }
 
 /// What is wrong with a name that the table refuses.
+/// Projects that a choice of the instance is tried on.
+const TRIED_MAX: i64 = 10;
 const NAME_FAULT: &str = "a project's name has 1 to 100 characters";
 
 fn refuse(error: sqlx::Error, new: &NewProject<'_>) -> StoreError {
@@ -142,6 +144,17 @@ pub async fn list(
     )
     .fetch_all(pool)
     .await?)
+}
+
+/// Projects on whose stored events a choice is tried before it is saved: that one, or for the instance (`None`) some of them.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn to_try_on(pool: &PgPool, id: Option<ProjectId>) -> Result<Vec<ProjectId>, StoreError> {
+    match id {
+        Some(id) => Ok(vec![id]),
+        None => Ok(list(pool, &Reach::All, None, TRIED_MAX).await?.into_iter().map(|project| project.id).collect()),
+    }
 }
 
 /// What people set of a project.
