@@ -11,8 +11,6 @@ use engine::ids::ProjectId;
 use engine::quota::{Counts, Limit, WINDOW_S_MAX};
 use serde_json::{Value, json};
 use store::limits::Subject;
-use store::maintenance::{Kept, round};
-use time::OffsetDateTime;
 use tokio::process::Command;
 
 use crate::support::{Http, Project, TestServer, until};
@@ -223,10 +221,11 @@ async fn node_feedback() {
     let shop = Shop::open().await;
     shop.run(script("find-node"), &["tests/clients/node/feedback.js"]).await;
     let event = shop.only_event().await;
-    until("the feedback", async || Some(shop.feedback().await).filter(|said| !said.is_null())).await;
     // The SDK looks for source lines of the error meanwhile: what is said about it may arrive first.
-    round(&shop.server.db.pool, Kept::days(90), OffsetDateTime::now_utc()).await.unwrap();
-    let said = shop.feedback().await;
+    let said = until("the feedback at its issue", async || {
+        Some(shop.feedback().await).filter(|said| !said["issue"].is_null())
+    });
+    let said = said.await;
     assert_eq!((&said["comments"], &said["name"]), (&"I cannot pay.".into(), &"Ada".into()), "{said}");
     assert_eq!((&said["email"], &said["url"]), (&"ada@example.org".into(), &"https://shop.example/basket".into()));
     assert_eq!((&said["eventID"], &said["issue"]["id"]), (&event["eventID"], &event["groupID"]));

@@ -193,6 +193,8 @@ pub struct Written {
     notes: Vec<((ProjectId, IssueId), Option<String>)>,
     /// Values that issues met for the first time.
     met: facets::Met,
+    /// Events that files or feedback came for, and that are not there.
+    awaited: Vec<companions::EventKey>,
 }
 
 /// A batch is tried this often when another writer gets in between (a new hash claimed by both, a
@@ -234,7 +236,10 @@ impl Writer {
         for _ in 1..TRIES_MAX {
             self.meet_releases(&mut connection, batch).await?;
             match self.try_write(&mut connection, batch).await? {
-                Attempt::Done(written) => return Ok(written),
+                Attempt::Done(written) => {
+                    self.settle(&mut connection, batch, &written).await;
+                    return Ok(written);
+                }
                 Attempt::Raced(what) => tracing::debug!(what, "another writer got in between, trying again"),
                 Attempt::NoPartition => crate::partitions::ensure(&mut connection, &plan::days(batch)).await?,
             }
@@ -304,11 +309,31 @@ impl Writer {
         counters::count_release_events(tx, &plan).await?;
         counters::count_project_events(tx, &plan).await?;
         written.discarded = plan.discarded.len() as u64;
-        counters::count_outcomes(tx, &plan::outcomes(batch, &plan, &duplicates, &companions)).await?;
+        written.awaited = companions.awaited;
+        counters::count_outcomes(tx, &plan::outcomes(batch, &plan, &duplicates, &companions.outcomes)).await?;
         if let Some(position) = &batch.spool {
             counters::move_spool(tx, position).await?;
         }
         Ok(Attempt::Done(written))
+    }
+
+    /// Places what came before its event, now that the batch is committed: for events that something waits for, and for what of the
+    /// batch waits. Both look, after what they have is there to be seen: of a file and an event that two writers store at the same
+    /// moment, one sees the other. No statement unless something waits.
+    async fn settle(&self, connection: &mut PgConnection, batch: &Batch, written: &Written) {
+        self.memory.remember_awaited(&written.awaited);
+        let stored = batch.events.iter().map(|event| (event.project_id.get(), event.event_id.0));
+        let mut events = self.memory.awaited(stored);
+        events.extend(&written.awaited);
+        let arrivals = batch.events.iter().map(|event| event.received_at);
+        let arrivals = arrivals.chain(batch.attachments.iter().map(|file| file.received_at));
+        let arrivals = arrivals.chain(batch.feedback.iter().map(|new| new.received_at));
+        let Some(first) = arrivals.min().filter(|_| !events.is_empty()) else { return };
+        match companions::settle_events(connection, &events, first.date()).await {
+            Ok(placed) => self.memory.forget_awaited(&placed),
+            // The batch is durable all the same, and maintenance looks for what waits.
+            Err(error) => tracing::warn!(%error, "what came before its event is placed later"),
+        }
     }
 
     /// Brings releases to life that this process has not seen yet, before the events that name them and apart from

@@ -1,13 +1,18 @@
 //! Files and feedback: what arrives with an event, before it, after it, twice, too large; each ends in one outcome.
 
+use engine::ids::{EventId, ProjectId};
+use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use sqlx::PgPool;
+use store::ingest::{Batch, NewEvent, Writer};
 use store::maintenance::{Kept, round};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::outcomes_become;
+use crate::lifecycle;
 use crate::support::{Database, Http, Project, Reply, TestServer};
 
 struct Served {
@@ -139,16 +144,69 @@ async fn files_and_feedback_may_come_before_and_after_their_event() {
     let placed = |files: Vec<(String, String, String, i64, bool)>| {
         files.into_iter().map(|file| (file.0, file.4)).collect::<Vec<_>>()
     };
-    let after = ("after.txt".to_owned(), true);
-    assert_eq!(placed(files(&served.server.db).await), [after.clone(), ("before.txt".to_owned(), false)]);
-    round(served.pool(), Kept::days(90), OffsetDateTime::now_utc()).await.unwrap();
-    assert_eq!(placed(files(&served.server.db).await), [after, ("before.txt".to_owned(), true)]);
+    let both = [("after.txt".to_owned(), true), ("before.txt".to_owned(), true)];
+    assert_eq!(placed(files(&served.server.db).await), both);
     let text = |text: &str| text.to_owned();
     assert_eq!(
         said(&served.server.db).await,
         [(text("before"), text("Ada"), true), (text("later"), text("Bob"), true)]
     );
     served.expect(&[("attachment accepted", 2), ("error accepted", 1), ("feedback accepted", 2)]).await;
+}
+
+/// Whoever of two is the last to be stored sees the other, whatever the order.
+#[tokio::test]
+async fn what_arrives_together_finds_each_other() {
+    let served = Served::start().await;
+    let both = (0..60).flat_map(|n| [(n, vec![event()]), (n, vec![file("a.txt", b"a"), report(n, "m")])]);
+    let replies = join_all(both.map(async |(n, items)| served.post(Some(n), &items).await)).await;
+    assert!(replies.iter().all(|reply| reply.status == 200));
+    let (files, said) = (files(&served.server.db).await, said(&served.server.db).await);
+    assert_eq!((files.len(), said.len()), (60, 60));
+    assert!(files.iter().all(|file| file.4) && said.iter().all(|said| said.2));
+}
+
+/// What one process was told, and another one stored the event of: maintenance brings them together.
+#[tokio::test]
+async fn another_process_may_store_the_event() {
+    let served = Served::start().await;
+    assert_eq!(served.post(None, &[report(1, "before")]).await.status, 200);
+    assert_eq!(served.post(Some(1), &[file("before.txt", b"a")]).await.status, 200);
+    let of_another = lifecycle::event(ProjectId(served.shop.id), 1, OffsetDateTime::now_utc(), None);
+    let of_another = NewEvent { event_id: EventId(Uuid::from_u128(1)), ..of_another };
+    Writer::new(served.pool().clone()).write(&Batch { events: vec![of_another], ..Batch::default() }).await.unwrap();
+    assert!(said(&served.server.db).await.iter().all(|row| !row.2));
+    let report = round(served.pool(), Kept::days(90), OffsetDateTime::now_utc()).await.unwrap().unwrap();
+    assert_eq!(report.companions_settled, 2);
+    assert!(said(&served.server.db).await.iter().all(|row| row.2));
+}
+
+/// Nothing is looked for unless something waits for an event of the batch.
+#[tokio::test]
+async fn events_that_nothing_waits_for_cost_nothing_more() {
+    let served = Served::start().await;
+    sqlx::query("create extension pg_stat_statements").execute(served.pool()).await.unwrap();
+    let looked = async || -> i64 {
+        let sql = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements \
+                   where dbid = (select oid from pg_database where datname = current_database()) \
+                       and query similar to 'update (attachments|feedback) %'";
+        sqlx::query_scalar(sql).fetch_one(served.pool()).await.unwrap()
+    };
+    for n in 1..5 {
+        assert_eq!(served.post(Some(n), &[event(), file("a.txt", b"a")]).await.status, 200);
+        assert_eq!(served.post(None, &[report(n, "after")]).await.status, 200);
+    }
+    assert_eq!(looked().await, 0);
+    // Whoever comes first looks once, and so does the event that is waited for; the others do not.
+    assert_eq!(served.post(None, &[report(9, "before")]).await.status, 200);
+    assert_eq!(looked().await, 2);
+    for n in 5..10 {
+        assert_eq!(served.post(Some(n), &[event()]).await.status, 200);
+    }
+    assert_eq!(looked().await, 4);
+    assert!(said(&served.server.db).await.iter().all(|row| row.2));
+    assert_eq!(served.post(Some(9), &[event()]).await.status, 200);
+    assert_eq!(looked().await, 4);
 }
 
 #[tokio::test]

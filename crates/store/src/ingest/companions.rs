@@ -1,8 +1,9 @@
 //! What comes along with events: files, and what people say. Written after the events of the batch, so that what came in
 //! the same envelope finds its event.
 //!
-//! Neither waits for its event: a file whose event is not there yet is kept, and `settle` finds it later. Each ends in
-//! one outcome. Rows are locked in key order.
+//! Neither waits for its event: a file whose event is not there yet is kept. The writer remembers that event, and places the
+//! file when it has stored it (`settle_events`); what another process stores is found by `settle`. Each ends in one outcome. Rows are
+//! locked in key order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -54,8 +55,19 @@ const DISCARDED: Fate = ("dropped", "discarded");
 const ERASED: Fate = ("dropped", "erased");
 const OVER_QUOTA: Fate = ("rate_limited", "quota");
 
+/// An event by its project.
+pub(super) type EventKey = (i64, Uuid);
+
 /// The issues of events.
-type Places = HashMap<(i64, Uuid), i64>;
+type Places = HashMap<EventKey, i64>;
+
+/// What became of what came along.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) outcomes: Vec<OutcomeCount>,
+    /// Events that something came for, and that are not there.
+    pub(super) awaited: Vec<EventKey>,
+}
 
 /// Stores what came along; `None` when another writer stores the same at this moment.
 pub(super) async fn store(
@@ -64,11 +76,12 @@ pub(super) async fn store(
     plan: &Plan<'_>,
     late: &Late,
     attachment_bytes_max: i64,
-) -> Result<Option<Vec<OutcomeCount>>, StoreError> {
+) -> Result<Option<Stored>, StoreError> {
     if batch.attachments.is_empty() && batch.feedback.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Stored::default()));
     }
-    let places = places(tx, batch).await?;
+    let wanted = wanted(batch);
+    let places = places(tx, &wanted).await?;
     let mut outcomes = Vec::new();
     if !store_attachments(tx, batch, (plan, late), &places, attachment_bytes_max, &mut outcomes).await? {
         return Ok(None);
@@ -76,19 +89,27 @@ pub(super) async fn store(
     let (erased, feedback): (Vec<_>, Vec<_>) = batch.feedback.iter().partition(|new| late.has_feedback(new));
     outcomes.extend(erased.iter().map(|new| outcome(new.project_id, new.received_at, "feedback", ERASED)));
     store_feedback(tx, &feedback, &places, &mut outcomes).await?;
-    Ok(Some(outcomes))
+    // Files of feedback that is an event of its own never have an issue.
+    let own = |new: &NewFeedback| (new.said.form == Form::Feedback).then_some((new.project_id.get(), new.said.id));
+    let own: HashSet<EventKey> = batch.feedback.iter().filter_map(own).collect();
+    let awaited = wanted.into_iter().filter(|key| !places.contains_key(key) && !own.contains(key)).collect();
+    Ok(Some(Stored { outcomes, awaited }))
 }
 
 fn outcome(project_id: ProjectId, at: OffsetDateTime, category: &'static str, (outcome, reason): Fate) -> OutcomeCount {
     OutcomeCount { project_id, at, category, outcome, reason, quantity: 1 }
 }
 
-/// The issues of the events that are known, on whatever day they arrived.
-async fn places(tx: &mut PgConnection, batch: &Batch) -> Result<Places, StoreError> {
+/// The events that something came for.
+fn wanted(batch: &Batch) -> BTreeSet<EventKey> {
     let of_files = batch.attachments.iter().map(|file| (file.project_id.get(), file.event_id.0));
     let of_feedback = batch.feedback.iter().filter_map(|new| Some((new.project_id.get(), new.said.event_id?)));
-    let wanted: BTreeSet<(i64, Uuid)> = of_files.chain(of_feedback).collect();
-    let (projects, events): (Vec<i64>, Vec<Uuid>) = wanted.into_iter().unzip();
+    of_files.chain(of_feedback).collect()
+}
+
+/// The issues of the events that are known, on whatever day they arrived.
+async fn places(tx: &mut PgConnection, wanted: &BTreeSet<EventKey>) -> Result<Places, StoreError> {
+    let (projects, events): (Vec<i64>, Vec<Uuid>) = wanted.iter().copied().unzip();
     let rows = sqlx::query!(
         r#"select n.project_id as "project_id!", n.event_id as "event_id!", known.issue_id
          from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
@@ -401,7 +422,74 @@ const SETTLED_PER_ROUND: i64 = 5_000;
 /// How long the event of a file may be on its way: clients that were offline send within days.
 const SETTLED_WITHIN: Duration = Duration::days(3);
 
-/// Gives files and feedback that came before their event its issue; returns how many. This passes no gate: an event that is
+/// Gives what waits for these events its issue, where they are there by now; returns the events of which something was
+/// placed. `day` is the first one of the batch that makes us look. This passes no gate, as `settle`.
+pub(super) async fn settle_events(
+    connection: &mut PgConnection,
+    events: &[EventKey],
+    day: Date,
+) -> Result<Vec<EventKey>, StoreError> {
+    let (projects, events): (Vec<i64>, Vec<Uuid>) = events.iter().copied().unzip();
+    let since = day - SETTLED_WITHIN;
+    let files = sqlx::query!(
+        "update attachments a
+         set issue_id = placed.issue_id
+         from (
+             select a.project_id, a.day, a.id, e.issue_id
+             from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
+             join attachments a on a.project_id = n.project_id and a.event_id = n.event_id
+             cross join lateral (
+                 select e.issue_id
+                 from events e
+                 where e.project_id = n.project_id and e.event_id = n.event_id
+                 limit 1
+             ) e
+             where a.issue_id is null and a.day >= $3
+             order by a.project_id, a.id
+             limit $4
+             for update of a
+         ) placed
+         where a.project_id = placed.project_id and a.day = placed.day and a.id = placed.id
+         returning a.project_id, a.event_id",
+        &projects,
+        &events,
+        since,
+        SETTLED_PER_ROUND,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let feedback = sqlx::query!(
+        r#"update feedback f
+         set issue_id = placed.issue_id
+         from (
+             select f.project_id, f.id, e.issue_id
+             from unnest($1::bigint[], $2::uuid[]) as n (project_id, event_id)
+             join feedback f on f.project_id = n.project_id and f.event_id = n.event_id
+             cross join lateral (
+                 select e.issue_id
+                 from events e
+                 where e.project_id = n.project_id and e.event_id = n.event_id
+                 limit 1
+             ) e
+             where f.issue_id is null and f.received_at >= $3::date at time zone 'UTC'
+             order by f.project_id, f.id
+             limit $4
+             for update of f
+         ) placed
+         where f.project_id = placed.project_id and f.id = placed.id
+         returning f.project_id, f.event_id as "event_id!""#,
+        &projects,
+        &events,
+        since,
+        SETTLED_PER_ROUND,
+    )
+    .fetch_all(connection)
+    .await?;
+    let placed = files.into_iter().map(|row| (row.project_id, row.event_id));
+    Ok(placed.chain(feedback.into_iter().map(|row| (row.project_id, row.event_id))).collect())
+}
+
+/// Gives files and feedback that came before their event its issue, whichever process stored either; returns how many. This passes no gate: an event that is
 /// moved meanwhile has what belongs to it placed by `regroup::moves`, and what is placed is not touched here.
 pub(crate) async fn settle(pool: &PgPool, now: OffsetDateTime) -> Result<u64, StoreError> {
     let files = sqlx::query!(

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use engine::ids::{IssueId, ProjectId};
 use engine::issue::Counts;
 
+use super::companions::EventKey;
 use super::counters::{DueName, Name, NameKind};
 use crate::lifecycle::facts::Remembered;
 use crate::lifecycle::lookup::{Quiet, Window};
@@ -34,6 +35,8 @@ pub(super) struct Memory {
     pub(super) facets: crate::facets::Remembered,
     /// How releases stand to each other.
     pub(super) releases: Remembered,
+    /// Events that files or feedback came for, before them.
+    awaited: Mutex<HashSet<EventKey>>,
     /// Ignored issues whose terms are far from being reached.
     quiet: Mutex<HashMap<Issue, Quiet>>,
 }
@@ -85,6 +88,28 @@ impl Memory {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    pub(super) fn remember_awaited(&self, events: &[EventKey]) {
+        for event in events {
+            add(&self.awaited, *event);
+        }
+    }
+
+    /// Those of the events that something waits for.
+    pub(super) fn awaited(&self, events: impl Iterator<Item = EventKey>) -> Vec<EventKey> {
+        let awaited = held(&self.awaited);
+        if awaited.is_empty() {
+            return Vec::new();
+        }
+        events.filter(|event| awaited.contains(event)).collect()
+    }
+
+    pub(super) fn forget_awaited(&self, events: &[EventKey]) {
+        let mut awaited = held(&self.awaited);
+        for event in events {
+            awaited.remove(event);
+        }
     }
 
     pub(super) fn is_quiet(&self, window: &Window<'_>) -> bool {
