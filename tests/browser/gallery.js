@@ -4,6 +4,7 @@ import { pictures } from "./look.js";
 import { post } from "./live.js";
 import { signIn } from "./pages.js";
 import { world } from "./releases.js";
+import { byKeyboard, withoutScript } from "./walk.js";
 
 // What an event can carry, with text that is long, hostile, and written from right to left.
 const RICH = {
@@ -142,7 +143,7 @@ export const checks = [
     await pictures(page, "gallery-sign-in");
   }],
 
-  ["every page looks as it should in both themes, at a desk and on a phone", async ({ page, server, problems }) => {
+  ["every page looks as it should, and can be walked by keyboard and without script", async ({ page, context, server, problems }) => {
     await world(server);
     await post(server, "CheckoutError", RICH);
     await post(server, "CheckoutError", { ...RICH, user: { id: "4712" } });
@@ -152,11 +153,19 @@ export const checks = [
     await signIn(page, server);
     await owners(page, server);
     const faults = [];
+    const told = (name, found) => faults.push(...found.map((fault) => `${name}: ${fault}`));
+    const plain = await context.browser().newContext({ javaScriptEnabled: false, storageState: await context.storageState() });
+    const bare = await plain.newPage();
     for (const [name, path] of [...PAGES, ["attachment", `/projects/shop/attachments/${file}`]]) {
-      await page.goto(`${server.url}${path.replace("ISSUE", id)}`);
+      const address = `${server.url}${path.replace("ISSUE", id)}`;
+      await page.goto(address);
       await page.waitForSelector("main");
       await pictures(page, `gallery-${name}`).catch((error) => faults.push(error.message));
+      told(name, await byKeyboard(page));
+      await bare.goto(address);
+      told(`${name} without script`, await withoutScript(bare));
     }
+    await plain.close();
     // The page that does not exist says so to the browser, too.
     const complaints = problems.filter((problem) => !problem.includes("404"));
     if (complaints.length) faults.push(...complaints);

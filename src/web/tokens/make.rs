@@ -44,9 +44,9 @@ pub(super) enum Form {
 impl Form {
     /// Each with its name in the form and its words.
     pub(super) const ALL: [(Self, &'static str, &'static str); 3] = [
-        (Self::Organization, "organization", "sntrys_…, for sentry-cli and bundlers: carries this address"),
+        (Self::Organization, "organization", "sntrys_…, for sentry-cli: knows this address"),
         (Self::Plain, "plain", "ffp_…, for scripts"),
-        (Self::Person, "person", "sntryu_…, for tools that insist on a person's token"),
+        (Self::Person, "person", "sntryu_…, for tools that want a person's"),
     ];
 }
 
