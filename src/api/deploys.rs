@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use engine::deploy::State;
 use engine::ids::DeployId;
 use engine::limits::{ENVIRONMENT_CHARS_MAX, LINK_CHARS_MAX, NAME_CHARS_MAX};
+use engine::watch::Minutes;
 use serde::Deserialize;
 use store::deploys::{self, Deploy, Mark, NewDeploy};
 
@@ -27,6 +28,7 @@ struct NewBody {
     date_finished: Option<String>,
     projects: Option<Vec<ProjectName>>,
     state: Option<String>,
+    watch_minutes: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +85,7 @@ pub(super) async fn create(call: Call) -> Answer {
         url: url.as_deref(),
         started_at: moment("dateStarted", body.date_started.as_deref())?,
         finished_at,
+        watch: body.watch_minutes.map(watch_minutes).transpose()?,
     };
     let mut projects = found.projects();
     if let Some(names) = body.projects.filter(|names| !names.is_empty()) {
@@ -98,6 +101,11 @@ pub(super) async fn create(call: Call) -> Answer {
     let deploy = deploys::get(pool, &projects, &found.version, id).await?.ok_or(ApiError::NotFound)?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::ALREADY_REPORTED };
     Ok(HttpResponse::build(status).json(shape::deploy(&deploy)))
+}
+
+/// For how long a deploy is watched.
+pub(super) fn watch_minutes(minutes: i64) -> Result<Minutes, ApiError> {
+    Minutes::new(minutes).map_err(|problem| ApiError::BadRequest(format!("watchMinutes: {problem}")))
 }
 
 /// `PUT …/releases/{version}/deploys/{deploy}/`: how it fares.

@@ -2,14 +2,16 @@
 
 use engine::grouping::rules::{BUILTIN_FINGERPRINT_RULES, BUILTIN_STACK_RULES, Problems};
 use engine::ids::ProjectId;
+use engine::watch::Minutes;
 use serde_json::{Map, Value, json};
 use store::projects::{Project, Settings};
-use store::quiet;
 use store::rules::ProjectRules;
+use store::{quiet, watches};
 
 use super::Api;
 use super::call::{Answer, Call, json as answer, json_page};
 use super::cursor;
+use super::deploys::watch_minutes;
 use super::error::ApiError;
 use super::rules;
 use super::shape::date;
@@ -38,25 +40,45 @@ pub(super) async fn list(call: Call) -> Answer {
 pub(super) async fn get(call: Call) -> Answer {
     let project = call.project().await?;
     let (rules, warnings) = rules::of(call.api(), &project).await?;
-    let days = quiet::days(&call.api().pool, project.id).await?;
-    answer(detail(call.api(), &project, days, &rules, &warnings))
+    let chosen = Chosen::of(call.api(), &project).await?;
+    answer(detail(call.api(), &project, chosen, &rules, &warnings))
 }
 
-/// `PUT /projects/{org}/{project}/`: `name`, `resolveAge` and the grouping rules; what is left out stays as it is.
+/// What people chose of a project, besides its name.
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    /// Days after which a quiet issue is resolved.
+    days: Option<i32>,
+    /// For how long deploys are watched.
+    watch: Option<Minutes>,
+}
+
+impl Chosen {
+    async fn of(api: &Api, project: &Project) -> Result<Self, ApiError> {
+        Ok(Self {
+            days: quiet::days(&api.pool, project.id).await?,
+            watch: watches::minutes(&api.pool, project.id).await?,
+        })
+    }
+}
+
+/// `PUT /projects/{org}/{project}/`: `name`, `resolveAge`, `watchMinutes` and the grouping rules; what is left out stays as
+/// it is.
 pub(super) async fn put(call: Call) -> Answer {
     let mut project = call.project().await?;
     let body = call.body()?;
-    let mut days = quiet::days(&call.api().pool, project.id).await?;
+    let mut chosen = Chosen::of(call.api(), &project).await?;
     let name = read_name(&body)?;
-    let wanted_days = read_resolve_age(&body)?;
+    let (days, watch) = (read_resolve_age(&body)?, read_watch_minutes(&body)?);
     let (rules, warnings) = rules::put(&call, &project, &body).await?;
-    if name.is_some() || wanted_days.is_some() {
-        days = wanted_days.unwrap_or(days);
-        let settings = Settings { name: name.unwrap_or(&project.name), auto_resolve_days: days };
+    if name.is_some() || days.is_some() || watch.is_some() {
+        chosen = Chosen { days: days.unwrap_or(chosen.days), watch: watch.unwrap_or(chosen.watch) };
+        let Chosen { days: auto_resolve_days, watch } = chosen;
+        let settings = Settings { name: name.unwrap_or(&project.name), auto_resolve_days, watch };
         let found = store::projects::set(&call.api().pool, project.id, settings).await?;
         project = found.ok_or(ApiError::NotFound)?;
     }
-    answer(detail(call.api(), &project, days, &rules, &warnings))
+    answer(detail(call.api(), &project, chosen, &rules, &warnings))
 }
 
 fn read_name(body: &Map<String, Value>) -> Result<Option<&str>, ApiError> {
@@ -86,10 +108,21 @@ fn read_resolve_age(body: &Map<String, Value>) -> Result<Option<Option<i32>>, Ap
     }
 }
 
+/// Null is as long as usual.
+fn read_watch_minutes(body: &Map<String, Value>) -> Result<Option<Option<Minutes>>, ApiError> {
+    match body.get("watchMinutes") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        // No whole number is out of the bounds, too.
+        Some(minutes) => watch_minutes(minutes.as_i64().unwrap_or(0)).map(|minutes| Some(Some(minutes))),
+    }
+}
+
 /// A project with what only its own page shows.
-fn detail(api: &Api, project: &Project, days: Option<i32>, rules: &ProjectRules, warnings: &Problems) -> Value {
+fn detail(api: &Api, project: &Project, chosen: Chosen, rules: &ProjectRules, warnings: &Problems) -> Value {
     let mut detail = shape(api, project);
-    detail["resolveAge"] = json!(days.map_or(0, i64::from) * HOURS);
+    detail["resolveAge"] = json!(chosen.days.map_or(0, i64::from) * HOURS);
+    detail["watchMinutes"] = json!(chosen.watch.unwrap_or(Minutes::DEFAULT).get());
     detail["fingerprintingRules"] = json!(rules.fingerprint_rules);
     detail["groupingEnhancements"] = json!(rules.stack_rules);
     // As Sentry names what applies besides, but as text.

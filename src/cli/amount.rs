@@ -1,5 +1,7 @@
 //! Amounts as people write them: a whole number and a unit.
 
+use engine::watch::Minutes;
+
 /// Units of time in minutes.
 const MINUTES: [(&str, u32); 4] = [("m", 1), ("h", 60), ("d", 24 * 60), ("w", 7 * 24 * 60)];
 
@@ -18,9 +20,23 @@ pub(super) fn minutes(text: &str) -> Result<u32, String> {
     }
 }
 
+/// For how long a deploy is watched: `30m`, `2h`.
+pub(super) fn watch(text: &str) -> Result<Minutes, String> {
+    let minutes = minutes(text).map(i64::from)?;
+    Minutes::new(minutes).map_err(|problem| problem.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn watches_have_bounds() {
+        assert_eq!(watch("2h"), Minutes::new(120).map_err(|problem| problem.to_string()));
+        for text in ["4m", "25h", "15"] {
+            assert!(watch(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_have_a_unit() {

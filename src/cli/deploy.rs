@@ -3,9 +3,11 @@
 mod watch;
 
 use anyhow::anyhow;
+use engine::watch::Minutes;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::amount;
 use super::output::Output;
 use super::release::now;
 use super::remote::{Remote, Server, list, text};
@@ -37,6 +39,9 @@ enum Command {
         /// Where people read about it
         #[arg(long, value_name = "URL")]
         link: Option<String>,
+        /// For how long the server watches it: 5m to 24h [default: as its project says, 15m]
+        #[arg(long, value_name = "TIME", value_parser = amount::watch)]
+        watch_for: Option<Minutes>,
     },
     /// Say that a deploy is done
     Finish {
@@ -85,8 +90,11 @@ struct Which {
 pub(super) async fn run(config: &Config, deploy: Deploy, output: Output) -> Result<(), Failure> {
     let server = deploy.remote.connect(config)?;
     match deploy.command {
-        Command::Start { version, environment, name, link } => {
+        Command::Start { version, environment, name, link, watch_for } => {
             let mut body = json!({ "environment": environment, "state": "running", "dateStarted": now() });
+            if let Some(minutes) = watch_for {
+                body["watchMinutes"] = minutes.get().into();
+            }
             for (name, value) in [("name", name), ("url", link)] {
                 if let Some(value) = value {
                     body[name] = value.into();

@@ -4,12 +4,14 @@ use anyhow::anyhow;
 use engine::access::Reach;
 use engine::dsn;
 use engine::ids::ProjectId;
+use engine::watch::Minutes;
 use serde_json::{Value, json};
 use store::keys::{self, Key};
 use store::projects::{self, NewProject, Project};
-use store::{quiet, retention};
+use store::{quiet, retention, watches};
 use time::OffsetDateTime;
 
+use super::amount;
 use super::export;
 use super::key;
 use super::member;
@@ -87,6 +89,9 @@ pub struct Change {
     /// Keep events, their files and feedback for so many days; 0 is as long as the instance keeps them (--retention-days)
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..=i64::from(retention::DAYS_MAX)))]
     keep_days: Option<i32>,
+    /// Watch deploys for so long, 5m to 24h, unless the deploy says otherwise
+    #[arg(long, value_name = "TIME", value_parser = amount::watch)]
+    watch_for: Option<Minutes>,
 }
 
 /// Projects listed per page.
@@ -143,6 +148,9 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
         if let Some(days) = keep_days {
             retention::set_days(&database.pool, project.id, days).await?;
         }
+        if change.watch_for.is_some() {
+            watches::set_minutes(&database.pool, project.id, change.watch_for).await?;
+        }
         Ok(())
     })
     .await?;
@@ -160,6 +168,10 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
             Some(days) => format!("events of {slug} are kept for {days} days"),
             None => format!("events of {slug} are kept as long as the instance keeps any"),
         });
+    }
+    if let Some(minutes) = change.watch_for.map(Minutes::get) {
+        document["watch_minutes"] = json!(minutes);
+        told.push(format!("deploys of {slug} are watched for {minutes} minutes"));
     }
     output.done(&document, &told.join("\n"))
 }

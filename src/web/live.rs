@@ -202,7 +202,7 @@ async fn shipped(web: &Web, ids: &[ProjectId], now: OffsetDateTime) -> Result<Ve
 impl Shipped {
     fn new(deploy: &Deploy, now: OffsetDateTime) -> Self {
         Self {
-            link: watch::page::link(&deploy.project_slug, &deploy.environment, Some(deploy.id)),
+            link: engine::deploy::live_path(&deploy.project_slug, &deploy.environment, Some(deploy.id)),
             words: format!("{} {} to {}", deploy.project_slug, watch::page::short(&deploy.version), deploy.environment),
             at: Age::ago(&began(deploy), &now),
         }

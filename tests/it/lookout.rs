@@ -15,6 +15,8 @@ use time::{Duration, OffsetDateTime};
 use crate::lifecycle::event;
 use crate::support::{Database, Project};
 
+mod watches;
+
 /// At half past, where an hour speaks for itself.
 const NOW: OffsetDateTime = datetime!(2026-11-22 12:30:20 UTC);
 
@@ -135,6 +137,7 @@ async fn a_verdict_on_a_deploy_is_told_when_it_changes() {
         url: None,
         started_at: Some(began),
         finished_at: Some(began),
+        watch: None,
     };
     let (id, _) = deploys::create(pool, &[ProjectId(shop.id)], "shop@2", new, began).await.unwrap().unwrap();
     assert_eq!(round(pool, NOW).await, 0, "nothing was heard of it yet");

@@ -135,8 +135,19 @@ async fn a_release_is_made_told_its_commits_and_released() {
 async fn a_watched_deploy_passes_or_ends_the_pipeline_with_its_evidence() {
     let pipeline = Pipeline::start().await;
     pipeline.done(&["release", "new", "shop@2"]).await;
-    let started = pipeline.done(&["deploy", "start", "shop@2", "--environment", "production", "--name", "night"]).await;
+    let started = pipeline
+        .done(&["deploy", "start", "shop@2", "--environment", "production", "--name", "night", "--watch-for", "2h"])
+        .await;
     let id = started.out.trim();
+    let minutes: i32 = sqlx::query_scalar("select watch_minutes from deploys where id = $1")
+        .bind(id.parse::<i64>().unwrap())
+        .fetch_one(&pipeline.server.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(minutes, 120);
+    let too_long = pipeline.run(&["deploy", "start", "shop@2", "--environment", "qa", "--watch-for", "25h"]).await;
+    assert_eq!(too_long.code, 2);
+    assert!(too_long.err.contains("5 minutes to 24 hours"), "{too_long:?}");
     let watch =
         ["deploy", "watch", "shop@2", "-e", "production", "--for", "1s", "--every", "1s", "--fail-on", "new:2,rate:3x"];
     let passed = pipeline.done(&watch).await;

@@ -20,8 +20,14 @@ async fn deployed(database: &Database, shop: &Project) -> Deploy {
     let (pool, project_id) = (&database.pool, ProjectId(shop.id));
     let mut connection = pool.acquire().await.unwrap();
     let _ = store::releases::ensure(&mut connection, project_id, "shop@2", BEGAN).await.unwrap();
-    let new =
-        NewDeploy { environment: "production", name: None, url: None, started_at: Some(BEGAN), finished_at: None };
+    let new = NewDeploy {
+        environment: "production",
+        name: None,
+        url: None,
+        started_at: Some(BEGAN),
+        finished_at: None,
+        watch: None,
+    };
     let (id, _) = deploys::create(pool, &[project_id], "shop@2", new, BEGAN).await.unwrap().unwrap();
     deploys::by_id(pool, project_id, id).await.unwrap().unwrap()
 }

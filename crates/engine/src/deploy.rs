@@ -1,9 +1,26 @@
 //! How a deploy fares: the words that its row, the API and the command line share.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
+
+use crate::ids::DeployId;
+
+/// What is written as it is in a query.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// The live view of a deploy, or of the newest one to an environment.
+#[must_use]
+pub fn live_path(slug: &str, environment: &str, deploy: Option<DeployId>) -> String {
+    let environment = utf8_percent_encode(environment, IN_QUERY);
+    let mut path = format!("/live?project={slug}&environment={environment}");
+    if let Some(deploy) = deploy {
+        let _ = write!(path, "&deploy={deploy}");
+    }
+    path
+}
 
 /// How a deploy fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +77,15 @@ impl FromStr for State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_environment_may_have_any_name() {
+        assert_eq!(live_path("shop-api", "pr-1.2", None), "/live?project=shop-api&environment=pr-1.2");
+        assert_eq!(
+            live_path("shop", "a&b=ü ", Some(DeployId(7))),
+            "/live?project=shop&environment=a%26b%3D%C3%BC%20&deploy=7"
+        );
+    }
 
     #[test]
     fn names_are_read_back() {

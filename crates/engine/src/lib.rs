@@ -42,6 +42,7 @@ pub mod escalation;
 pub mod issue;
 pub mod release;
 pub mod verdict;
+pub mod watch;
 
 pub mod commit;
 pub mod deploy;

@@ -17,6 +17,8 @@ pub mod limits;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Facts about a deploy and what happened since.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
@@ -83,7 +85,8 @@ impl Sessions {
 }
 
 /// What is said of a deploy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grade {
     /// Nothing speaks against it.
     Good,
@@ -286,7 +289,7 @@ fn rate(facts: &Facts) -> String {
 }
 
 /// A rate as people read it: whole from ten on, one digit below, and no digit for nothing.
-fn per_min(rate: f64) -> String {
+pub(crate) fn per_min(rate: f64) -> String {
     let digits = usize::from(rate > 0.0 && rate < 9.95);
     format!("{rate:.digits$}")
 }

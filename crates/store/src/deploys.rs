@@ -4,6 +4,8 @@
 
 use engine::deploy::State;
 use engine::ids::{DeployId, ProjectId};
+use engine::verdict::{Grade, Verdict};
+use engine::watch::{Minutes, TOLD_WITHIN};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -41,6 +43,38 @@ pub struct Deploy {
     pub state_at: OffsetDateTime,
     /// When we heard of it.
     pub created_at: OffsetDateTime,
+    /// How it is watched; none for one that is not.
+    pub watch: Option<Watched>,
+}
+
+/// How a deploy is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// Since when.
+    pub from: OffsetDateTime,
+    /// For how long.
+    pub minutes: Minutes,
+    /// When the verdict was last found to be bad after its time was over.
+    pub bad_at: Option<OffsetDateTime>,
+    /// What was said at its end; none while it goes on.
+    pub ended: Option<Ended>,
+}
+
+/// The end of a watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub at: OffsetDateTime,
+    /// The verdict of that moment, with its reason.
+    pub verdict: Verdict,
+}
+
+impl Watched {
+    /// When it ends, unless the verdict is bad then.
+    #[must_use]
+    pub fn until(&self) -> OffsetDateTime {
+        self.from.saturating_add(self.minutes.time())
+    }
 }
 
 /// A deploy to note.
@@ -56,6 +90,15 @@ pub struct NewDeploy<'a> {
     pub started_at: Option<OffsetDateTime>,
     /// When it was done; none while it is under way.
     pub finished_at: Option<OffsetDateTime>,
+    /// For how long it is watched; none as its project says.
+    pub watch: Option<Minutes>,
+}
+
+impl NewDeploy<'_> {
+    /// One that is told long after it was done is not watched.
+    fn is_history(&self, at: OffsetDateTime) -> bool {
+        self.finished_at.or(self.started_at).is_some_and(|done| at - done > TOLD_WITHIN)
+    }
 }
 
 /// A change of how a deploy fares.
@@ -125,9 +168,12 @@ pub async fn create(
     let id = sqlx::query_scalar!(
         r#"with fresh as (select nextval('deploy_ids') as id)
         insert into deploys (project_id, id, version, environment, name, url, started_at, finished_at, state, state_at,
-            created_at)
-        select project_id, fresh.id, $2, $3, $4, $5, $6, $7, $8, $9, $9
-        from unnest($1::bigint[]) as project_id, fresh
+            created_at, watch_minutes)
+        select p.id, fresh.id, $2, $3, $4, $5, $6, $7, $8, $9, $9,
+            case when not $10 then coalesce($11, p.watch_minutes, $12) end
+        from projects p, fresh
+        where p.id = any($1)
+        order by p.id
         returning id"#,
         &found,
         version,
@@ -138,6 +184,9 @@ pub async fn create(
         new.finished_at.map(micros),
         if new.finished_at.is_some() { State::Finished.as_str() } else { State::Running.as_str() },
         at,
+        new.is_history(at),
+        new.watch.map(|minutes| i32::from(minutes.get())),
+        i32::from(Minutes::DEFAULT.get()),
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -164,7 +213,8 @@ pub async fn of_release(
     sqlx::query_as!(
         Row,
         "select distinct on (d.id) d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url,
-             d.started_at, d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+             d.started_at, d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at,
+             d.watch_minutes, d.watch_bad_at, d.watch_ended_at, d.watch_verdict, d.watch_reason
          from deploys d
          join projects p on p.id = d.project_id
          where d.project_id = any($1) and d.version = $2 and d.id < $3
@@ -204,7 +254,8 @@ pub async fn by_id(pool: &PgPool, project_id: ProjectId, id: DeployId) -> Result
     sqlx::query_as!(
         Row,
         "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
-             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at,
+             d.watch_minutes, d.watch_bad_at, d.watch_ended_at, d.watch_verdict, d.watch_reason
          from deploys d
          join projects p on p.id = d.project_id
          where d.project_id = $1 and d.id = $2",
@@ -225,7 +276,8 @@ pub async fn newest(pool: &PgPool, project_id: ProjectId, rows: usize) -> Result
     sqlx::query_as!(
         Row,
         "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
-             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at,
+             d.watch_minutes, d.watch_bad_at, d.watch_ended_at, d.watch_verdict, d.watch_reason
          from deploys d
          join projects p on p.id = d.project_id
          where d.project_id = $1
@@ -253,7 +305,8 @@ pub async fn newest_to(
     sqlx::query_as!(
         Row,
         "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
-             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at,
+             d.watch_minutes, d.watch_bad_at, d.watch_ended_at, d.watch_verdict, d.watch_reason
          from deploys d
          join projects p on p.id = d.project_id
          where d.project_id = $1 and ($2::text is null or d.environment = $2)
@@ -276,7 +329,8 @@ pub async fn before(pool: &PgPool, deploy: &Deploy) -> Result<Option<Deploy>, St
     sqlx::query_as!(
         Row,
         "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
-             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at,
+             d.watch_minutes, d.watch_bad_at, d.watch_ended_at, d.watch_verdict, d.watch_reason
          from deploys d
          join projects p on p.id = d.project_id
          where d.project_id = $1 and d.environment = $2 and d.id < $3 and d.version <> $4
@@ -303,7 +357,8 @@ pub async fn newest_of_each(pool: &PgPool, projects: &[ProjectId], each: usize) 
     sqlx::query_as!(
         Row,
         "select d.project_id, p.slug as project_slug, d.id, d.version, d.environment, d.name, d.url, d.started_at,
-             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at
+             d.finished_at, d.state, d.state_by, d.state_reason, d.state_at, d.created_at,
+             d.watch_minutes, d.watch_bad_at, d.watch_ended_at, d.watch_verdict, d.watch_reason
          from projects p
          cross join lateral (
              select *
@@ -373,6 +428,24 @@ struct Row {
     state_reason: String,
     state_at: OffsetDateTime,
     created_at: OffsetDateTime,
+    watch_minutes: Option<i32>,
+    watch_bad_at: Option<OffsetDateTime>,
+    watch_ended_at: Option<OffsetDateTime>,
+    watch_verdict: Option<String>,
+    watch_reason: Option<String>,
+}
+
+impl Row {
+    /// It counts from when the deploy was told, or told to be done. A later mark ends it.
+    fn watched(&self) -> Option<Watched> {
+        let minutes = Minutes::new(self.watch_minutes?.into()).ok()?;
+        let grade = self.watch_verdict.as_deref().and_then(Grade::parse);
+        let ended = self.watch_ended_at.zip(grade).map(|(at, grade)| Ended {
+            at,
+            verdict: Verdict { grade, reason: self.watch_reason.clone().unwrap_or_default() },
+        });
+        Some(Watched { from: self.state_at, minutes, bad_at: self.watch_bad_at, ended })
+    }
 }
 
 impl TryFrom<Row> for Deploy {
@@ -388,6 +461,7 @@ impl TryFrom<Row> for Deploy {
             });
         };
         Ok(Self {
+            watch: row.watched(),
             project_id: ProjectId(row.project_id),
             project_slug: row.project_slug,
             id: DeployId(row.id),

@@ -54,5 +54,6 @@ pub mod verdict;
 pub mod views;
 pub mod wall;
 pub mod watch;
+pub mod watches;
 
 pub use error::{StoreError, UNSTORABLE};

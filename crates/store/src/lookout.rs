@@ -1,4 +1,4 @@
-//! What no single event tells: a project far above its usual rate, the verdict on a deploy, the new issues of a release,
+//! What no single event tells: a project far above its usual rate, the verdict on a deploy and the end of its watch, the new issues of a release,
 //! an issue that is as frequent as a rule asks, a limit that refuses what comes in.
 //!
 //! A round looks at each, writes down what it found, and raises the signals in the same transactions, so that each
@@ -8,6 +8,7 @@ mod deploys;
 mod frequencies;
 mod releases;
 mod spikes;
+mod watches;
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -30,7 +31,8 @@ pub async fn round(pool: &PgPool, now: OffsetDateTime) -> Result<Option<usize>, 
 }
 
 async fn work(pool: &PgPool, now: OffsetDateTime) -> Result<usize, StoreError> {
-    let of_projects =
-        spikes::look(pool, now).await? + deploys::look(pool, now).await? + releases::look(pool, now).await?;
-    Ok(of_projects + frequencies::look(pool, now).await? + refusals::look(pool, now).await?)
+    // A verdict that changes is told before the watch ends with it.
+    let of_deploys = deploys::look(pool, now).await? + watches::look(pool, now).await?;
+    let of_projects = spikes::look(pool, now).await? + releases::look(pool, now).await?;
+    Ok(of_deploys + of_projects + frequencies::look(pool, now).await? + refusals::look(pool, now).await?)
 }

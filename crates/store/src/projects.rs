@@ -6,6 +6,7 @@
 use engine::access::Reach;
 use engine::ids::ProjectId;
 use engine::origin::Origins;
+use engine::watch::Minutes;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -164,6 +165,8 @@ pub struct Settings<'a> {
     pub name: &'a str,
     /// After how many quiet days an issue is resolved; none never does.
     pub auto_resolve_days: Option<i32>,
+    /// For how long its deploys are watched; none is `Minutes::DEFAULT`.
+    pub watch: Option<Minutes>,
 }
 
 /// Replaces the settings of a project. `None` when there is no such project.
@@ -175,27 +178,33 @@ pub async fn set(pool: &PgPool, id: ProjectId, settings: Settings<'_>) -> Result
         return Err(StoreError::Conflict("a project's name is text without control characters".into()));
     }
     let mut tx = pool.begin().await?;
-    let before = sqlx::query!("select name, auto_resolve_days from projects where id = $1 for no key update", id.get())
-        .fetch_optional(&mut *tx)
-        .await?;
+    let before = sqlx::query!(
+        "select name, auto_resolve_days, watch_minutes from projects where id = $1 for no key update",
+        id.get(),
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let Some(before) = before else { return Ok(None) };
+    let watch_minutes = settings.watch.map(|minutes| i32::from(minutes.get()));
     let project = sqlx::query_as!(
         Project,
         r#"
         update projects
-        set name = $2, auto_resolve_days = $3
+        set name = $2, auto_resolve_days = $3, watch_minutes = $4
         where id = $1
         returning id, slug, name, platform, created_at
         "#,
         id.get(),
         settings.name,
         settings.auto_resolve_days,
+        watch_minutes,
     )
     .fetch_optional(&mut *tx)
     .await
     .map_err(refuse_setting)?;
-    let note = Note::new(Kind::Setting, "changed", "name and quiet issues").of(Some(id));
+    let note = Note::new(Kind::Setting, "changed", "name, quiet issues and watches").of(Some(id));
     let note = note.turned("name", before.name.as_str(), settings.name);
+    let note = note.turned("watch minutes", before.watch_minutes, watch_minutes);
     audit::note(&mut tx, note.turned("quiet days", before.auto_resolve_days, settings.auto_resolve_days)).await?;
     tx.commit().await?;
     Ok(project)

@@ -2,13 +2,15 @@
 //! that escalate, those that go on as ever, and what the last event was. Each in one bounded query.
 
 use engine::ids::{IssueId, ProjectId};
+use engine::issue::State;
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
-use crate::StoreError;
 use crate::counts::{Bucket, Range};
 use crate::deploys::Deploy;
 use crate::ingest::counters::OTHER_ENVIRONMENTS;
+use crate::issues::{self, Issue};
+use crate::{StoreError, releases};
 
 /// Issues of a project that were seen last, which are looked at for those that escalate or go on.
 const SEEN_MAX: i64 = 1_000;
@@ -193,7 +195,7 @@ pub async fn known(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn events_since(
+async fn events_since(
     pool: &PgPool,
     project_id: ProjectId,
     issues: &[IssueId],
@@ -249,7 +251,7 @@ pub async fn reasons(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn broken_fixes(
+async fn broken_fixes(
     pool: &PgPool,
     project_id: ProjectId,
     version: &str,
@@ -274,6 +276,44 @@ pub async fn broken_fixes(
     .fetch_all(pool)
     .await?;
     Ok(ids.into_iter().map(IssueId).collect())
+}
+
+/// Fixes of a release that are followed.
+const FIXES_MAX: usize = 12;
+
+/// An issue that a release said it fixes.
+#[derive(Debug, Clone)]
+pub struct Fix {
+    /// The issue.
+    pub issue: Issue,
+    /// Its events since the deploy.
+    pub events: i64,
+    /// It came back since.
+    pub is_back: bool,
+}
+
+/// Issues that the release of a deploy fixes, or was said to until they came `back`: those first, at most `FIXES_MAX`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fixes(
+    pool: &PgPool,
+    deploy: &Deploy,
+    began: OffsetDateTime,
+    back: &[IssueId],
+) -> Result<Vec<Fix>, StoreError> {
+    let mut ids = broken_fixes(pool, deploy.project_id, &deploy.version, back).await?;
+    let held = releases::fixed_issues(pool, deploy.project_id, &deploy.version, FIXES_MAX).await?;
+    ids.extend(held.into_iter().filter(|id| !back.contains(id)));
+    ids.truncate(FIXES_MAX);
+    let events = events_since(pool, deploy.project_id, &ids, began).await?;
+    let found = issues::by_ids(pool, &ids).await?;
+    let fix = |(id, events): (&IssueId, i64)| {
+        let issue = found.iter().find(|issue| issue.id == *id)?.clone();
+        let is_back = issue.state == State::Regressed && issue.status_changed_at >= began;
+        Some(Fix { issue, events, is_back })
+    };
+    Ok(ids.iter().zip(events).filter_map(fix).collect())
 }
 
 /// When the newest event of a project arrived, within the last two days. Served by `events_by_project`.

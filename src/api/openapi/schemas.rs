@@ -33,6 +33,7 @@ fn rules() -> Vec<(&'static str, Value)> {
     let mut detail = project_fields();
     detail.extend([
         ("resolveAge", whole()),
+        ("watchMinutes", whole()),
         ("fingerprintingRules", text()),
         ("groupingEnhancements", text()),
         ("fingerprintingRulesBase", text()),
@@ -45,6 +46,7 @@ fn rules() -> Vec<(&'static str, Value)> {
     let mut update = object(&[
         ("name", text()),
         ("resolveAge", whole()),
+        ("watchMinutes", whole()),
         ("fingerprintingRules", text()),
         ("groupingEnhancements", text()),
     ]);

@@ -2,7 +2,7 @@
 
 use engine::commit::Commit;
 use serde_json::{Value, json};
-use store::deploys::Deploy;
+use store::deploys::{Deploy, Watched};
 use store::release_health::ReleaseHealth;
 use store::releases::Release;
 use time::OffsetDateTime;
@@ -92,6 +92,8 @@ pub(in crate::api) fn commit(commit: &Commit) -> Value {
 
 /// One deploy.
 pub(in crate::api) fn deploy(deploy: &Deploy) -> Value {
+    let ended = deploy.watch.as_ref().and_then(|watch| watch.ended.as_ref());
+    let open = deploy.watch.as_ref().filter(|watch| watch.ended.is_none());
     json!({
         "id": deploy.id.to_string(),
         "version": deploy.version,
@@ -104,5 +106,10 @@ pub(in crate::api) fn deploy(deploy: &Deploy) -> Value {
         "stateBy": deploy.state_by,
         "stateReason": deploy.state_reason,
         "stateSince": date(deploy.state_at),
+        "watchMinutes": deploy.watch.as_ref().map(|watch| watch.minutes.get()),
+        "watchUntil": maybe_date(open.map(Watched::until)),
+        "watchEnded": maybe_date(ended.map(|ended| ended.at)),
+        "watchVerdict": ended.map(|ended| ended.verdict.grade.as_str()),
+        "watchReason": ended.map(|ended| &ended.verdict.reason),
     })
 }

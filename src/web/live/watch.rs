@@ -14,22 +14,20 @@ pub(in crate::web) mod summary;
 use engine::histogram::{Usual, Window, usual};
 use engine::ids::{IssueId, ProjectId, ShortId};
 use engine::verdict::{Grade, Verdict, judge};
+use store::StoreError;
 use store::activity::Actor;
 use store::counts::{self, Range};
 use store::deploys::{self, Deploy};
-use store::issues::{self, Issue};
+use store::issues;
 use store::release_health::{self, Minute};
 use store::verdict::{self, Since, began};
-use store::watch::{self, Bar, Known};
-use store::{StoreError, releases};
+use store::watch::{self, Bar, Fix, Known};
 use time::{Duration, OffsetDateTime};
 
 use super::super::Web;
 
 /// How long a deploy is watched: later, other releases have come and gone.
 pub(super) const WATCHED: Duration = Duration::days(7);
-/// After this, its summary is written.
-const ENDS_AFTER: Duration = Duration::minutes(15);
 /// Bars of the chart: half an hour of 10 s.
 const BARS: usize = 180;
 const BAR_S: i64 = 10;
@@ -39,8 +37,6 @@ const MINUTES: usize = 30;
 const LANE_ROWS: i64 = 20;
 /// Issues that go on as ever, of which so many are shown when asked.
 const KNOWN_ROWS: i64 = 8;
-/// Fixes of a release that are followed.
-const FIXES: usize = 12;
 /// Days that say what is usual.
 const USUAL_DAYS: i64 = 7;
 
@@ -97,15 +93,6 @@ struct First {
     holder: Option<Actor>,
 }
 
-/// An issue that the release said it fixes.
-struct Fix {
-    issue: Issue,
-    /// Events since the deploy.
-    events: i64,
-    /// It came back since.
-    is_back: bool,
-}
-
 /// Errors and sessions over the last half hour, and what they are compared with.
 struct Traffic {
     window: Window,
@@ -144,7 +131,7 @@ impl Reading {
             first: First::of(web, &deploy, &since, said.grade).await?,
             said,
             known: watch::known(pool, deploy.project_id, began, &shown, KNOWN_ROWS).await?,
-            fixes: fixes(web, &deploy, began, &back).await?,
+            fixes: watch::fixes(pool, &deploy, began, &back).await?,
             traffic: Traffic::read(web, &deploy, now).await?,
             messenger: Messenger::read(web, &deploy, began, now).await?,
             since,
@@ -183,22 +170,6 @@ impl First {
         let short_id = ShortId::new(deploy.project_slug.as_str(), named.number);
         Ok(Some(Self { id: named.id, short_id, holder }))
     }
-}
-
-/// Issues that the release fixes, or was said to until they came back.
-async fn fixes(web: &Web, deploy: &Deploy, began: OffsetDateTime, back: &[IssueId]) -> Result<Vec<Fix>, StoreError> {
-    let mut ids = watch::broken_fixes(&web.pool, deploy.project_id, &deploy.version, back).await?;
-    let held = releases::fixed_issues(&web.pool, deploy.project_id, &deploy.version, FIXES).await?;
-    ids.extend(held.into_iter().filter(|id| !back.contains(id)));
-    ids.truncate(FIXES);
-    let events = watch::events_since(&web.pool, deploy.project_id, &ids, began).await?;
-    let found = issues::by_ids(&web.pool, &ids).await?;
-    let fix = |(id, events): (&IssueId, i64)| {
-        let issue = found.iter().find(|issue| issue.id == *id)?.clone();
-        let is_back = issue.state == engine::issue::State::Regressed && issue.status_changed_at >= began;
-        Some(Fix { issue, events, is_back })
-    };
-    Ok(ids.iter().zip(events).filter_map(fix).collect())
 }
 
 impl Traffic {

@@ -1,9 +1,11 @@
-//! The settings of a project: its name, when quiet issues are resolved, and how its releases are ordered.
+//! The settings of a project: its name, when quiet issues are resolved, for how long deploys are watched, and how its
+//! releases are ordered.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
+use engine::watch::{BadMinutes, Minutes};
 use store::projects::{self, Project, Settings};
-use store::{StoreError, attachments, quiet, releases};
+use store::{StoreError, attachments, quiet, releases, watches};
 
 use super::super::display::Bytes;
 use super::super::error::PageError;
@@ -17,9 +19,8 @@ use super::find;
 struct SettingsPage {
     shell: Shell,
     project: Project,
-    /// As it stands, or as it was typed.
-    name: String,
-    days: String,
+    /// As they stand, or as they were typed.
+    typed: Typed,
     days_max: i32,
     /// How its releases are ordered, and why.
     order: String,
@@ -27,6 +28,22 @@ struct SettingsPage {
     files: (i64, Bytes, Bytes),
     is_saved: bool,
     problem: Option<String>,
+}
+
+/// The fields of the form.
+#[derive(Debug, Default)]
+struct Typed {
+    name: String,
+    /// Empty for never.
+    days: String,
+    /// For how long deploys are watched; empty for as long as usual.
+    watch: String,
+}
+
+impl Typed {
+    fn settings(&self) -> Result<Settings<'_>, String> {
+        Ok(Settings { name: &self.name, auto_resolve_days: read_days(&self.days)?, watch: read_watch(&self.watch)? })
+    }
 }
 
 /// What the address says.
@@ -45,8 +62,9 @@ pub(in super::super) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let project = find(&web, &slug).await?;
     let days = quiet::days(&web.pool, project.id).await?.map(|days| days.to_string()).unwrap_or_default();
-    let name = project.name.clone();
-    let mut page = page(&web, &request, viewer, project, (name, days)).await?;
+    let watch = watches::minutes(&web.pool, project.id).await?.map(|minutes| minutes.get().to_string());
+    let typed = Typed { name: project.name.clone(), days, watch: watch.unwrap_or_default() };
+    let mut page = page(&web, &request, viewer, project, typed).await?;
     page.is_saved = address.saved.is_some();
     html(&page)
 }
@@ -59,20 +77,18 @@ pub(in super::super) async fn post(
     posted: Posted,
 ) -> Result<HttpResponse, PageError> {
     let project = find(&web, &slug).await?;
-    let typed = |name: &str| posted.fields.get(name).trim().to_owned();
-    let (name, days) = (typed("name"), typed("days"));
-    let problem = match read_days(&days) {
-        Ok(auto_resolve_days) => {
-            match projects::set(&web.pool, project.id, Settings { name: &name, auto_resolve_days }).await {
-                Ok(Some(project)) => return Ok(see_other(&format!("/projects/{}/settings?saved=1", project.slug))),
-                Ok(None) => return Err(PageError::NotFound("project")),
-                Err(StoreError::Conflict(problem)) => problem,
-                Err(error) => return Err(error.into()),
-            }
-        }
+    let field = |name: &str| posted.fields.get(name).trim().to_owned();
+    let typed = Typed { name: field("name"), days: field("days"), watch: field("watch") };
+    let problem = match typed.settings() {
+        Ok(settings) => match projects::set(&web.pool, project.id, settings).await {
+            Ok(Some(project)) => return Ok(see_other(&format!("/projects/{}/settings?saved=1", project.slug))),
+            Ok(None) => return Err(PageError::NotFound("project")),
+            Err(StoreError::Conflict(problem)) => problem,
+            Err(error) => return Err(error.into()),
+        },
         Err(problem) => problem,
     };
-    let mut page = page(&web, &request, posted.viewer, project, (name, days)).await?;
+    let mut page = page(&web, &request, posted.viewer, project, typed).await?;
     page.problem = Some(problem);
     answer(&page, false)
 }
@@ -82,7 +98,7 @@ async fn page(
     request: &HttpRequest,
     viewer: Viewer,
     project: Project,
-    (name, days): (String, String),
+    typed: Typed,
 ) -> Result<SettingsPage, PageError> {
     let mut connection = web.pool.acquire().await.map_err(StoreError::from)?;
     let order = releases::order(&mut connection, project.id).await?.1;
@@ -92,7 +108,7 @@ async fn page(
     shell.title = format!("Settings of {}", project.slug);
     shell.project = Some(project.slug.clone());
     let days_max = quiet::DAYS_MAX;
-    Ok(SettingsPage { shell, project, name, days, days_max, order, files, is_saved: false, problem: None })
+    Ok(SettingsPage { shell, project, typed, days_max, order, files, is_saved: false, problem: None })
 }
 
 /// Nothing, and zero, mean never.
@@ -105,6 +121,15 @@ fn read_days(text: &str) -> Result<Option<i32>, String> {
     }
 }
 
+/// Nothing means as long as usual.
+fn read_watch(text: &str) -> Result<Option<Minutes>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let minutes = text.parse().map_err(|_| BadMinutes).and_then(Minutes::new);
+    minutes.map(Some).map_err(|problem| format!("{text:.20} is no time to watch for: {problem}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +139,15 @@ mod tests {
         assert_eq!((read_days(""), read_days("0"), read_days("30")), (Ok(None), Ok(None), Ok(Some(30))));
         for text in ["-1", "3651", "soon", "1.5", "99999999999"] {
             assert!(read_days(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_watch_lasts_for_minutes_or_as_usual() {
+        assert_eq!(read_watch(""), Ok(None));
+        assert_eq!(read_watch("30"), Ok(Some(Minutes::new(30).unwrap())));
+        for text in ["0", "4", "1441", "-15", "soon", "15m", "99999999999999999999"] {
+            assert!(read_watch(text).is_err(), "{text}");
         }
     }
 }

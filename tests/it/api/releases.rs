@@ -91,6 +91,9 @@ async fn what_cannot_be_meant_is_refused() {
         json!({"environment": ""}),
         json!({"environment": "a/b"}),
         json!({"environment": "a", "state": "good"}),
+        json!({"environment": "a", "watchMinutes": 4}),
+        json!({"environment": "a", "watchMinutes": 1441}),
+        json!({"environment": "a", "watchMinutes": "15m"}),
     ] {
         assert_eq!(served.post(&format!("{ORGANIZATION}1.0/deploys/"), &body).await.status, 400, "{body}");
     }
@@ -150,9 +153,12 @@ async fn a_deploy_is_noted_once_and_marked() {
     let again = served.post(&deploys, &body).await;
     assert_eq!((first.status, again.status, served.count("deploys").await), (201, 208, 2));
     assert_eq!(first.json(), again.json());
-    let running =
-        served.post(&deploys, &json!({"environment": "qa", "state": "running", "projects": ["api"]})).await.json();
+    assert_eq!((&first.json()["watchMinutes"], &first.json()["watchUntil"]), (&Value::Null, &Value::Null), "long ago");
+    let body = json!({"environment": "qa", "state": "running", "projects": ["api"], "watchMinutes": 30});
+    let running = served.post(&deploys, &body).await.json();
     assert_eq!((&running["state"], &running["dateFinished"]), (&json!("running"), &Value::Null));
+    assert_eq!((&running["watchMinutes"], &running["watchVerdict"]), (&json!(30), &Value::Null));
+    assert!(running["watchUntil"].is_string() && running["watchEnded"].is_null(), "{running}");
     assert_eq!(served.column(&deploys, "environment").await, ["qa", "production"]);
     assert_eq!(served.column("/api/0/projects/acme/shop/releases/1.0/deploys/", "environment").await, ["production"]);
 

@@ -395,8 +395,14 @@ async fn act(pool: &PgPool, writer: &Writer, project_id: ProjectId, (at, what): 
             ensure(pool, project_id, name, false, at).await;
             let started = NOON + Duration::hours(*hour);
             let environment = "production";
-            let new =
-                deploys::NewDeploy { environment, name: None, url: None, started_at: Some(started), finished_at: None };
+            let new = deploys::NewDeploy {
+                environment,
+                name: None,
+                url: None,
+                started_at: Some(started),
+                finished_at: None,
+                watch: None,
+            };
             deploys::create(pool, &[project_id], name, new, at).await.unwrap().expect("the release is there");
             vec![Part::Ensure(at, (*name).to_owned()), Part::Deploy((*name).to_owned(), started)]
         }

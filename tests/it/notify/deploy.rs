@@ -17,7 +17,7 @@ async fn deploy(world: &World, environment: &str, began: OffsetDateTime) -> Depl
     let mut connection = world.pool().acquire().await.unwrap();
     let _ = releases::ensure(&mut connection, world.project_id(), VERSION, began).await.unwrap();
     drop(connection);
-    let new = NewDeploy { environment, name: None, url: None, started_at: Some(began), finished_at: None };
+    let new = NewDeploy { environment, name: None, url: None, started_at: Some(began), finished_at: None, watch: None };
     let (id, _) = deploys::create(world.pool(), &[world.project_id()], VERSION, new, began).await.unwrap().unwrap();
     id
 }

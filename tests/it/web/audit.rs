@@ -57,7 +57,7 @@ async fn what_pages_change_is_written_down() {
     for wanted in [
         "signed in admin@example.org",
         "made till",
-        "changed name and quiet issues",
+        "changed name, quiet issues and watches",
         "given a role viewer@example.org",
         "made ops",
         "taken into ops",

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Site, exception};
+use crate::rules::run;
 use crate::support::Http;
 
 const PAGE: &str = "/projects/shop/settings";
@@ -37,8 +38,14 @@ async fn a_member_sets_name_and_quiet_days() {
         assert_eq!(reply.status, 422);
         assert!(reply.body.contains(problem) && reply.body.contains(&format!(r#"value="{days}""#)), "{}", reply.body);
     }
+    let reply = person.submit(PAGE, PAGE, &[("name", "Shop"), ("watch", "4")]).await;
+    assert_eq!(reply.status, 422);
+    assert!(reply.body.contains("4 is no time to watch for") && reply.body.contains(r#"value="4""#), "{}", reply.body);
+    assert_eq!(person.submit(PAGE, PAGE, &[("name", "Shop"), ("watch", "45")]).await.status, 303);
+    assert!(person.page(PAGE).await.contains(r#"value="45" placeholder="15""#));
     let reply = person.submit(PAGE, PAGE, &[("name", "Shop"), ("days", "")]).await;
     assert_eq!(reply.status, 303);
+    assert!(person.page(PAGE).await.contains(r#"value="" placeholder="15""#));
     assert!(person.page(PAGE).await.contains(r#"value="" placeholder="never""#));
     assert_eq!(person.get("/projects/nope/settings").await.status, 404);
 }
@@ -66,6 +73,21 @@ async fn the_api_sets_the_same() {
     // A part of a day counts as one; what is left out stays.
     assert_eq!(put(json!({"resolveAge": 25})).await.json()["resolveAge"], 48);
     assert_eq!(put(json!({"name": "Shop 2"})).await.json()["resolveAge"], 48);
+    assert_eq!(api.get(path).await.json()["watchMinutes"], 15);
+    assert_eq!(put(json!({"watchMinutes": 60})).await.json()["watchMinutes"], 60);
+    assert_eq!(put(json!({"name": "Shop 2"})).await.json()["watchMinutes"], 60);
+    let url = site.server.db.url();
+    let (code, _, said) = run(Some(&url), &["project", "set", "--slug", "shop", "--watch-for", "2h"]).await;
+    assert!(code == 0 && said.contains("deploys of shop are watched for 120 minutes"), "{said}");
+    assert_eq!(put(json!({"watchMinutes": null})).await.json()["watchMinutes"], 15);
+    for wrong in [json!({"watchMinutes": 4}), json!({"watchMinutes": "1h"}), json!({"watchMinutes": 7.5})] {
+        let reply = put(wrong.clone()).await;
+        assert!(
+            reply.status == 400 && reply.body.contains("watchMinutes: a deploy is watched"),
+            "{wrong}: {}",
+            reply.body
+        );
+    }
     for wrong in
         [json!({"resolveAge": -1}), json!({"resolveAge": "1 d"}), json!({"name": ""}), json!({"name": "x".repeat(101)})]
     {

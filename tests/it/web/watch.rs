@@ -147,12 +147,55 @@ async fn a_deploy_has_a_summary() {
         "to production: **WATCH**",
         "- New issues: 1",
         "- Regressed: 0",
-        "- Fixes held: 0 of 0",
+        ", and it goes on",
         &format!("[SHOP-1]({}/issues/{issue}) Fresh\\*Error", site.server.url),
     ] {
         assert!(reply.body.contains(part), "no {part} in {}", reply.body);
     }
+    // When the watch ends it is written down, and stays as it was.
+    let round = firefinch::workers::lookout::round;
+    let later = time::OffsetDateTime::now_utc() + time::Duration::minutes(15);
+    round(&site.server.db.pool, &tokio::sync::Notify::new(), later).await.unwrap();
+    site.issue(&event("Later", "shop@1", "production")).await;
+    let written = person.get(&format!("/deploys/{id}/summary?project=shop")).await.body;
+    assert!(written.contains("- New issues: 1") && written.contains("as its time was over"), "{written}");
+    let page = person.page("/live?project=shop&environment=production").await;
+    let said = page.split_once("Watched until ").unwrap().1.split_once("</p>").unwrap().0;
+    assert!(said.contains("<b>WATCH</b>. 1 new issue in shop@1."), "{said}");
+    assert!(page.contains("the watch ended <time"), "{page}");
     for nothing in ["/deploys/99999/summary?project=shop".to_owned(), format!("/deploys/{id}/summary?project=nope")] {
         assert_eq!(person.get(&nothing).await.status, 404, "{nothing}");
     }
+}
+
+#[tokio::test]
+async fn a_person_says_for_how_long_a_deploy_is_watched() {
+    let site = Site::open().await;
+    let id = deploy(&site, "shop@1", "production").await.to_string();
+    let mut person = site.sign_in(Role::Member).await;
+    let (page, release) = ("/live?project=shop&environment=production", "/projects/shop/releases/shop@1");
+    assert!(person.page(page).await.contains(r#"min="5" max="1440" value="15""#));
+    let fields = |minutes| [("do", "watch"), ("deploy", id.as_str()), ("minutes", minutes), ("back", page)];
+    let reply = person.submit(page, release, &fields(" 90 ")).await;
+    assert_eq!((reply.status, reply.headers["location"].to_str().unwrap()), (303, page));
+    assert!(person.page(page).await.contains(r#"value="90""#));
+    for wrong in ["", "4", "1441", "soon", "-15", "1.5", "99999999999999999999"] {
+        let reply = person.submit(page, release, &fields(wrong)).await;
+        assert_eq!(reply.status, 400, "{wrong}");
+        assert!(reply.body.contains("5 minutes to 24 hours"), "{}", reply.body);
+    }
+    for nothing in ["99999", "x", ""] {
+        let fields = [("do", "watch"), ("deploy", nothing), ("minutes", "15")];
+        assert_eq!(person.submit(page, release, &fields).await.status, 404, "{nothing}");
+    }
+    let mark = [("do", "good"), ("deploy", &id), ("back", page)];
+    assert_eq!(person.submit(page, release, &mark).await.status, 303);
+    let round = firefinch::workers::lookout::round;
+    round(&site.server.db.pool, &tokio::sync::Notify::new(), time::OffsetDateTime::now_utc()).await.unwrap();
+    let reply = person.submit(page, release, &fields("15")).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.body.contains("The watch of this deploy has ended"), "{}", reply.body);
+    assert!(!person.page(page).await.contains("Watch for"));
+    let mut viewer = site.sign_in(Role::Viewer).await;
+    assert_eq!(viewer.submit(page, release, &fields("15")).await.status, 403);
 }

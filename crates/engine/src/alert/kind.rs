@@ -1,9 +1,12 @@
 //! What can happen that people are told of.
 
+use serde::{Deserialize, Serialize};
+
 use crate::issue::{ActivityKind, Transition};
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An issue was seen for the first time.
     New,
@@ -218,6 +221,7 @@ mod tests {
     fn names_read_back() {
         for kind in Kind::ALL {
             assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
         assert_eq!(Kind::parse("calm"), None);
     }

@@ -219,7 +219,7 @@ impl Digest {
 }
 
 /// An issue in a list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopIssue {
     /// What happened to it.
     pub kind: Kind,

@@ -10,7 +10,7 @@ use crate::deploys::{Deploy, by_id};
 use crate::notifications::raise;
 use crate::{StoreError, verdict};
 
-/// How long a deploy is judged: what comes later is told by the issues themselves.
+/// How long a deploy is judged, also one that is not watched for so long: what comes later is told by the issues themselves.
 const JUDGED: Duration = Duration::hours(1);
 /// Deploys that are judged in one round, the newest first. More of them within an hour are a loop of some tool.
 const DEPLOYS_MAX: i64 = 50;
@@ -27,13 +27,13 @@ pub(super) async fn look(pool: &PgPool, now: OffsetDateTime) -> Result<usize, St
     Ok(told)
 }
 
-/// Young deploys that no newer one has replaced, with the verdict that was told last. Served by `deploys_by_creation`
-/// and `deploys_by_environment`.
+/// Deploys that are young or watched and that no newer one has replaced, with the verdict that was told last. Served by
+/// `deploys_by_creation`, `deploys_watched` and `deploys_by_environment`.
 async fn young(pool: &PgPool, now: OffsetDateTime) -> Result<Vec<(Deploy, Option<String>)>, StoreError> {
     let rows = sqlx::query!(
         "select d.project_id, d.id, d.verdict
          from deploys d
-         where d.created_at > $1
+         where (d.created_at > $1 or d.watch_minutes is not null and d.watch_ended_at is null)
              and not exists (
                  select from deploys newer
                  where newer.project_id = d.project_id and newer.environment = d.environment and newer.id > d.id

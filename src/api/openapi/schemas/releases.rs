@@ -100,6 +100,11 @@ fn deploys() -> Vec<(&'static str, Value)> {
         ("stateBy", text()),
         ("stateReason", text()),
         ("stateSince", date()),
+        ("watchMinutes", or_null("integer")),
+        ("watchUntil", or_null("string")),
+        ("watchEnded", or_null("string")),
+        ("watchVerdict", or_null("string")),
+        ("watchReason", or_null("string")),
     ]);
     let new = json!({
         "type": "object",
@@ -107,7 +112,7 @@ fn deploys() -> Vec<(&'static str, Value)> {
         "properties": {
             "environment": text(), "name": or_null("string"), "url": or_null("string"),
             "dateStarted": or_null("string"), "dateFinished": or_null("string"), "projects": list(any()),
-            "state": one_of(&["running", "finished"]),
+            "state": one_of(&["running", "finished"]), "watchMinutes": or_null("integer"),
         },
     });
     let mark = json!({

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use engine::deploy::State;
-use engine::ids::{DeployId, ProjectId};
+use engine::deploy::{State, live_path};
+use engine::ids::ProjectId;
 use engine::release::{Name, page_path};
+use engine::watch::Minutes;
 use store::deploys::{self, Deploy};
 use store::projects;
 use store::{StoreError, events};
@@ -79,6 +80,11 @@ impl Head {
         self.previous.as_ref().map(|previous| short(&previous.version))
     }
 
+    /// For how many minutes it is watched, while a person may still choose.
+    fn minutes(&self) -> Option<u16> {
+        self.deploy.watch.as_ref().filter(|watch| watch.ended.is_none()).map(|watch| watch.minutes.get())
+    }
+
     fn back_to(&self) -> Option<String> {
         self.previous.as_ref().map(|previous| previous.version.clone())
     }
@@ -147,16 +153,6 @@ fn stream_url(choice: &Choice) -> String {
     format!("/live/stream?{}", query.finish())
 }
 
-/// The address of the live view for a deploy, or for the newest to an environment.
-pub(in crate::web::live) fn link(slug: &str, environment: &str, deploy: Option<DeployId>) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("project", slug).append_pair("environment", environment);
-    if let Some(deploy) = deploy {
-        query.append_pair("deploy", &deploy.to_string());
-    }
-    format!("/live?{}", query.finish())
-}
-
 async fn head(web: &Web, reading: &Reading, choice: &Choice) -> Result<Head, PageError> {
     let deploy = &reading.deploy;
     let (follows, environment) = match choice {
@@ -190,7 +186,7 @@ async fn picks(
         if !places.contains(&deploy.environment.as_str()) {
             places.push(&deploy.environment);
             picks.push(Pick {
-                link: link(&shown.project_slug, &deploy.environment, None),
+                link: live_path(&shown.project_slug, &deploy.environment, None),
                 words: format!("Newest to {}: {}", deploy.environment, short(&deploy.version)),
                 at: Age::ago(&store::verdict::began(deploy), &now),
                 is_current: follows && environment == Some(deploy.environment.as_str()),
@@ -199,7 +195,7 @@ async fn picks(
     }
     for deploy in latest.iter().take(PICKED) {
         picks.push(Pick {
-            link: link(&shown.project_slug, &deploy.environment, Some(deploy.id)),
+            link: live_path(&shown.project_slug, &deploy.environment, Some(deploy.id)),
             words: format!("{} to {}", short(&deploy.version), deploy.environment),
             at: Age::ago(&store::verdict::began(deploy), &now),
             is_current: !follows && deploy.id == shown.id,
@@ -314,7 +310,7 @@ pub(in crate::web) async fn current(
         newest = found.into_iter().find(|deploy| environment.is_none_or(|name| name == deploy.environment)).or(newest);
     }
     Ok(see_other(&match (newest, wanted) {
-        (Some(deploy), _) => link(&deploy.project_slug, &deploy.environment, None),
+        (Some(deploy), _) => live_path(&deploy.project_slug, &deploy.environment, None),
         (None, Some(slug)) => format!("/live?project={slug}"),
         (None, None) => "/live".to_owned(),
     }))

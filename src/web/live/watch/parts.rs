@@ -2,11 +2,12 @@
 
 use askama::Template;
 use engine::verdict::{Facts, Grade, NEW_ISSUES_BAD, POINTS_BAD, RATE_TIMES_BAD, Share, USERS_MIN, judge_rate};
+use store::deploys::{Ended, Watched};
 use store::release_health::Minute;
 use time::OffsetDateTime;
 
 use super::graph::{Mini, parts, whole};
-use super::{ENDS_AFTER, MINUTES, Reading};
+use super::{MINUTES, Reading};
 use crate::web::display::{Age, Count, Hm, Rate};
 use crate::web::error::PageError;
 use crate::web::rendered::rendered;
@@ -31,6 +32,11 @@ impl Said<'_> {
 
     fn class(&self) -> &'static str {
         wall::class(self.reading.said.grade)
+    }
+
+    /// What was said when the watch ended.
+    fn ended(&self) -> Option<&Ended> {
+        self.reading.deploy.watch.as_ref()?.ended.as_ref()
     }
 
     fn errors(&self) -> Rate {
@@ -249,9 +255,15 @@ impl MessengerPart<'_> {
         self.reading.messenger.last_event.map(|at| Age::ago(&at, &self.reading.at))
     }
 
-    fn ends(&self) -> Option<Hm> {
-        let ends = self.reading.began + ENDS_AFTER;
-        (ends > self.reading.at).then_some(Hm(ends))
+    /// How long it is watched.
+    fn ends(&self) -> String {
+        match &self.reading.deploy.watch {
+            Some(Watched { ended: Some(ended), .. }) => format!("the watch ended {}", Hm(ended.at)),
+            Some(watched) if watched.until() > self.reading.at => format!("ends {}", Hm(watched.until())),
+            Some(_) if self.reading.said.grade == Grade::Bad => "goes on while it is bad".to_owned(),
+            Some(_) => "about to end".to_owned(),
+            None => "the watch has ended".to_owned(),
+        }
     }
 
     fn is_late(&self) -> bool {
