@@ -33,6 +33,10 @@ const MORNING: Time = match Time::from_hms(7, 0, 0) {
 /// The longest time until the next 7:00 on the clock of a person: a day, and the hour by which one may be longer.
 const NIGHT_MAX: Duration = Duration::hours(25);
 
+/// Why the links of an address have ended.
+const DISABLED: &str = "The account with this address was disabled.";
+const LEFT: &str = "This address gets no mails of this project any more, so its links have ended.";
+
 #[derive(Template)]
 #[template(path = "link.html")]
 struct LinkPage {
@@ -173,12 +177,12 @@ async fn may_change(web: &Web, link: &Link) -> Result<Result<Option<UserId>, &'s
         Holder::Person(_, ProjectRole::Viewer) => {
             Err("Your account may read issues but not change them. An administrator can change that.")
         }
-        Holder::Disabled => Err("The account with this address was disabled."),
+        Holder::Disabled => Err(DISABLED),
         Holder::Named if link.act == Act::Take => {
             Err("Whoever has an issue needs an account, and this address has none. An administrator can make one.")
         }
         Holder::Named => Ok(None),
-        Holder::Nobody => Err("This address gets no mails of this project any more, so its links have ended."),
+        Holder::Nobody => Err(LEFT),
     })
 }
 
@@ -235,6 +239,15 @@ async fn mute_page(web: &Web, link: &Link, page: LinkPage) -> Result<LinkPage, P
 }
 
 async fn issue_page(web: &Web, link: &Link, page: LinkPage, now: OffsetDateTime) -> Result<LinkPage, PageError> {
+    let ended = match links::holder(&web.pool, link.project, &link.recipient).await? {
+        Holder::Disabled => Some(DISABLED),
+        Holder::Nobody => Some(LEFT),
+        Holder::Person(..) | Holder::Named => None,
+    };
+    if let Some(why) = ended {
+        // Not even what has become of the issue: they may not read the project.
+        return Ok(LinkPage { title: "This link has ended".to_owned(), text: why.to_owned(), ..page });
+    }
     let issue = issue(web, link).await?;
     let (short_id, status) = (issue.short_id().to_string(), issue.state.status());
     let used_at = links::used_at(&web.pool, &mark(web, link).await?).await?;

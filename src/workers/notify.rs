@@ -230,6 +230,13 @@ impl Notifier {
             Ok(target) => target,
             Err(error) => return Err(Attempt::dead(error)),
         };
+        if let (Target::Mail(target), Some(project)) = (target, claimed.project_id) {
+            // Mails wait, and people leave meanwhile.
+            let lost = outbox::links::lost(&self.pool, project, &target.to, &claimed.recipient).await;
+            if let Some(why) = lost.map_err(|error| unreadable(&error))? {
+                return Err(Attempt::dead(why));
+            }
+        }
         let message = self.message(claimed, now).await?;
         Ok(match (target, &self.mail) {
             (Target::Webhook(target), _) => webhook::send(&self.outgoing, target, &message, now).await,

@@ -190,18 +190,23 @@ async fn forged_altered_and_late_links_of_every_act_are_refused_in_words() {
 #[tokio::test]
 async fn who_may_not_change_issues_may_not_by_mail_either() {
     let inbox = Inbox::open().await;
-    for (who, words) in [
-        ("vic@shop.example", "may read issues but not change them"),
-        ("off@shop.example", "was disabled"),
-        ("list@shop.example", "gets no mails of this project any more"),
+    for (who, sees, words) in [
+        ("vic@shop.example", true, "may read issues but not change them"),
+        ("off@shop.example", false, "was disabled"),
+        ("list@shop.example", false, "gets no mails of this project any more"),
     ] {
-        let path = inbox.path(Act::Resolve, who);
-        let page = inbox.http.get(&path).await;
-        assert!(page.body.contains("SHOP-1 stays as it is") && page.body.contains(words), "{}", page.body);
-        assert!(!page.body.contains("<button"), "{who} is offered nothing");
-        let reply = inbox.post(&path, "do=resolve").await;
-        assert_eq!(reply.status, 403, "{who}");
-        assert!(reply.body.contains(words), "{}", reply.body);
+        for act in [Act::Resolve, Act::Take] {
+            let path = inbox.path(act, who);
+            let page = inbox.http.get(&path).await;
+            assert!(page.body.contains(words), "{}", page.body);
+            assert_eq!(page.body.contains("SHOP-1 stays as it is"), sees, "{}", page.body);
+            assert_eq!(page.body.contains("KeyError"), sees, "who lost the project hears no more of it: {}", page.body);
+            assert!(!page.body.contains("<button"), "{who} is offered nothing");
+            let done = if act == Act::Take { "do=take" } else { "do=resolve" };
+            let reply = inbox.post(&path, done).await;
+            assert_eq!(reply.status, 403, "{who}");
+            assert!(reply.body.contains(words), "{}", reply.body);
+        }
     }
     assert_eq!(inbox.history().await.0, "unresolved");
 

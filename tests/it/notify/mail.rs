@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use engine::access::{ProjectRole, Role};
 use engine::alert::backoff;
 use firefinch::workers::notify::{Attempt, Delivered, Notifier};
-use store::notifications::{find_destination, replay};
+use store::notifications::{MailTarget, NewDestination, Target, create_destination, find_destination, replay};
 use time::Duration;
 
 use super::{THEN, World, assert_snapshot, stable};
@@ -136,6 +137,48 @@ async fn nothing_that_a_stranger_sends_becomes_a_header_or_markup() {
     );
     let plain = mails[0].part("text/plain");
     assert!(!plain.contains('\u{202e}') && plain.len() < 4000, "{plain}");
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_is_not_sent_to_who_may_not_read_it_any_more() {
+    let world = World::new().await;
+    for email in ["gone@shop.example", "off@shop.example", "here@shop.example", "named@shop.example"] {
+        world.database.user(email, Role::Guest, "a long password").await;
+        world.database.member(email, &world.project, Some(ProjectRole::Member)).await;
+    }
+    let to = vec!["named@shop.example".to_owned(), "list@shop.example".to_owned()];
+    let target = Target::Mail(MailTarget { to, members: true, ..MailTarget::default() });
+    let new = NewDestination { project_id: None, name: "Everybody", target, signals: &["new".to_owned()] };
+    create_destination(world.pool(), &new, THEN).await.unwrap();
+    let server = MailServer::start(Behaviour::default()).await;
+    let notifier = mailing(&world, &server.url());
+    world.write(vec![world.event(1, 1, THEN)]).await;
+    notifier.fan_out(THEN).await.unwrap();
+    for email in ["gone@shop.example", "named@shop.example"] {
+        world.database.member(email, &world.project, None).await;
+    }
+    sqlx::query("update users set disabled_at = now() where email = 'off@shop.example'")
+        .execute(world.pool())
+        .await
+        .unwrap();
+    let done = notifier.deliver_due(THEN).await.unwrap();
+    assert_eq!(done, Delivered { sent: 3, later: 0, dead: 2 });
+    let mut sent: Vec<String> = server.mails().iter().flat_map(|mail| mail.to.clone()).collect();
+    sent.sort();
+    // Whoever made the destination names two of them, whatever they may see by themselves.
+    assert_eq!(sent, ["here@shop.example", "list@shop.example", "named@shop.example"]);
+    let mut dead: Vec<(String, String)> = world
+        .deliveries()
+        .await
+        .into_iter()
+        .filter_map(|delivery| Some((delivery.recipient, delivery.last_error?)))
+        .collect();
+    dead.sort();
+    let said = [
+        ("gone@shop.example", "whoever has this address does not see the project any more"),
+        ("off@shop.example", "the account with this address was disabled"),
+    ];
+    assert_eq!(dead, said.map(|(who, why)| (who.to_owned(), why.to_owned())));
 }
 
 #[tokio::test]

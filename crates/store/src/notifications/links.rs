@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::lifecycle::{self, By};
-use crate::people::{memberships, users};
+use crate::people::memberships;
+use crate::people::users::{self, User};
 
 /// The key of this instance; `fresh` becomes it where there is none yet. Whichever process asks first, all have the same.
 ///
@@ -51,11 +52,7 @@ pub enum Holder {
 /// # Errors
 /// When PostgreSQL fails or a role cannot be read.
 pub async fn holder(pool: &PgPool, project_id: ProjectId, address: &str) -> Result<Holder, StoreError> {
-    let user = match users::by_email(pool, address).await? {
-        None => users::by_mail_address(pool, address).await?,
-        user => user,
-    };
-    if let Some(user) = user {
+    if let Some(user) = user(pool, address).await? {
         let Some(grants) = memberships::of_user(pool, user.id).await? else { return Ok(Holder::Disabled) };
         return Ok(grants.in_project(project_id).map_or(Holder::Nobody, |role| Holder::Person(user.id, role)));
     }
@@ -75,6 +72,41 @@ pub async fn holder(pool: &PgPool, project_id: ProjectId, address: &str) -> Resu
     .fetch_one(pool)
     .await?;
     Ok(if is_named { Holder::Named } else { Holder::Nobody })
+}
+
+/// Why a message that waited is told to an address no more, unless it still is: as it is now, and not as it was when the
+/// message was made. Whom the destination names is told, whatever they may see by themselves.
+///
+/// # Errors
+/// When PostgreSQL fails or a role cannot be read.
+pub async fn lost(
+    pool: &PgPool,
+    project_id: ProjectId,
+    to: &[String],
+    address: &str,
+) -> Result<Option<&'static str>, StoreError> {
+    let user = user(pool, address).await?;
+    let own = user.as_ref().map_or(address, |user| user.email.as_str());
+    if to.iter().any(|named| [own, address].iter().any(|known| known.to_lowercase() == named.to_lowercase())) {
+        return Ok(None);
+    }
+    let grants = match user {
+        Some(user) => memberships::of_user(pool, user.id).await?,
+        None => return Ok(Some("nobody has this address any more")),
+    };
+    Ok(match grants.map(|grants| grants.in_project(project_id)) {
+        None => Some("the account with this address was disabled"),
+        Some(None) => Some("whoever has this address does not see the project any more"),
+        Some(Some(_)) => None,
+    })
+}
+
+/// Whose address it is, or to whose other one mails go.
+async fn user(pool: &PgPool, address: &str) -> Result<Option<User>, StoreError> {
+    match users::by_email(pool, address).await? {
+        None => users::by_mail_address(pool, address).await,
+        user => Ok(user),
+    }
 }
 
 /// When a link was used; `None` while it was not.
