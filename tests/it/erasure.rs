@@ -114,6 +114,15 @@ async fn places(pool: &PgPool) -> Vec<String> {
     found
 }
 
+/// Lines of the export of Ada: four events with a file each, two of feedback, and the last line.
+fn assert_ada(text: &str) {
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
+    assert_eq!((of("event"), of("file"), of("feedback"), lines.len()), (4, 4, 2, 11), "{text}");
+    assert!(lines.iter().any(|line| line["payload"]["user"]["id"] == "ada-4711"), "{text}");
+    assert!(!text.contains("bob") && text.ends_with("{\"lines\":10,\"type\":\"end\"}\n"), "{text}");
+}
+
 /// Does all that is left of a deletion, as a worker would a minute later.
 async fn finish(pool: &PgPool, id: ErasureId) {
     let later = OffsetDateTime::now_utc() + erasure::AGAIN;
@@ -152,11 +161,7 @@ async fn nothing_is_left_of_a_person_and_all_of_the_others() {
     let (code, out, said) =
         run(Some(&url), &["person", "export", "--email", "Ada@shop.example", "--project", "shop"]).await;
     assert_eq!(code, 0, "{said}");
-    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
-    assert_eq!((of("event"), of("file"), of("feedback"), lines.len()), (4, 4, 2, 11), "{out}");
-    assert!(lines.iter().any(|line| line["payload"]["user"]["id"] == "ada-4711"), "{out}");
-    assert!(!out.contains("bob") && out.ends_with("{\"lines\":10,\"type\":\"end\"}\n"), "{out}");
+    assert_ada(&out);
     let (code, _, said) = run(Some(&url), &dry[..dry.len() - 1]).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("4 events of 3 issues, 2 feedback, 4 files"), "{said}");

@@ -1,5 +1,6 @@
 //! Merging, splitting and undoing: exact counters and exact events after every step, beside writers.
 
+mod erased;
 pub mod filled;
 mod fixture;
 mod killed;

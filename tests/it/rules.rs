@@ -262,7 +262,10 @@ async fn the_rules_of_every_project_apply_however_many_have_some() {
         .execute(&shop.server.db.pool)
         .await
         .unwrap();
-    let refused = shop.put(&json!({"fingerprintingRules": "level:error -> one"})).await;
+    let more = "error.type:?Error -> all title=\"{{ type }} of all\"\nlevel:error -> one";
+    let refused = shop.put(&json!({"fingerprintingRules": more})).await;
     assert!(refused.status == 400 && refused.body.contains("the server holds"), "{}", refused.body);
-    assert_eq!(shop.put(&json!({"fingerprintingRules": ""})).await.status, 200, "fewer may be saved");
+    for fewer in ["level:error -> one", ""] {
+        assert_eq!(shop.put(&json!({"fingerprintingRules": fewer})).await.status, 200, "fewer may be saved");
+    }
 }

@@ -106,6 +106,14 @@ pub(crate) fn or_builtin(rules: &Option<Arc<Rules>>) -> &Rules {
 /// `Conflict` when somebody else saved other rules since `seen_version`, or when the rules of all do not fit.
 pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
     let mut tx = pool.begin().await?;
+    let before = sqlx::query_scalar!(
+        r#"select octet_length(fingerprint_rules) + octet_length(stack_rules) as "bytes!"
+           from project_rules
+           where project_id = $1"#,
+        new.project_id.get(),
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     // Two people who save at once both arrive here: the row's lock orders them, and the second one's
     // `seen_version` no longer holds.
     let saved = sqlx::query_scalar!(
@@ -139,7 +147,9 @@ pub async fn save(pool: &PgPool, new: NewRules<'_>) -> Result<i64, StoreError> {
             "somebody else saved other rules meanwhile, and nothing of yours is saved: open the page anew, and make your change there".into(),
         ));
     };
-    if !(new.fingerprint_rules.is_empty() && new.stack_rules.is_empty()) {
+    // Where there is no room, whoever takes less than before makes some.
+    if new.fingerprint_rules.len() + new.stack_rules.len() > before.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0)
+    {
         check_room(&mut tx).await?;
     }
     keys::notify(&mut tx).await?;

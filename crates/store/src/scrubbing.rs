@@ -78,6 +78,12 @@ pub async fn get(pool: &PgPool, project_id: Option<ProjectId>) -> Result<Scrubbi
 /// `Conflict` when somebody else saved another one since `seen_version`, or when the rules of all do not fit.
 pub async fn set(pool: &PgPool, new: NewScrubbing<'_>) -> Result<i64, StoreError> {
     let mut tx = pool.begin().await?;
+    let before = sqlx::query_scalar!(
+        r#"select octet_length(rules) as "bytes!" from scrubbing where project_id is not distinct from $1"#,
+        new.project_id.map(ProjectId::get),
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let saved = sqlx::query_scalar!(
         "insert into scrubbing as s
              (project_id, secrets, numbers, emails, ip_addresses, rules, version, changed_at, changed_by)
@@ -109,7 +115,8 @@ pub async fn set(pool: &PgPool, new: NewScrubbing<'_>) -> Result<i64, StoreError
             "somebody else changed what is hidden meanwhile, and nothing of yours is saved: open the page anew, and make your change there".into(),
         ));
     };
-    if !new.rules.is_empty() {
+    // Where there is no room, whoever takes less than before makes some.
+    if new.rules.len() > before.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0) {
         check_room(&mut tx).await?;
     }
     keys::notify(&mut tx).await?;

@@ -303,4 +303,8 @@ async fn the_choice_of_every_project_holds_however_many_chose() {
     .unwrap();
     let refused = scrubbing::set(pool, scrubbing::NewScrubbing { rules: "name y", ..chosen }).await;
     assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("the server holds")), "{refused:?}");
+    // A project that has some may take fewer, which makes room.
+    let first = ProjectId(sqlx::query_scalar("select min(project_id) from scrubbing").fetch_one(pool).await.unwrap());
+    let fewer = scrubbing::NewScrubbing { project_id: Some(first), rules: "name y", ..chosen };
+    assert!(scrubbing::set(pool, fewer).await.is_ok());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::access::Role;
 use engine::ids::ProjectId;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use store::export::Export;
 use time::OffsetDateTime;
@@ -123,4 +123,35 @@ async fn everything_of_a_project_is_in_its_export_and_nothing_of_another() {
     .await
     .unwrap();
     assert_eq!(noted, vec![("exported all data".to_owned(), "shop".to_owned()); 2]);
+}
+
+#[tokio::test]
+async fn a_person_is_taken_along_by_page() {
+    let site = Site::open().await;
+    for (user, message) in [("ada-4711", "one"), ("ada-4711", "two"), ("bob-1", "three")] {
+        site.issue(&json!({"message": message, "user": {"id": user}})).await;
+    }
+    let page = "/projects/shop/privacy/person";
+    let mut admin = site.sign_in(Role::Admin).await;
+    let reply = admin.submit(page, page, &[("id", "ada-4711"), ("do", "export")]).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.headers["content-disposition"], "attachment; filename=\"person.ndjson\"");
+    let lines: Vec<Value> = reply.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let users: Vec<&Value> = lines.iter().map(|line| &line["payload"]["user"]["id"]).collect();
+    assert_eq!(users, ["ada-4711", "ada-4711"].map(Value::from).iter().chain([&Value::Null]).collect::<Vec<_>>());
+    assert_eq!(lines[2], json!({"lines": 2, "type": "end"}));
+    // Of whom nothing is known there is nothing, and nobody is everybody.
+    let reply = admin.submit(page, page, &[("id", "eve-1"), ("do", "export")]).await;
+    assert_eq!(reply.body, "{\"lines\":0,\"type\":\"end\"}\n");
+    let reply = admin.submit(page, page, &[("do", "export")]).await;
+    assert!(reply.status == 422 && !reply.body.contains("ada-4711"), "{}", reply.body);
+    let mut member = site.sign_in(Role::Member).await;
+    assert_eq!(member.submit("/alerts", page, &[("id", "ada-4711"), ("do", "export")]).await.status, 403);
+    let noted: Vec<String> = sqlx::query_scalar(
+        "select what || ' ' || left(subject, 7) from audit_log where kind = 'data' and via = 'page'",
+    )
+    .fetch_all(&site.server.db.pool)
+    .await
+    .unwrap();
+    assert_eq!(noted, ["exported the data of person "; 2]);
 }
