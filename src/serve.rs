@@ -197,7 +197,8 @@ async fn start_parts(shared: Shared, tasks: &mut Tasks) -> anyhow::Result<Servic
 
     let config = &shared.config;
     let kept = Kept { days: config.retention_days, attachment_bytes_max: config.attachment_bytes_max };
-    tasks.spawn_endless("maintenance", maintenance::run(shared.pool.clone(), kept, shared.stopping.clone()));
+    let (pool, stopping) = (shared.pool.clone(), shared.stopping.clone());
+    tasks.spawn_endless("maintenance", maintenance::run(pool, kept, maintenance::FIRST_AFTER, stopping));
     let escalation = escalation::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());
     tasks.spawn_endless("escalation", escalation);
     let lookout = lookout::run(shared.pool.clone(), Arc::clone(&shared.signals_written), shared.stopping.clone());

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 
 use super::unless_stopped;
 
-/// After a start people and their spooled events come first; the partitions that those need are made before.
-const FIRST_AFTER: Duration = Duration::from_secs(60);
+/// The first round of a process comes so long after its start: people and their spooled events come first, and the partitions
+/// that those need are made before.
+pub const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// Time between rounds. A minute bucket is kept at most this much longer than promised.
 const EVERY: Duration = Duration::from_secs(600);
 
@@ -29,9 +30,8 @@ pub async fn round(pool: &PgPool, kept: Kept) -> Result<Option<Report>, StoreErr
     Ok(report)
 }
 
-/// Does rounds until `shutdown` turns true. A failed round is logged and tried again with the next.
-pub async fn run(pool: PgPool, kept: Kept, mut shutdown: watch::Receiver<bool>) {
-    let mut wait = FIRST_AFTER;
+/// Does rounds until `shutdown` turns true, the first after `wait`. A failed round is logged and tried again with the next.
+pub async fn run(pool: PgPool, kept: Kept, mut wait: Duration, mut shutdown: watch::Receiver<bool>) {
     while unless_stopped(&mut shutdown, tokio::time::sleep(wait)).await.is_some() {
         wait = EVERY;
         let Some(done) = unless_stopped(&mut shutdown, round(&pool, kept)).await else { return };

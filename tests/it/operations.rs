@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use firefinch::workers::maintenance;
 use serde_json::Value;
+use store::maintenance::Kept;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::sync::watch;
 
 use crate::support::{BINARY, Database, Http, ServerProcess, TestServer, data_dir, signal, until};
 
@@ -290,14 +293,21 @@ async fn a_stop_does_not_wait_for_rounds_of_the_workers() {
     // Of each worker, the first table that its round needs: maintenance and lookout, escalation, regroup, notify.
     let lock = "lock table project_counts, issue_counts, regroupings, signals in access exclusive mode";
     sqlx::query(lock).execute(&mut *held).await.unwrap();
-
-    let mut server = ServerProcess::start(&settings(&url, dir.path())).await;
-    until("the five workers to wait for the lock", async || {
+    let waiting = async |workers: i64| {
         let waiting =
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
         let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&db.pool).await.unwrap();
-        (waiting == 5).then_some(())
-    })
-    .await;
+        (waiting == workers).then_some(())
+    };
+
+    let mut server = ServerProcess::start(&settings(&url, dir.path())).await;
+    until("four workers to wait for the lock", async || waiting(4).await).await;
+    // The server's own first round of maintenance would come in a minute.
+    let (stop, stopping) = watch::channel(false);
+    let (pool, kept) = (db.pool.clone(), Kept::days(90));
+    let maintained = tokio::spawn(maintenance::run(pool, kept, std::time::Duration::ZERO, stopping));
+    until("maintenance to wait, too", async || waiting(5).await).await;
+    stop.send_replace(true);
+    maintained.await.unwrap();
     assert_eq!(server.stop().await, 0, "{}", server.said());
 }
