@@ -37,6 +37,8 @@ export async function pictures(page, name) {
       await page.emulateMedia({ reducedMotion: "reduce", colorScheme: theme });
       await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
       await page.screenshot({ path: `target/browser/${name}${form}-${theme}.png`, fullPage: true });
+      // Colours are of a theme, and places of a size: three of the four say all.
+      if (form && theme === "dark") continue;
       for (const fault of await violations(page)) faults.push(`${name}${form}, ${theme}: ${fault}`);
     }
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
