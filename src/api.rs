@@ -37,6 +37,7 @@ mod privacy;
 mod projects;
 mod regroupings;
 mod releases;
+mod reports;
 mod routes;
 mod rules;
 mod shape;
@@ -50,6 +51,7 @@ use sqlx::PgPool;
 use crate::destinations::Desk;
 use crate::front;
 
+pub use reports::Reports;
 pub use routes::{Body, Endpoint, endpoints};
 
 /// What every handler of the API needs.
@@ -63,6 +65,8 @@ pub struct Api {
     pub base_url: String,
     /// Where destinations are made and tried.
     pub desk: Desk,
+    /// Where what people say goes.
+    pub reports: Reports,
 }
 
 /// Registers the API.

@@ -36,9 +36,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
+use actix_web::web::Bytes;
 use anyhow::{Context, bail};
 use engine::alert::Kind;
 use engine::ids::{EventId, ProjectId};
+use engine::inflate::Encoding;
 use engine::outcome::{Category, Outcome, Reason};
 use sqlx::PgPool;
 use store::ingest::{OutcomeCount, Writer};
@@ -54,11 +57,12 @@ use books::Books;
 use guard::Guard;
 use keys::{Caller, Keys};
 use known::KnownKeys;
-use limits::LimitBook;
+use limits::{LimitBook, Shut};
 use live::Live;
 use outage::Outages;
+use prepare::Origin;
 use queue::{Job, Load, Queue};
-use receive::{Received, Request, receive};
+use receive::{Form, Received, Request, receive};
 use reply::Refusal;
 use spool::Spool;
 use tally::Tally;
@@ -181,9 +185,26 @@ impl Ingest {
         self.queue.depth()
     }
 
+    /// Takes a report of a person that came with a token of the API. The limits and the privacy of the project hold for it.
+    ///
+    /// # Errors
+    /// The answer to who sent it, where it is not taken.
+    pub async fn take_report(&self, project_id: ProjectId, body: Bytes) -> Result<(), HttpResponse> {
+        let received_at = OffsetDateTime::now_utc();
+        let request = Request {
+            caller: Caller { key: None, project_id },
+            form: Form::UserReport,
+            origin: Origin { project_id, category: Category::Error, received_at, sent_at: None, client_ip: None },
+            encoding: Encoding::Identity,
+            body,
+            shut: Shut::default(),
+        };
+        self.submit(request).await.map(drop).map_err(|refusal| refusal.respond())
+    }
+
     /// Understands a request and returns when what it brought is durable.
     async fn submit(&self, mut request: Request) -> Result<Option<EventId>, Refusal> {
-        let caller @ Caller { project_id, key_id, .. } = request.caller;
+        let caller @ Caller { project_id, key } = request.caller;
         let (category, received_at) = (request.form.category(), request.origin.received_at);
         request.shut = self.books.limits.shut(caller);
         let mut received = match self.understand(request).await {
@@ -195,7 +216,9 @@ impl Ingest {
         };
         let met = self.books.limits.admit(caller, &mut received.load, &mut received.counted).await;
         received.met.extend(met);
-        self.uses.add(key_id, received.load.events.len(), received_at);
+        if let Some((_, key_id)) = key {
+            self.uses.add(key_id, received.load.events.len(), received_at);
+        }
         self.commit(project_id, &received.counted, received.load).await?;
         match received.refusal {
             // The one that has to be heard: clients would go on sending in vain.

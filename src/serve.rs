@@ -23,7 +23,7 @@ use store::maintenance::Kept;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Reports};
 use crate::config::Config;
 use crate::database::Database;
 use crate::destinations::Desk;
@@ -256,9 +256,19 @@ fn routes(services: &Services, config: &mut web::ServiceConfig) {
         org_slug: shared.config.org_slug.clone(),
         base_url: shared.base_url.clone(),
         desk: services.desk.clone(),
+        reports: reports(services.ingest.clone()),
     }));
     // Last: they answer whatever nobody else has claimed.
     config.service(pages::service(services.pages.clone()));
+}
+
+/// What leads from the API to where the limits and the privacy of a project are kept.
+#[must_use]
+pub fn reports(ingest: Ingest) -> Reports {
+    Reports::new(move |project_id, body| {
+        let ingest = ingest.clone();
+        Box::pin(async move { ingest.take_report(project_id, body).await })
+    })
 }
 
 fn http_server(services: Services, listener: std::net::TcpListener) -> anyhow::Result<actix_web::dev::Server> {

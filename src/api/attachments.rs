@@ -87,7 +87,8 @@ fn shape(file: &Attachment) -> Value {
     })
 }
 
-fn said(feedback: &Feedback) -> Value {
+/// What somebody said.
+pub(super) fn said(feedback: &Feedback) -> Value {
     json!({
         "id": feedback.id.as_simple().to_string(),
         "eventID": feedback.event_id,

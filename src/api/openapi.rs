@@ -176,6 +176,9 @@ fn responses(endpoint: &Endpoint) -> Value {
         responses["204"] = json!({ "description": "Nothing was selected, or it was discarded." });
         responses["413"] = error("The body is too large.");
     }
+    if endpoint.takes == Some("UserReport") {
+        responses["429"] = error("Feedback is over a limit; Retry-After says for how long.");
+    }
     responses
 }
 

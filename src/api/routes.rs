@@ -20,7 +20,8 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::{
     alert_rules, artifacts, attachments, bulk, deploys, destinations, events, filters, issue, issues, keys, limits,
-    members, organizations, ownership, person, privacy, projects, regroupings, releases, rules, stats, verdict,
+    members, organizations, ownership, person, privacy, projects, regroupings, releases, reports, rules, stats,
+    verdict,
 };
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>;
@@ -207,6 +208,7 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/events/{event}/attachments/{attachment}/", &[EventRead], attachments::get, "A file of an event; with download, its bytes", &["download"], One("Attachment")),
         endpoint!(DELETE, "/projects/{org}/{project}/events/{event}/attachments/{attachment}/", &[EventAdmin], attachments::delete, "Delete a file of an event", &[], Nothing).done(&[204]),
         endpoint!(GET, "/projects/{org}/{project}/user-feedback/", &[EventRead], attachments::feedback_of_project, "What people say in a project, the newest first", LIST, Page("Feedback")),
+        endpoint!(POST, "/projects/{org}/{project}/user-feedback/", &[ProjectWrite], reports::create, "Pass on what a person says about an event; what was said about it before is replaced", &[], One("Feedback")).taking("UserReport"),
         endpoint!(POST, "/projects/{org}/{project}/files/difs/assemble/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::assemble_debug_files, "Offer debug files by their checksums; they are noted and not kept", &[], One("AssembledFiles")).taking("DebugFileOffers").up_to(OFFERS_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/files/dsyms/", &[OrgCi, ProjectReleases, ProjectWrite], artifacts::upload_debug_files, "Offer debug files in an archive; they are noted and not kept", &[], List("Assembled")).up_to(RELEASE_BYTES_MAX),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/", &[EventRead], regroupings::list, "Merges, splits and regroupings of a project, the newest first", &[], List("Regrouping")),

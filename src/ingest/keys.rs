@@ -53,10 +53,8 @@ impl Known {
 /// Whose request it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caller {
-    /// The key that it came with.
-    pub(super) key: PublicKey,
-    /// Its row.
-    pub(super) key_id: KeyId,
+    /// The key that it came with, and its row; none of what came with a token of the API.
+    pub(super) key: Option<(PublicKey, KeyId)>,
     /// The project that it posts to.
     pub(super) project_id: ProjectId,
 }
@@ -98,7 +96,7 @@ impl Keys {
         if known.disabled_at.is_some_and(|at| at <= now) || path.is_some_and(|path| path != known.project_id) {
             return Err(Refusal::NotAllowed);
         }
-        Ok(Caller { key, key_id: known.key_id, project_id: known.project_id })
+        Ok(Caller { key: Some((key, known.key_id)), project_id: known.project_id })
     }
 
     fn get(&self, key: PublicKey) -> Option<Known> {

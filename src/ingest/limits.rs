@@ -47,7 +47,7 @@ struct Snapshot {
 impl Snapshot {
     /// The limits that hold for a request, the narrowest first.
     fn of(&self, caller: Caller) -> impl Iterator<Item = &Arc<Counter>> {
-        let of_key = self.keys.get(&caller.key_id).into_iter().flatten();
+        let of_key = caller.key.and_then(|(_, id)| self.keys.get(&id)).into_iter().flatten();
         let of_project = self.projects.get(&caller.project_id).into_iter().flatten();
         of_key.chain(of_project).chain(&self.instance)
     }

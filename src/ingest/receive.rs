@@ -52,7 +52,7 @@ pub(super) enum Form {
 /// A request that was read and attributed, not yet understood.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
-    /// The key that the request itself named.
+    /// Whom the request itself named.
     pub(super) caller: Caller,
     pub(super) form: Form,
     pub(super) origin: Origin,
@@ -147,7 +147,8 @@ fn dsn_of(envelope: &Envelope<'_>) -> Result<Option<Dsn>, Refusal> {
 fn envelope(known: &KnownKeys, request: &Request, body: &[u8]) -> Result<Received, Refusal> {
     let envelope = Envelope::parse(body).map_err(Refusal::Envelope)?;
     if let Some(dsn) = dsn_of(&envelope)?
-        && (dsn.public_key != request.caller.key || dsn.project_id != request.caller.project_id)
+        && (Some(dsn.public_key) != request.caller.key.map(|(key, _)| key)
+            || dsn.project_id != request.caller.project_id)
     {
         return Err(Refusal::EnvelopeAuth);
     }

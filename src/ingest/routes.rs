@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
+use actix_web::dev::RequestHead;
 use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Bytes, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
 use engine::auth::{AuthError, Credentials, Sources};
@@ -48,9 +50,10 @@ pub fn configure(ingest: Ingest) -> impl FnOnce(&mut ServiceConfig) {
         }
         let path = "/api/embed/error-page";
         config.service(post(path).route(web::get().to(dialog)).route(web::post().to(report)));
-        // The same path answers GET in the API.
+        // In the API the same path answers GET, and POST with a token.
         let path = "/api/0/projects/{org}/{project}/user-feedback";
         let is_ours = guard::Any(guard::Post()).or(guard::Options());
+        let is_ours = guard::All(is_ours).and(guard::fn_guard(|asked| !names_a_token(asked.head())));
         config.service(post(path).guard(is_ours).route(web::post().to(feedback)));
     }
 }
@@ -297,14 +300,24 @@ fn check_origin(request: &HttpRequest, ingest: &Ingest, project_id: ProjectId) -
 }
 
 fn credentials(request: &HttpRequest) -> Result<Option<Credentials>, Refusal> {
-    let x_sentry_auth = header(request, "x-sentry-auth");
-    let authorization = header(request, "authorization");
+    keys_in(request.head()).map_err(Refusal::Auth)
+}
+
+fn keys_in(head: &RequestHead) -> Result<Option<Credentials>, AuthError> {
+    let x_sentry_auth = values(&head.headers, "x-sentry-auth");
+    let authorization = values(&head.headers, "authorization");
     let sources = Sources {
         x_sentry_auth: x_sentry_auth.as_deref(),
         authorization: authorization.as_deref(),
-        query: request.query_string(),
+        query: head.uri.query().unwrap_or_default(),
     };
-    Credentials::read(&sources).map_err(Refusal::Auth)
+    Credentials::read(&sources)
+}
+
+/// A token of the API and no client key. A proxy may have added the token to a request that names its key elsewhere.
+fn names_a_token(head: &RequestHead) -> bool {
+    let is_bearer = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    keys_in(head) == Ok(None) && values(&head.headers, "authorization").is_some_and(|text| is_bearer(&text))
 }
 
 /// The project that the path names; `None` for paths without one.
@@ -318,9 +331,13 @@ fn path_project(request: &HttpRequest) -> Result<Option<ProjectId>, Refusal> {
     }
 }
 
-/// All values of a header, whatever bytes they hold.
 fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<Cow<'r, str>> {
-    let mut values = request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    values(request.headers(), name)
+}
+
+/// All values of a header, whatever bytes they hold.
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, str>> {
+    let mut values = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let first = values.next()?;
     Some(values.fold(first, |all, value| Cow::Owned(format!("{all}, {value}"))))
 }

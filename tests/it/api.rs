@@ -17,6 +17,7 @@ mod sentry_cli;
 mod updates;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::{App, HttpServer};
@@ -25,10 +26,12 @@ use engine::ids::{EventId, ProjectId};
 use engine::payload::Packer;
 use firefinch::api::{Api, configure};
 use firefinch::destinations::Desk;
+use firefinch::ingest;
 use firefinch::workers::notify::{Notifier, Settings};
 use serde_json::{Value, json};
 use store::ingest::{Batch, NewEvent, NewKey, Writer};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::support::{Database, Http, Project};
@@ -43,6 +46,8 @@ struct Served {
     stranger: Http,
     shop: Project,
     writer: Writer,
+    /// What keeps ingest going.
+    _ingest: (watch::Sender<bool>, tempfile::TempDir),
 }
 
 impl Served {
@@ -50,10 +55,12 @@ impl Served {
         let database = Database::create().await;
         let shop = database.project("shop").await;
         let token = database.token(&SCOPES.map(|(scope, _)| scope)).await;
-        let url = serve(&database);
+        let spool = tempfile::tempdir().unwrap();
+        let draining = watch::Sender::new(false);
+        let url = serve(&database, spool.path(), draining.subscribe()).await;
         let stranger = Http::new(&url);
         let writer = Writer::new(database.pool.clone());
-        Self { http: stranger.with_token(&token), stranger, url, database, shop, writer }
+        Self { http: stranger.with_token(&token), stranger, url, database, shop, writer, _ingest: (draining, spool) }
     }
 
     async fn with_scopes(&self, scopes: &[Scope]) -> Http {
@@ -76,8 +83,8 @@ impl Served {
     }
 }
 
-/// Serves the API alone, on a port of its own.
-fn serve(database: &Database) -> String {
+/// Serves the API alone, on a port of its own. What it takes from people goes through ingest, as it does in the product.
+async fn serve(database: &Database, spool_dir: &Path, draining: watch::Receiver<bool>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let settings = Settings {
@@ -88,7 +95,24 @@ fn serve(database: &Database) -> String {
     };
     let notifier = Arc::new(Notifier::new(database.pool.clone(), &settings).unwrap());
     let desk = Desk::new(database.pool.clone(), notifier, true);
-    let api = Api { pool: database.pool.clone(), org_slug: "acme".into(), base_url: url.clone(), desk };
+    let settings = ingest::Settings {
+        spool_dir: spool_dir.to_owned(),
+        spool_bytes_max: 1 << 20,
+        attachment_bytes_max: 1 << 30,
+        watched: ingest::Watched { dir: None, database_bytes_max: None },
+        queue_jobs_max: 100,
+        patience: ingest::Patience::default(),
+        signals_written: Arc::default(),
+    };
+    let (ingest, background) = ingest::open(&settings, database.pool.clone(), database.pool.clone()).await.unwrap();
+    tokio::spawn(background.run(draining));
+    let api = Api {
+        pool: database.pool.clone(),
+        org_slug: "acme".into(),
+        base_url: url.clone(),
+        desk,
+        reports: firefinch::serve::reports(ingest),
+    };
     let server = HttpServer::new(move || App::new().configure(configure(api.clone())))
         .workers(1)
         .disable_signals()

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::access::Email;
 use crate::ids::EventId;
 use crate::json;
 use crate::limits::{EMAIL_CHARS_MAX, FEEDBACK_CHARS_MAX, FEEDBACK_URL_CHARS_MAX, USER_FIELD_CHARS_MAX};
@@ -80,7 +81,7 @@ pub type Flaws = Vec<(&'static str, &'static str)>;
 /// The fields that cannot be taken.
 pub fn form(event_id: EventId, name: &str, email: &str, comments: &str) -> Result<Feedback, Flaws> {
     let mut flaws = Flaws::new();
-    if !email.trim().is_empty() && !is_address(email.trim()) {
+    if !email.trim().is_empty() && email.parse::<Email>().is_err() {
         flaws.push(("email", "an address such as name@example.org, or nothing"));
     }
     let said = report_of(event_id, Some(name), Some(email), Some(comments));
@@ -88,13 +89,6 @@ pub fn form(event_id: EventId, name: &str, email: &str, comments: &str) -> Resul
         flaws.push(("comments", "what happened, in words"));
     }
     said.filter(|_| flaws.is_empty()).ok_or(flaws)
-}
-
-/// As much of an address of mail as can be told without writing to it.
-fn is_address(text: &str) -> bool {
-    let is_part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
-    text.chars().count() <= EMAIL_CHARS_MAX
-        && text.rsplit_once('@').is_some_and(|(name, host)| is_part(name) && is_part(host))
 }
 
 /// `None` where it says nothing.

@@ -411,7 +411,7 @@ fn events() -> Vec<(&'static str, Value)> {
 }
 
 /// What comes along with events.
-fn companions() -> [(&'static str, Value); 2] {
+fn companions() -> [(&'static str, Value); 3] {
     let mut issue = object(&[("id", text())]);
     issue["type"] = json!(["object", "null"]);
     let file = object(&[
@@ -434,7 +434,9 @@ fn companions() -> [(&'static str, Value); 2] {
         ("dateCreated", date()),
         ("issue", issue),
     ]);
-    [("Attachment", file), ("Feedback", said)]
+    let mut report = object(&[("event_id", text()), ("name", text()), ("email", text()), ("comments", text())]);
+    report["required"] = json!(["event_id", "comments"]);
+    [("Attachment", file), ("Feedback", said), ("UserReport", report)]
 }
 
 fn numbers() -> Vec<(&'static str, Value)> {

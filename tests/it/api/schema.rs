@@ -73,6 +73,7 @@ fn body_for(endpoint: &Endpoint) -> Value {
         Some("RuleAsked") => json!({"signals": ["new"], "conditions": {"latest": false}, "destinations": ["1"]}),
         Some("DeployMark") => json!({"state": "good", "reason": "Nothing new."}),
         Some("BundleOffer") => json!({"checksum": checksum, "chunks": [], "projects": ["shop"]}),
+        Some("UserReport") => json!({"event_id": format!("{:032x}", 1), "name": "Ada", "comments": "It broke."}),
         Some("Person") => json!({"email": "nobody@shop.example"}),
         Some("DebugFileOffers") => json!({checksum: {"name": "a.out", "chunks": []}}),
         _ => json!({"status": "resolved"}),

@@ -1,19 +1,22 @@
 //! Files and feedback: what arrives with an event, before it, after it, twice, too large; each ends in one outcome.
 
+use engine::access::{Reach, Scope};
 use engine::ids::{EventId, ProjectId};
+use engine::quota::{Counts, Limit};
 use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use sqlx::PgPool;
 use store::ingest::{Batch, NewEvent, Writer};
+use store::limits::Subject;
 use store::maintenance::{Kept, round};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::outcomes_become;
 use crate::lifecycle;
-use crate::support::{Database, Http, Project, Reply, TestServer};
+use crate::support::{Database, Http, Project, Reply, TestServer, until};
 
 struct Served {
     server: TestServer,
@@ -255,6 +258,50 @@ async fn the_web_api_takes_reports_and_forms_of_files() {
     assert!(reply.body.contains("names no boundary"), "{}", reply.body);
     assert_eq!(send("nothing", "multipart/form-data; boundary=b").await.status, 400);
     assert_eq!(files(&served.server.db).await.len(), 1);
+}
+
+/// Whoever may change a project may pass on what people say; limits and privacy hold for it as for anybody.
+#[tokio::test]
+async fn a_token_passes_reports_on() {
+    let served = Served::start().await;
+    let db = &served.server.db;
+    let path = "/api/0/projects/default/shop/user-feedback/";
+    let send = async |token: &str, query: &str, comments: &str| {
+        let body = json!({"event_id": event_id(1), "name": "Ada", "email": "a@b.c", "comments": comments});
+        let request = served.http.request(Method::POST, &format!("{path}{query}"));
+        served.http.send(request.bearer_auth(token).body(body.to_string())).await
+    };
+    let token = db.token(&[Scope::ProjectWrite]).await;
+    assert_eq!(served.post(Some(1), &[event()]).await.status, 200);
+    let reply = send(&token, "", "It broke. password=hunter2").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let told = reply.json();
+    assert_eq!((&told["comments"], &told["eventID"]), (&"It broke. password=[Filtered]".into(), &event_id(1).into()));
+    assert!(told["issue"]["id"].is_string(), "{told}");
+    // One that says more replaces it, and another event waits for its own.
+    assert_eq!(send(&token, "", "It broke again.").await.status, 200);
+    let text = |text: &str| text.to_owned();
+    assert_eq!(said(db).await, [(text("It broke again."), text("Ada"), true)]);
+    // A key in the address is who it is of; the token may be a proxy's.
+    let by_key = format!("?sentry_key={}", served.shop.public_key);
+    assert_eq!(send("of-a-proxy", &by_key, "By key.").await.body, "{}");
+
+    assert_eq!(send(&token, "", " ").await.status, 400);
+    assert_eq!(send("of-nobody", "", "m").await.status, 401);
+    let reader = db.token(&[Scope::ProjectRead, Scope::EventAdmin]).await;
+    assert_eq!(send(&reader, "", "m").await.status, 403);
+    let other = db.project("other").await;
+    let of_other = db.token_for(&Reach::Projects(vec![ProjectId(other.id)]), &[Scope::ProjectWrite]).await;
+    assert_eq!(send(&of_other, "", "m").await.status, 404);
+    assert_eq!(served.http.send(served.http.request(Method::POST, path).body("{}")).await.status, 401);
+    let limit = [(Counts::Feedback, Limit { most: 0, window_s: 60 })];
+    store::limits::set(&db.pool, Subject::Project(ProjectId(served.shop.id)), &limit).await.unwrap();
+    let refused =
+        until("the limit to hold", async || Some(send(&token, "", "m").await).filter(|reply| reply.status != 200));
+    let refused = refused.await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.headers.contains_key("retry-after") && refused.body.contains("rate limit"), "{}", refused.body);
+    assert_eq!(said(db).await.len(), 1);
 }
 
 #[tokio::test]
