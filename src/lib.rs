@@ -12,6 +12,7 @@ pub mod destinations;
 pub mod disk;
 mod erasing;
 pub mod error;
+mod exporting;
 mod filtering;
 pub mod front;
 pub mod group;
