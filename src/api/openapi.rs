@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use serde_json::{Map, Value, json};
 
 use super::routes::{Body, Endpoint, endpoints};
+use crate::exporting::LINES;
 
 /// Query parameters by name, with what they mean.
 const PARAMETERS: [(&str, &str); 20] = [
@@ -148,11 +149,14 @@ fn responses(endpoint: &Endpoint) -> Value {
         Body::One(name) => (reference(name), false),
         Body::List(name) => (json!({ "type": "array", "items": reference(name) }), false),
         Body::Page(name) => (json!({ "type": "array", "items": reference(name) }), true),
-        Body::Nothing => (Value::Null, false),
+        Body::Lines | Body::Nothing => (Value::Null, false),
     };
     let mut ok = json!({ "description": "Done." });
     if !schema.is_null() {
         ok["content"] = content(&schema);
+    }
+    if endpoint.answer == Body::Lines {
+        ok["content"] = json!({ LINES: { "schema": { "type": "string" } } });
     }
     if paged {
         ok["headers"] = json!({ "Link": {

@@ -76,6 +76,8 @@ pub enum Body {
     Page(&'static str),
     /// A whole list.
     List(&'static str),
+    /// A JSON object a line, as many as there are: an export.
+    Lines,
     /// No body.
     Nothing,
 }
@@ -137,6 +139,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = of_organization();
     endpoints.extend(of_destinations());
     endpoints.extend(of_projects());
+    endpoints.extend(of_privacy());
     endpoints.extend(of_intake());
     endpoints.extend(of_releases());
     endpoints.extend(of_issues());
@@ -187,12 +190,6 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(GET, "/projects/{org}/{project}/", &[ProjectRead], projects::get, "A project with its grouping rules", &[], One("ProjectDetail")),
         endpoint!(PUT, "/projects/{org}/{project}/", &[ProjectWrite], projects::put, "Change the name of a project, when its quiet issues are resolved, and its grouping rules, which apply to events that arrive from now on", &[], One("ProjectDetail")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/grouping-rules/preview/", &[EventRead], rules::preview, "What grouping rules would do to the newest stored events, without saving them", &[], One("GroupingPreview")).taking("ProjectUpdate").up_to(RULES_BYTES_MAX),
-        endpoint!(GET, "/projects/{org}/{project}/privacy/", &[ProjectRead], privacy::get, "What is hidden of events before they are kept", &[], One("Privacy")),
-        endpoint!(PUT, "/projects/{org}/{project}/privacy/", &[ProjectWrite], privacy::put, "Change what is hidden of events that come from now on", &[], One("Privacy")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
-        endpoint!(POST, "/projects/{org}/{project}/privacy/preview/", &[EventRead], privacy::preview, "What more would be hidden in the newest stored events, without saving anything", &[], One("PrivacyPreview")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
-        endpoint!(GET, "/projects/{org}/{project}/privacy/person/", &[EventAdmin], person::list, "Deletions of people's data, the newest first", &[], List("Erasure")),
-        endpoint!(POST, "/projects/{org}/{project}/privacy/person/", &[EventAdmin], person::delete, "Delete the events of a person, with their files and feedback, for good", &[], One("Erasure")).taking("Person").done(&[202]),
-        endpoint!(POST, "/projects/{org}/{project}/privacy/person/preview/", &[EventAdmin], person::preview, "What would be deleted of a person, counted up to 10,000", &[], One("PersonFound")).taking("Person"),
         endpoint!(GET, "/projects/{org}/{project}/ownership/", &[ProjectRead], ownership::get, "Who owns what of a project", &[], One("Ownership")),
         endpoint!(PUT, "/projects/{org}/{project}/ownership/", &[ProjectWrite], ownership::put, "Change who owns what; it holds for issues that are new from now on", &[], One("Ownership")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
         endpoint!(POST, "/projects/{org}/{project}/ownership/preview/", &[EventRead], ownership::preview, "Who would own the newest stored events, without saving anything", &[], One("OwnershipPreview")).taking("OwnershipUpdate").up_to(RULES_BYTES_MAX),
@@ -215,6 +212,29 @@ fn of_projects() -> Vec<Endpoint> {
         endpoint!(POST, "/projects/{org}/{project}/regroupings/", &[EventWrite], regroupings::regroup, "Group the stored events of a project again, by its rules of now", &[], One("Regrouping")).done(&[202]),
         endpoint!(GET, "/projects/{org}/{project}/regroupings/{regrouping}/", &[EventRead], regroupings::get, "A change of the grouping, with its progress", &[], One("Regrouping")),
         endpoint!(POST, "/projects/{org}/{project}/regroupings/{regrouping}/undo/", &[EventWrite], regroupings::undo, "Undo a merge, a split or a regrouping", &[], One("Regrouping")).done(&[202]),
+    ]
+}
+
+/// What is hidden, and whose data goes or is taken along.
+#[rustfmt::skip]
+fn of_privacy() -> Vec<Endpoint> {
+    use Body::{Lines, List, One};
+    vec![
+        endpoint!(GET, "/projects/{org}/{project}/privacy/", &[ProjectRead], privacy::get, "What is hidden of events before they are kept", &[], One("Privacy")),
+        endpoint!(PUT, "/projects/{org}/{project}/privacy/", &[ProjectWrite], privacy::put, "Change what is hidden of events that come from now on", &[], One("Privacy")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/preview/", &[EventRead], privacy::preview, "What more would be hidden in the newest stored events, without saving anything", &[], One("PrivacyPreview")).taking("PrivacyUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/projects/{org}/{project}/privacy/person/", &[EventAdmin], person::list, "Deletions of people's data, the newest first", &[], List("Erasure")),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/person/", &[EventAdmin], person::delete, "Delete the events of a person, with their files and feedback, for good", &[], One("Erasure")).taking("Person").done(&[202]),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/person/preview/", &[EventAdmin], person::preview, "What would be deleted of a person, counted up to 10,000", &[], One("PersonFound")).taking("Person"),
+        endpoint!(POST, "/projects/{org}/{project}/privacy/person/export/", &[EventAdmin], person::export, "What is kept of a person, a JSON object a line", &[], Lines).taking("Person"),
+        endpoint!(POST, "/projects/{org}/{project}/export/", &[EventAdmin], person::export_project, "All data of a project, a JSON object a line", &[], Lines),
+        endpoint!(GET, "/organizations/{org}/privacy/", &[OrgRead], privacy::get_instance, "What is hidden of the events of every project before they are kept", &[], One("InstancePrivacy")),
+        endpoint!(PUT, "/organizations/{org}/privacy/", &[OrgWrite], privacy::put_instance, "Change what is hidden of the events of every project that come from now on", &[], One("InstancePrivacy")).taking("InstancePrivacyUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(POST, "/organizations/{org}/privacy/preview/", &[EventRead], privacy::preview_instance, "What more would be hidden in the newest stored events of ten projects, without saving anything", &[], One("PrivacyPreview")).taking("InstancePrivacyUpdate").up_to(RULES_BYTES_MAX),
+        endpoint!(GET, "/organizations/{org}/privacy/person/", &[EventAdmin], person::list_all, "Deletions of people's data over all projects, the newest first", &[], List("Erasure")),
+        endpoint!(POST, "/organizations/{org}/privacy/person/", &[EventAdmin], person::delete_all, "Delete the events of a person in every project, with their files and feedback, for good", &[], One("Erasure")).taking("Person").done(&[202]),
+        endpoint!(POST, "/organizations/{org}/privacy/person/preview/", &[EventAdmin], person::preview_all, "What would be deleted of a person in all projects, counted up to 10,000", &[], One("PersonFound")).taking("Person"),
+        endpoint!(POST, "/organizations/{org}/privacy/person/export/", &[EventAdmin], person::export_all, "What is kept of a person in all projects, a JSON object a line", &[], Lines).taking("Person"),
     ]
 }
 

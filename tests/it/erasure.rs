@@ -1,6 +1,7 @@
 //! Deleting a person's data: nothing of them is left in any table, nothing of anybody else is gone, and a process that is
 //! killed at any step leaves a deletion that goes on.
 
+use engine::access::{Reach, Scope};
 use engine::ids::{ErasureId, ProjectId};
 use engine::person::Person;
 use reqwest::Method;
@@ -296,7 +297,7 @@ async fn the_api_looks_deletes_and_says_how_far_it_is() {
     let open = Http::new(&server.url);
     send(&open, &shop).await;
     stored(&server.db.pool, 6, 3, 6).await;
-    let http = open.with_token(&server.db.token(&[engine::access::Scope::EventAdmin]).await);
+    let http = open.with_token(&server.db.token(&[Scope::EventAdmin]).await);
     let path = "/api/0/projects/default/shop/privacy/person/";
     let post = async |path: &str, body: Value| {
         http.send(http.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body.to_string()))
@@ -316,4 +317,49 @@ async fn the_api_looks_deletes_and_says_how_far_it_is() {
     })
     .await;
     assert!(!http.get(path).await.body.contains("ada@shop.example"));
+}
+
+#[tokio::test]
+async fn the_api_takes_along_and_deletes_over_all_projects() {
+    let server = TestServer::start().await;
+    let (shop, till) = (server.db.project("shop").await, server.db.project("till").await);
+    let open = Http::new(&server.url);
+    for project in [&shop, &till] {
+        send(&open, project).await;
+    }
+    stored(&server.db.pool, 12, 6, 12).await;
+    let post = async |http: &Http, path: &str| {
+        let body = json!({"email": "ada@shop.example"}).to_string();
+        http.send(http.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body)).await
+    };
+    let (all, one) = ("/api/0/organizations/default/privacy/person/", "/api/0/projects/default/shop/privacy/person/");
+    // What one project's token may ask for is of that one.
+    let own = Reach::Projects(vec![ProjectId(shop.id)]);
+    let of_shop = open.with_token(&server.db.token_for(&own, &[Scope::EventAdmin]).await);
+    for path in [all.to_owned(), format!("{all}preview/"), format!("{all}export/")] {
+        assert_eq!(post(&of_shop, &path).await.status, 403, "{path}");
+    }
+    assert_eq!(of_shop.get(all).await.status, 403);
+    let kinds = |text: &str| {
+        let of = |kind: &str| text.lines().filter(|line| line.contains(&format!("\"type\":\"{kind}\""))).count();
+        ["event", "feedback", "file", "end"].map(of)
+    };
+    let http = open.with_token(&server.db.token(&[Scope::EventAdmin]).await);
+    let taken = post(&http, &format!("{one}export/")).await;
+    assert_eq!((kinds(&taken.body), &taken.headers["cache-control"]), ([4, 2, 4, 1], &"no-store".parse().unwrap()));
+    assert_eq!(kinds(&post(&of_shop, &format!("{one}export/")).await.body), [4, 2, 4, 1]);
+    assert_eq!(kinds(&post(&http, &format!("{all}export/")).await.body), [8, 4, 8, 1]);
+    let noted = "select count(*) from audit_log where kind = 'data' and via = 'api' and what = 'exported the data of'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(noted).fetch_one(&server.db.pool).await.unwrap(), 3);
+
+    let found = post(&http, &format!("{all}preview/")).await.json();
+    assert_eq!((&found["events"], &found["files"], &found["isCut"]), (&8.into(), &8.into(), &false.into()), "{found}");
+    let begun = post(&http, all).await;
+    assert_eq!(begun.status, 202);
+    until("the worker", async || {
+        let list = http.get(all).await.json();
+        (list[0]["id"] == begun.json()["id"] && list[0]["events"] == 8).then_some(())
+    })
+    .await;
+    assert_eq!(kinds(&post(&http, &format!("{all}export/")).await.body), [0, 0, 0, 1]);
 }

@@ -181,7 +181,7 @@ impl Scope {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::OrgRead => "Read what concerns the whole instance: people, teams, statistics, limits.",
-            Self::OrgWrite => "Change limits and filters of the whole instance; reads what concerns it, too.",
+            Self::OrgWrite => "Change limits, filters and privacy of the whole instance; reads what concerns it, too.",
             Self::OrgCi => "What a build machine needs: make releases, name their commits, tell of deploys.",
             Self::ProjectRead => "Read projects: settings, members, client keys, destinations.",
             Self::ProjectWrite => "Change settings, client keys and destinations, and make releases; reads them, too.",

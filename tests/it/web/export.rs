@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::access::Role;
+use engine::access::{Role, Scope};
 use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -116,13 +116,21 @@ async fn everything_of_a_project_is_in_its_export_and_nothing_of_another() {
     assert_eq!(kinds(&reply.body, shop), expected());
     let mut member = site.sign_in(Role::Member).await;
     assert_eq!(member.submit("/alerts", to, &[]).await.status, 403);
+    let by_token = async |scope| {
+        let http = site.http.with_token(&db.token(&[scope]).await);
+        http.send(http.request(reqwest::Method::POST, "/api/0/projects/default/shop/export/")).await
+    };
+    let reply = by_token(Scope::EventAdmin).await;
+    assert_eq!((reply.status, &reply.headers["content-type"]), (200, &"application/x-ndjson".parse().unwrap()));
+    assert_eq!(kinds(&reply.body, shop), expected());
+    assert_eq!(by_token(Scope::EventWrite).await.status, 403);
     let noted: Vec<(String, String)> = sqlx::query_as(
-        "select what || ' ' || subject, project from audit_log where kind = 'data' and via in ('cli', 'page')",
+        "select what || ' ' || subject, project from audit_log where kind = 'data' and via in ('cli', 'page', 'api')",
     )
     .fetch_all(&db.pool)
     .await
     .unwrap();
-    assert_eq!(noted, vec![("exported all data".to_owned(), "shop".to_owned()); 2]);
+    assert_eq!(noted, vec![("exported all data".to_owned(), "shop".to_owned()); 3]);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What is hidden of events: chosen on the pages of a project and of the instance, by API and command line; it holds for what
 //! comes next.
 
-use engine::access::{Role, SCOPES};
+use engine::access::{Reach, Role, SCOPES, Scope};
+use engine::ids::ProjectId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -127,6 +128,54 @@ async fn a_choice_of_the_instance_holds_where_a_project_says_nothing() {
     let asked = http.request(reqwest::Method::POST, &preview).json(&json!({"emails": true})).send().await.unwrap();
     let tried: Value = asked.json().await.unwrap();
     assert_eq!(tried["events"][0]["hidden"][0]["after"], "badge ACC-12345678 of [Filtered email]", "{tried}");
+}
+
+#[tokio::test]
+async fn the_api_says_what_is_hidden_of_all_projects() {
+    let site = Site::open().await;
+    let db = &site.server.db;
+    let path = "/api/0/organizations/default/privacy/";
+    let with = async |reach: &Reach, scope| site.http.with_token(&db.token_for(reach, &[scope]).await);
+    let http = with(&Reach::All, Scope::OrgWrite).await;
+    let none = json!({
+        "secrets": null, "numbers": null, "emails": null, "ipAddresses": null, "rules": "", "version": 0,
+    });
+    assert_eq!(http.get(path).await.json(), none);
+    let saved = http.put(path, &json!({"emails": true, "rules": "name desk_*", "version": 0})).await.json();
+    assert_eq!(
+        (&saved["emails"], &saved["rules"], &saved["version"]),
+        (&true.into(), &"name desk_*".into(), &1.into())
+    );
+    let (text, _) = kept_with(&site, &site.project, |text| !text.contains("bo@shop.example")).await;
+    assert!(!text.contains("d-1"), "{text}");
+    // Who saw another one than there is now overwrites nothing.
+    let late = http.put(path, &json!({"rules": "", "version": 0})).await;
+    assert_eq!(late.status, 400);
+    assert!(late.body.contains("somebody else changed what is hidden meanwhile"), "{}", late.body);
+    for wrong in [json!({"emails": "yes"}), json!({"rules": "hide x"}), json!({"version": "1"})] {
+        assert_eq!(http.put(path, &wrong).await.status, 400, "{wrong}");
+    }
+    assert_eq!(http.put(path, &json!({"emails": null, "version": 1})).await.json()["version"], 2);
+    assert_eq!(http.get(path).await.json()["rules"], "name desk_*");
+    let said: (String, Option<String>) =
+        sqlx::query_as("select via, project from audit_log where subject = 'what is hidden' order by id desc limit 1")
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+    assert_eq!(said, ("api".to_owned(), None));
+
+    let preview = async |http: &Http| {
+        let request = http.request(reqwest::Method::POST, &format!("{path}preview/"));
+        http.send(request.json(&json!({"rules": "text ACC-\\d{8}"}))).await
+    };
+    let tried = preview(&with(&Reach::All, Scope::EventRead).await).await.json();
+    assert!(tried["events"][0]["hidden"][0]["after"].as_str().unwrap().contains("badge [Filtered]"), "{tried}");
+    // A token of one project says nothing about the others.
+    let own = Reach::Projects(vec![ProjectId(site.project.id)]);
+    let of_one = with(&own, Scope::OrgWrite).await;
+    assert_eq!((of_one.get(path).await.status, of_one.put(path, &json!({})).await.status), (403, 403));
+    assert_eq!(preview(&with(&own, Scope::EventRead).await).await.status, 403);
+    assert_eq!(with(&Reach::All, Scope::ProjectWrite).await.put(path, &json!({})).await.status, 403);
 }
 
 #[tokio::test]

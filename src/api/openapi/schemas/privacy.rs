@@ -20,10 +20,18 @@ fn privacy() -> Vec<(&'static str, Value)> {
         ("emails", choice()),
         ("ipAddresses", choice()),
         ("rules", text()),
-        ("retentionDays", json!({ "type": ["integer", "null"], "minimum": 1, "maximum": retention::DAYS_MAX })),
+        (
+            "version",
+            json!({ "type": "integer", "description": "Grows with every change; sent back, it says what was seen." }),
+        ),
     ];
-    let mut update = object(&fields);
-    update["required"] = json!([]);
+    let days = json!({ "type": ["integer", "null"], "minimum": 1, "maximum": retention::DAYS_MAX });
+    let of_project = [&fields[..], &[("retentionDays", days)]].concat();
+    let update = |fields: &[(&'static str, Value)]| {
+        let mut update = object(fields);
+        update["required"] = json!([]);
+        update
+    };
     let found = object(&[("place", text()), ("before", text()), ("after", text())]);
     let event = object(&[
         ("issueId", text()),
@@ -33,8 +41,10 @@ fn privacy() -> Vec<(&'static str, Value)> {
         ("more", whole()),
     ]);
     vec![
-        ("Privacy", object(&[&fields[..], &[("version", whole())]].concat())),
-        ("PrivacyUpdate", update),
+        ("Privacy", object(&of_project)),
+        ("PrivacyUpdate", update(&of_project)),
+        ("InstancePrivacy", object(&fields)),
+        ("InstancePrivacyUpdate", update(&fields)),
         ("PrivacyPreview", object(&[("read", whole()), ("events", list(event))])),
     ]
 }
