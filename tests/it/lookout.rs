@@ -145,7 +145,7 @@ async fn a_verdict_on_a_deploy_is_told_when_it_changes() {
     assert_eq!(round(pool, NOW).await, 2, "the verdict, and the new issues of the release");
     let mark = Mark { state: engine::deploy::State::Good, by: "ada", reason: "known", finished_at: None };
     deploys::mark(pool, &[ProjectId(shop.id)], "shop@2", id, mark, NOW).await.unwrap();
-    assert_eq!(round(pool, NOW).await, 1);
+    assert_eq!(round(pool, NOW).await, 2, "the verdict, and the end of the watch");
     assert_eq!(round(pool, NOW).await, 0);
     let told = signals(pool).await;
     let verdicts: Vec<&str> =

@@ -19,6 +19,7 @@ mod product;
 mod rules;
 mod schema;
 mod storm;
+mod watch_end;
 mod webhook;
 mod wishes;
 mod worker;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 
-use crate::ids::DeployId;
+use crate::ids::{DeployId, ProjectId};
 
 /// What is written as it is in a query.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -20,6 +20,12 @@ pub fn live_path(slug: &str, environment: &str, deploy: Option<DeployId>) -> Str
         let _ = write!(path, "&deploy={deploy}");
     }
     path
+}
+
+/// Key of the thread of what is told of a deploy in a project.
+#[must_use]
+pub fn thread(project: ProjectId, deploy: DeployId) -> String {
+    format!("deploy-{project}-{deploy}")
 }
 
 /// How a deploy fares.

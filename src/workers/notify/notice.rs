@@ -45,6 +45,7 @@ pub(super) fn note(head: Head, signal: &Signal, kind: Kind, project: Option<Proj
         sentence: facts.sentence,
         figures: facts.figures,
         path: facts.path,
+        watch: facts.watch,
     }
 }
 

@@ -26,6 +26,12 @@ async fn deploy_to(
     deploys::create(pool, &[ProjectId(shop.id)], version, new, at).await.unwrap().unwrap().0
 }
 
+/// Titles of what was told of ends.
+async fn told(pool: &PgPool) -> Vec<String> {
+    let all = signals(pool).await.into_iter().filter(|(kind, _)| kind == "watch_ended");
+    all.map(|(_, facts)| facts["title"].as_str().unwrap().to_owned()).collect()
+}
+
 async fn written(pool: &PgPool, shop: &Project, id: DeployId) -> Option<Summary> {
     watches::written(pool, ProjectId(shop.id), id).await.unwrap()
 }
@@ -57,6 +63,7 @@ async fn a_watch_ends_at_its_time_and_is_written_down_once() {
     release_with_issues(pool, &shop, "shop@2", 3..4).await;
     round(pool, NOW + Duration::minutes(1)).await;
     assert_eq!(written(pool, &shop, id).await, Some(summary), "what was written stays");
+    assert_eq!(told(pool).await, ["shop@2 in production: WATCH"]);
 }
 
 #[tokio::test]
@@ -129,6 +136,15 @@ async fn a_newer_deploy_and_a_mark_end_a_watch() {
     );
     assert!(!watches::choose(pool, project, ("shop@2", second), Minutes::MAX).await.unwrap(), "it has ended");
     assert_eq!(written(pool, &shop, history).await, None, "history is not watched");
+    assert_eq!(told(pool).await, ["shop@2 in production: BAD"], "the next one has a summary of its own");
+
+    // One that should have been looked at is told even when it was replaced.
+    let third = deploy(pool, &shop, "shop@3", NOW - Duration::minutes(2), None).await;
+    release_with_issues(pool, &shop, "shop@3", 1..2).await;
+    deploy(pool, &shop, "shop@4", NOW, None).await;
+    round(pool, NOW).await;
+    assert_eq!(written(pool, &shop, third).await.unwrap().end, Some(End::Replaced));
+    assert_eq!(told(pool).await[1..], ["shop@3 in production: WATCH"]);
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ use super::{THEN, World, assert_snapshot, stable};
 use crate::support::receiver::Receiver;
 use crate::support::smtp::{Behaviour, MailServer};
 
-const VERSION: &str = "shop@4.7.1";
+pub(super) const VERSION: &str = "shop@4.7.1";
 
-async fn deploy(world: &World, environment: &str, began: OffsetDateTime) -> DeployId {
+pub(super) async fn deploy(world: &World, environment: &str, began: OffsetDateTime) -> DeployId {
     let mut connection = world.pool().acquire().await.unwrap();
     let _ = releases::ensure(&mut connection, world.project_id(), VERSION, began).await.unwrap();
     drop(connection);

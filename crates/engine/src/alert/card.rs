@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::frame::Frame;
 use super::snippet::snippet;
-use super::{Calm, Deploy, Digest, Kind, Limit, Message, Note, Notice, Project, Shared, Test, text};
+use super::{Calm, Deploy, Digest, Head, Kind, Limit, Message, Note, Notice, Project, Shared, Test, TopIssue, text};
 use crate::verdict::Grade;
 
 /// Characters of a headline: what a phone shows of a notification, twice.
@@ -166,8 +166,17 @@ fn tone(kind: Kind) -> Tone {
         Kind::New | Kind::Regressed | Kind::Escalating | Kind::SpikeStarted | Kind::CheckinMissed | Kind::Trouble => {
             Tone::Bad
         }
-        Kind::Frequent | Kind::Milestone | Kind::ReleaseIssues | Kind::Deploy => Tone::Watch,
+        Kind::Frequent | Kind::Milestone | Kind::ReleaseIssues | Kind::Deploy | Kind::WatchEnded => Tone::Watch,
         Kind::Resolved | Kind::SpikeEnded => Tone::Good,
+    }
+}
+
+const fn of_grade(grade: Grade) -> Tone {
+    match grade {
+        Grade::Bad => Tone::Bad,
+        Grade::Watch => Tone::Watch,
+        Grade::Good => Tone::Good,
+        Grade::TooEarly => Tone::Plain,
     }
 }
 
@@ -258,16 +267,6 @@ fn of_digest(digest: &Digest) -> Card {
         sentences.push(format!("Since the last message: {}.", digest.counts));
     }
     sentences.extend(digest.notes.iter().map(|(kind, title)| format!("{} {}: {title}", kind.sign(), kind.word())));
-    let issues = digest.top.iter().map(|issue| Item {
-        title: text::one_line(&format!("{} {}", issue.kind.sign(), issue.title), VALUE_CHARS),
-        url: digest.head.url(&issue.path()),
-        detail: format!(
-            "{}, {}, {}",
-            text::one_line(&issue.place, VALUE_CHARS),
-            text::count(issue.events, "event"),
-            text::count(issue.users, "user")
-        ),
-    });
     Card {
         link: "See all of it live",
         sentences,
@@ -276,8 +275,21 @@ fn of_digest(digest: &Digest) -> Card {
             ("Events since".to_owned(), text::number(digest.events)),
             ("Now".to_owned(), rate),
         ],
-        items: issues.collect(),
+        items: digest.top.iter().map(|issue| item(issue, &digest.head)).collect(),
         ..Card::empty(if digest.storm { Tone::Bad } else { Tone::Watch }, headline, digest.until)
+    }
+}
+
+fn item(issue: &TopIssue, head: &Head) -> Item {
+    Item {
+        title: text::one_line(&format!("{} {}", issue.kind.sign(), issue.title), VALUE_CHARS),
+        url: head.url(&issue.path()),
+        detail: format!(
+            "{}, {}, {}",
+            text::one_line(&issue.place, VALUE_CHARS),
+            text::count(issue.events, "event"),
+            text::count(issue.users, "user")
+        ),
     }
 }
 
@@ -314,10 +326,17 @@ fn of_limit(limit: &Limit) -> Card {
 fn of_note(note: &Note) -> Card {
     let headline =
         format!("{} {} in {}: {}", note.kind.sign(), note.kind.word(), of_project(note.project.as_ref()), note.title);
-    Card {
+    let card = Card {
         sentences: vec![note.sentence.clone()],
         facts: note.figures.iter().take(FIGURES_MAX).cloned().collect(),
         ..Card::empty(tone(note.kind), headline, note.at)
+    };
+    let Some(watch) = &note.watch else { return card };
+    Card {
+        tone: of_grade(watch.grade),
+        link: "Open the deploy",
+        items: watch.loudest().into_iter().map(|issue| item(issue, &note.head)).collect(),
+        ..card
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Kind {
     ReleaseIssues,
     /// The verdict on a deploy changed.
     Deploy,
+    /// The watch of a deploy ended.
+    WatchEnded,
     /// A job did not check in when it should have.
     CheckinMissed,
     /// Firefinch itself needs somebody: a quota, a full disk, a queue.
@@ -36,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, as a rule may ask for it.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::New,
         Self::Regressed,
         Self::Escalating,
@@ -47,6 +49,7 @@ impl Kind {
         Self::SpikeEnded,
         Self::ReleaseIssues,
         Self::Deploy,
+        Self::WatchEnded,
         Self::CheckinMissed,
         Self::Trouble,
     ];
@@ -68,6 +71,7 @@ impl Kind {
             Self::SpikeEnded => "spike_ended",
             Self::ReleaseIssues => "release_issues",
             Self::Deploy => "deploy",
+            Self::WatchEnded => "watch_ended",
             Self::CheckinMissed => "checkin_missed",
             Self::Trouble => "trouble",
         }
@@ -109,6 +113,7 @@ impl Kind {
             Self::SpikeEnded => "Spike over",
             Self::ReleaseIssues => "Release",
             Self::Deploy => "Deploy",
+            Self::WatchEnded => "Watch over",
             Self::CheckinMissed => "Missed check-in",
             Self::Trouble => "Trouble",
         }
@@ -122,7 +127,7 @@ impl Kind {
             Self::Regressed => '↩',
             Self::Escalating | Self::SpikeStarted | Self::Frequent | Self::Milestone => '↗',
             Self::Resolved | Self::SpikeEnded => '✓',
-            Self::ReleaseIssues | Self::Deploy => '▲',
+            Self::ReleaseIssues | Self::Deploy | Self::WatchEnded => '▲',
             Self::CheckinMissed => '◷',
             Self::Trouble => '!',
         }
@@ -161,6 +166,7 @@ impl Kind {
             Self::SpikeEnded => "end of a spike",
             Self::ReleaseIssues => "release over its bound",
             Self::Deploy => "verdict on a deploy",
+            Self::WatchEnded => "end of a watch",
             Self::CheckinMissed => "missed check-in",
             Self::Trouble => "trouble of Firefinch",
         }
@@ -180,6 +186,7 @@ impl Kind {
             Self::SpikeEnded => "ends of spikes",
             Self::ReleaseIssues => "releases over their bound",
             Self::Deploy => "verdicts on deploys",
+            Self::WatchEnded => "ends of watches",
             Self::CheckinMissed => "missed check-ins",
             Self::Trouble => "troubles of Firefinch",
         }

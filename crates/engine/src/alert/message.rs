@@ -11,6 +11,7 @@ use time::{Duration, OffsetDateTime};
 use super::frame::Frame;
 use super::{Counts, Deploy, Kind, Notice, Project};
 use crate::ids::IssueId;
+use crate::watch::summary::Summary;
 
 /// Signals in one message up to which it lists them; more are a storm.
 pub const LIST_MAX: i64 = 5;
@@ -348,10 +349,12 @@ pub struct Note {
     pub figures: Vec<(String, String)>,
     /// Page to look at, with a slash at the start.
     pub path: String,
+    /// What came of a watched deploy, when its watch ended.
+    pub watch: Option<Summary>,
 }
 
 /// What a signal that is not about an issue says, as `signals.facts` holds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoteFacts {
     /// One line, without the kind and the project.
     pub title: String,
@@ -376,6 +379,9 @@ pub struct NoteFacts {
     /// What grew: how many there were when it was told last, and how many there are now.
     #[serde(default)]
     pub grew: Option<(i64, i64)>,
+    /// What came of a watched deploy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Summary>,
 }
 
 /// A test of a destination.

@@ -128,6 +128,10 @@ fn limit_lines(limit: &Limit) -> Vec<String> {
 fn note_lines(note: &Note) -> Vec<String> {
     let mut lines = vec![note.title.clone(), note.sentence.clone(), String::new()];
     lines.extend(note.figures.iter().map(|(name, value)| format!("  {name}: {value}")));
+    if let Some(watch) = &note.watch {
+        lines.push(String::new());
+        lines.extend(watch.loudest().into_iter().flat_map(top));
+    }
     lines
 }
 

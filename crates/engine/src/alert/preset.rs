@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::card::Card;
 use super::exchange::{Answer, Request, Verdict};
 use super::{Earlier, Kind, Message};
+use crate::verdict::Grade;
 pub use parts::{Ask, Part, Parts, Problem};
 
 /// A receiver with its configuration, which holds secrets: neither `Debug` nor lists show it.
@@ -295,6 +296,12 @@ fn incident(message: &Message) -> Incident {
     match message {
         Message::Issue(notice) if is_end(notice.kind) => Incident::Close,
         Message::Note(note) if is_end(note.kind) => Incident::Close,
+        // A watch that ends well closes what a bad verdict opened, and opens nothing.
+        Message::Note(super::Note { watch: Some(watch), .. })
+            if matches!(watch.grade, Grade::Good | Grade::TooEarly) =>
+        {
+            Incident::Close
+        }
         Message::Calm(_) => Incident::Close,
         _ => Incident::Open,
     }

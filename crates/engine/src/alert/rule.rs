@@ -261,6 +261,7 @@ const fn phrase(kind: Kind) -> &'static str {
         Kind::SpikeEnded => "a spike ends",
         Kind::ReleaseIssues => "a release brings many new issues",
         Kind::Deploy => "the verdict on a deploy changes",
+        Kind::WatchEnded => "the watch of a deploy ends",
         Kind::CheckinMissed => "a check-in is missed",
         Kind::Trouble => "Firefinch has trouble",
     }

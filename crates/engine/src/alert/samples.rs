@@ -6,11 +6,13 @@ use time::macros::datetime;
 
 use super::frame::Frame;
 use super::message::{
-    Calm, Digest, Earlier, Head, Limit, Message, Note, Rate, RuleNote, Shared, Test, Thread, TopIssue,
+    Calm, Digest, Earlier, Head, Limit, Message, Note, NoteFacts, Rate, RuleNote, Shared, Test, Thread, TopIssue,
 };
 use super::{Counts, Deploy, Event, Issue, Kind, Notice, Person, Project};
-use crate::ids::{EventId, IssueId, ProjectId};
+use crate::ids::{DeployId, EventId, IssueId, ProjectId};
 use crate::verdict::{Grade, Verdict};
+use crate::watch::End;
+use crate::watch::summary::{Marked, Summary};
 
 /// When the storm of the samples began.
 const BEGAN: OffsetDateTime = datetime!(2026-11-22 16:40:20 UTC);
@@ -32,6 +34,8 @@ pub fn all() -> Vec<(&'static str, Message)> {
         ("test", Message::Test(test())),
         ("hostile-issue", Message::Issue(hostile_issue())),
         ("hostile-storm", Message::Digest(hostile_storm())),
+        ("hostile-watch", Message::Note(watch_note(hostile_watch()))),
+        ("watch-good", Message::Note(watch_note(calm_watch()))),
     ];
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_of_issue()) {
         all.push((kind.as_str(), Message::Note(note(kind))));
@@ -333,6 +337,9 @@ pub fn test() -> Test {
 /// A signal that is not about an issue.
 #[must_use]
 pub fn note(kind: Kind) -> Note {
+    if kind == Kind::WatchEnded {
+        return watch_note(watch());
+    }
     let (title, sentence, path) = match kind {
         Kind::SpikeStarted => (
             "1,940 events a minute where 16 are usual",
@@ -366,6 +373,74 @@ pub fn note(kind: Kind) -> Note {
         sentence: sentence.to_owned(),
         figures: vec![("Events a minute".to_owned(), "1,940".to_owned()), ("Usual".to_owned(), "16".to_owned())],
         path: path.to_owned(),
+        watch: None,
+    }
+}
+
+fn watch_note(watch: Summary) -> Note {
+    let project = shop_api();
+    let NoteFacts { title, sentence, figures, path, thread, watch, .. } = watch.note(project.id, &project.slug);
+    let head = head("msg_31", &thread.unwrap_or_default());
+    let at = watch.as_ref().map_or(BEGAN, |watch| watch.until);
+    Note { head, signal: 10, kind: Kind::WatchEnded, at, project: Some(project), title, sentence, figures, path, watch }
+}
+
+/// What came of the deploy of the storm.
+fn watch() -> Summary {
+    let storm = storm();
+    Summary {
+        deploy: DeployId(17),
+        version: "shop-api@2.34.0".to_owned(),
+        environment: "production".to_owned(),
+        began: datetime!(2026-11-22 16:40:00 UTC),
+        until: datetime!(2026-11-22 17:40:00 UTC),
+        end: Some(End::Longest),
+        grade: Grade::Bad,
+        reason: deploy().verdict.reason,
+        mark: None,
+        new_issues: 37,
+        regressed: 2,
+        fixes: 6,
+        fixes_broken: vec!["SHOP-API-4".to_owned()],
+        errors_per_min: 1940.0,
+        peak_per_min: 2104.0,
+        usual_per_min: Some(16.0),
+        sessions: 12_400,
+        crash_free: Some(94.2),
+        issues: storm.top,
+    }
+}
+
+/// A watch that ends as most do.
+fn calm_watch() -> Summary {
+    Summary {
+        until: datetime!(2026-11-22 16:55:00 UTC),
+        end: Some(End::Time),
+        grade: Grade::Good,
+        reason: "No new issue and none that came back in 15 min; 11 errors a minute, 16 are usual.".to_owned(),
+        new_issues: 0,
+        regressed: 0,
+        fixes_broken: Vec::new(),
+        errors_per_min: 11.0,
+        peak_per_min: 19.0,
+        crash_free: Some(99.7),
+        issues: Vec::new(),
+        ..watch()
+    }
+}
+
+/// A watch of a release whose name and issues a stranger chose.
+fn hostile_watch() -> Summary {
+    let evil = hostile_issue().issue.ty;
+    let mark = Marked { state: "bad".to_owned(), by: evil.clone(), reason: "very long ".repeat(400) };
+    Summary {
+        environment: evil.clone(),
+        reason: format!("1 new issue in {evil}."),
+        mark: Some(mark),
+        fixes_broken: vec![evil.clone()],
+        issues: hostile_storm().top,
+        version: evil,
+        ..watch()
     }
 }
 

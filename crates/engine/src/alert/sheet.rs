@@ -10,6 +10,7 @@ use super::text::{bars, count, date, duration, histogram, number, one_line};
 use super::{Calm, Deploy, Digest, Head, Kind, Limit, Message, Note, Shared, Test, TopIssue};
 use crate::ids::IssueId;
 use crate::verdict::Grade;
+use crate::watch::summary::Summary;
 
 /// Characters of a sentence.
 const SENTENCE_CHARS: usize = 500;
@@ -68,7 +69,7 @@ impl Tone {
             Kind::New | Kind::Regressed | Kind::SpikeStarted | Kind::ReleaseIssues => Self::Accent,
             Kind::Escalating | Kind::Frequent | Kind::Milestone | Kind::CheckinMissed | Kind::Trouble => Self::Amber,
             Kind::Resolved | Kind::SpikeEnded => Self::Green,
-            Kind::Deploy => Self::Ink,
+            Kind::Deploy | Kind::WatchEnded => Self::Ink,
         }
     }
 }
@@ -357,6 +358,9 @@ fn of_limit(limit: &Limit, blank: Sheet) -> Sheet {
 fn of_note(note: &Note, blank: Sheet) -> Sheet {
     let mut facts = vec![("Since".to_owned(), date(note.at))];
     facts.extend(note.figures.iter().map(|(name, value)| (one_line(name, LINE_CHARS), one_line(value, LINE_CHARS))));
+    if let Some(watch) = &note.watch {
+        return of_watch(note, watch, Sheet { facts: facts.split_off(1), ..blank });
+    }
     let scope = note.project.as_ref().map(|project| ("Project".to_owned(), one_line(&project.name, LINE_CHARS)));
     facts.splice(0..0, scope);
     Sheet {
@@ -370,6 +374,24 @@ fn of_note(note: &Note, blank: Sheet) -> Sheet {
             Kind::ReleaseIssues | Kind::Deploy => "Open the release",
             _ => "Open the page",
         },
+        ..blank
+    }
+}
+
+fn of_watch(note: &Note, watch: &Summary, blank: Sheet) -> Sheet {
+    let (word, tone) = grade(watch.grade);
+    let (version, environment) = (one_line(&watch.version, LINE_CHARS), one_line(&watch.environment, LINE_CHARS));
+    let loudest = watch.loudest();
+    let rest = watch.of_all(loudest.len());
+    Sheet {
+        word,
+        tone,
+        sentence: format!("The watch of {version} in {environment} is over."),
+        second: note.sentence.clone(),
+        heading: "Most events".to_owned(),
+        rows: loudest.into_iter().map(|issue| row(issue, &note.head)).collect(),
+        others: (rest > 0).then(|| format!("and {} more", number(rest))).into_iter().collect(),
+        button: "Open the deploy",
         ..blank
     }
 }
@@ -450,10 +472,15 @@ mod tests {
         for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_of_issue()) {
             let note = sheet(&Message::Note(samples::note(kind)));
             assert!(
-                note.word.ends_with(kind.word()) && !note.sentence.is_empty() && !note.second.is_empty(),
+                (kind == Kind::WatchEnded || note.word.ends_with(kind.word()))
+                    && !note.sentence.is_empty()
+                    && !note.second.is_empty(),
                 "{kind:?}"
             );
         }
+        let watch = sheet(&Message::Note(samples::note(Kind::WatchEnded)));
+        assert_eq!((watch.word.as_str(), watch.tone, watch.rows.len()), ("BAD", Tone::Accent, 5));
+        assert_eq!(watch.others, ["and 34 more"]);
         assert_eq!(capital("the disk is full"), "The disk is full");
         assert_eq!(capital("shop-api@2.34.0 is BAD"), "shop-api@2.34.0 is BAD");
         assert!(sheet(&Message::Test(samples::test())).sentence.contains("On call"));

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::End;
+use crate::alert::message::TOP_MAX;
 use crate::alert::text::{count, date, number, one_line};
-use crate::alert::{Kind, TopIssue};
-use crate::deploy::{State, live_path};
-use crate::ids::DeployId;
+use crate::alert::{Kind, NoteFacts, TopIssue};
+use crate::deploy::{State, live_path, thread};
+use crate::ids::{DeployId, ProjectId};
 use crate::verdict::{Grade, per_min};
 
 /// Issues of each kind that a summary names.
@@ -115,14 +116,14 @@ impl Summary {
         if self.fixes > 0 {
             add("Fixes held", self.held());
         }
-        let usual = self.usual_per_min.map_or_else(String::new, |usual| format!(", usual {}", per_min(usual)));
-        let (now, most) = (per_min(self.errors_per_min), per_min(self.peak_per_min));
+        let usual = self.usual_per_min.map_or_else(String::new, |usual| format!(", usual {}", rate(usual)));
+        let (now, most) = (rate(self.errors_per_min), rate(self.peak_per_min));
         add(
             "Errors a minute",
             format!("{now} {}, {most} at most{usual}", if self.end.is_some() { "at the end" } else { "now" }),
         );
         if let Some(crash_free) = self.crash_free {
-            add("Crash-free sessions", format!("{crash_free:.1} % of {}", whole(self.sessions)));
+            add("Crash-free", format!("{crash_free:.1} % of {} sessions", whole(self.sessions)));
         }
         figures
     }
@@ -135,6 +136,45 @@ impl Summary {
             broken => format!(", {} came back", broken.join(", ")),
         };
         format!("{held} of {}{back}", self.fixes)
+    }
+
+    /// The signal of its end, of a project: what people are told.
+    #[must_use]
+    pub fn note(self, project: ProjectId, slug: &str) -> NoteFacts {
+        NoteFacts {
+            title: self.title(),
+            sentence: self.reason.clone(),
+            figures: self.figures(),
+            path: self.path(slug),
+            thread: Some(thread(project, self.deploy)),
+            release: Some(self.version.clone()),
+            environment: Some(self.environment.clone()),
+            grew: None,
+            watch: Some(self),
+        }
+    }
+
+    /// Whether anybody is to be told of its end. Where deploys follow each other within minutes, one that was replaced
+    /// before its time is told only if somebody should have looked: the next one has a summary of its own.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.end != Some(End::Replaced) || matches!(self.grade, Grade::Bad | Grade::Watch)
+    }
+
+    /// The named issues with the most events, as many as a message names.
+    #[must_use]
+    pub fn loudest(&self) -> Vec<&TopIssue> {
+        let mut issues: Vec<&TopIssue> = self.issues.iter().collect();
+        issues.sort_by_key(|issue| std::cmp::Reverse(issue.events));
+        issues.truncate(TOP_MAX);
+        issues
+    }
+
+    /// How many issues there are besides so many that are named.
+    #[must_use]
+    pub fn of_all(&self, named: usize) -> i64 {
+        let all = i64::try_from(self.new_issues.saturating_add(self.regressed)).unwrap_or(i64::MAX);
+        (all - i64::try_from(named).unwrap_or(i64::MAX)).max(0)
     }
 
     /// As Markdown: for the ticket of the release, a chat, or an assistant.
@@ -162,6 +202,10 @@ impl Summary {
         }
         text
     }
+}
+
+fn rate(per_minute: f64) -> String {
+    if per_minute < 1_000.0 { per_min(per_minute) } else { number(per_minute.round() as i64) }
 }
 
 fn whole(count: u64) -> String {

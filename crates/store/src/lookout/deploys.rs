@@ -1,6 +1,7 @@
 //! Verdicts on young deploys: told when they change.
 
 use engine::alert::{Kind, NoteFacts};
+use engine::deploy::thread;
 use engine::release::page_path;
 use engine::verdict::{Facts, Grade, Verdict, judge};
 use sqlx::PgPool;
@@ -92,7 +93,7 @@ fn note(deploy: &Deploy, before: Option<&str>, verdict: &Verdict, facts: &Facts)
         sentence: verdict.reason.clone(),
         figures,
         path: page_path(&deploy.project_slug, &deploy.version),
-        thread: Some(format!("deploy-{}-{}", deploy.project_id, deploy.id)),
+        thread: Some(thread(deploy.project_id, deploy.id)),
         release: Some(deploy.version.clone()),
         environment: Some(deploy.environment.clone()),
         ..NoteFacts::default()

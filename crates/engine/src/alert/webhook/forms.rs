@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{FrameBody, VERSION, frame, project, rule, thread};
 use crate::alert::{Calm, Counts, Deploy, Digest, Head, Limit, Message, Note, Project, Shared, TopIssue};
+use crate::watch::summary::Summary;
 
 type Body<T = String> = Result<T, serde_json::Error>;
 
@@ -74,18 +75,40 @@ pub(super) fn limit(limit: &Limit) -> Body {
 /// A signal that is not about an issue.
 pub(super) fn note(note: &Note) -> Body {
     let figures = note.figures.iter().map(|(name, value)| json!({"name": name, "value": value}));
-    write(
-        note.kind.as_str(),
-        note.at,
-        &note.head,
-        note.project.as_ref(),
-        json!({
-            "title": note.title,
-            "sentence": note.sentence,
-            "figures": figures.collect::<Vec<_>>(),
-            "url": note.head.url(&note.path),
-        }),
-    )
+    let mut more = json!({
+        "title": note.title,
+        "sentence": note.sentence,
+        "figures": figures.collect::<Vec<_>>(),
+        "url": note.head.url(&note.path),
+    });
+    if let Some(watched) = &note.watch {
+        more["watch"] = watch(watched)?;
+        more["top"] = watched.loudest().into_iter().map(|issue| top(issue, &note.head)).collect();
+    }
+    write(note.kind.as_str(), note.at, &note.head, note.project.as_ref(), more)
+}
+
+/// What came of a watched deploy, for programs.
+fn watch(watch: &Summary) -> Body<Value> {
+    Ok(json!({
+        "release": watch.version,
+        "environment": watch.environment,
+        "began_at": at(watch.began)?,
+        "ended_at": at(watch.until)?,
+        "end": watch.end,
+        "verdict": watch.grade,
+        "reason": watch.reason,
+        "mark": watch.mark,
+        "new_issues": watch.new_issues,
+        "regressed_issues": watch.regressed,
+        "fixes": watch.fixes,
+        "fixes_broken": watch.fixes_broken,
+        "per_minute": watch.errors_per_min,
+        "peak_per_minute": watch.peak_per_min,
+        "usual_per_minute": watch.usual_per_min,
+        "sessions": watch.sessions,
+        "crash_free": watch.crash_free,
+    }))
 }
 
 /// What all have, with what this one adds.
