@@ -92,6 +92,9 @@ pub struct Change {
     /// Watch deploys for so long, 5m to 24h, unless the deploy says otherwise
     #[arg(long, value_name = "TIME", value_parser = amount::watch)]
     watch_for: Option<Minutes>,
+    /// What people run to roll back, shown beside a bad deploy: deploy.sh {project} {environment} {previous}; empty takes it away
+    #[arg(long, value_name = "COMMAND")]
+    rollback_command: Option<String>,
 }
 
 /// Projects listed per page.
@@ -151,6 +154,9 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
         if change.watch_for.is_some() {
             watches::set_minutes(&database.pool, project.id, change.watch_for).await?;
         }
+        if let Some(command) = &change.rollback_command {
+            watches::set_command(&database.pool, project.id, command).await?;
+        }
         Ok(())
     })
     .await?;
@@ -172,6 +178,10 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
     if let Some(minutes) = change.watch_for.map(Minutes::get) {
         document["watch_minutes"] = json!(minutes);
         told.push(format!("deploys of {slug} are watched for {minutes} minutes"));
+    }
+    if let Some(command) = &change.rollback_command {
+        document["rollback_command"] = json!(command);
+        told.push(format!("the command to roll {slug} back is saved"));
     }
     output.done(&document, &told.join("\n"))
 }

@@ -10,8 +10,8 @@ use actix_web::middleware::{self, Next};
 use actix_web::{Route, Scope, web};
 
 use super::access::Action::{
-    ChangeAlerts, ChangeIssues, ChangeMembers, ChangePrivacy, ChangeProjects, ChangeReleases, ChangeRules,
-    ChangeTokens, MakeProjects, ManageInstance, ManagePeople, ManageTokens, Read, ReadAudit, ReadSystem,
+    ChangeAlerts, ChangeCommands, ChangeIssues, ChangeMembers, ChangePrivacy, ChangeProjects, ChangeReleases,
+    ChangeRules, ChangeTokens, MakeProjects, ManageInstance, ManagePeople, ManageTokens, Read, ReadAudit, ReadSystem,
 };
 use super::access::Needs::{self, Account, Instance, Named, Nothing, Person, Script, Somewhere};
 use super::access::Noun::{Destination, Issue, Project, Regrouping, Rule};
@@ -87,6 +87,7 @@ fn of_projects() -> Vec<Page> {
         page!(GET "/projects/{slug}/attachments/{attachment}/content", Named(Read, Project), attachments::content),
         page!(GET "/projects/{slug}/settings", Named(Read, Project), projects::settings::show),
         page!(POST "/projects/{slug}/settings", Named(ChangeProjects, Project), projects::settings::post),
+        page!(POST "/projects/{slug}/settings/roll-back", Named(ChangeCommands, Project), projects::settings::post_command),
         page!(GET "/projects/{slug}/members", Named(Read, Project), projects::members::show),
         page!(POST "/projects/{slug}/members", Named(ChangeMembers, Project), projects::members::post),
         page!(GET "/projects/{slug}/tokens", Named(ChangeTokens, Project), tokens::show),

@@ -111,6 +111,12 @@ impl Viewer {
 
     /// True when it may be offered.
     #[must_use]
+    pub(super) fn may_change_commands(&self) -> bool {
+        self.may(Action::ChangeCommands)
+    }
+
+    /// True when it may be offered.
+    #[must_use]
     pub(super) fn may_change_members(&self) -> bool {
         self.may(Action::ChangeMembers)
     }

@@ -202,6 +202,7 @@ export const checks = [
     await page.waitForFunction(() => document.title.startsWith("(3) \u2718 shop 4.7.1"));
     await page.waitForSelector("#watch-fixes:has-text('Fixes held 1 of 2')");
     await page.waitForSelector("#lane-new >> text=a41c9e2 by ana touched it");
+    assert(await page.locator("#watch-head .roll-back [data-copy='shop@4.7.0']").isVisible(), "what to go back to cannot be copied");
     // Whoever is on it is named beside the issue that the verdict names.
     await page.click("#watch-head .on-it");
     await page.waitForSelector("#watch-said:has-text('has it')");

@@ -5,6 +5,7 @@
 //! `LONGEST_TIMES` its time. A newer deploy to the same place and a mark by a person end it, too. What is said at its end is
 //! `summary`.
 
+pub mod rollback;
 pub mod summary;
 
 use serde::{Deserialize, Serialize};

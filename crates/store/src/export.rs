@@ -136,7 +136,7 @@ impl Export {
             r#"select jsonb_build_object(
                  'type', 'project', 'slug', p.slug, 'name', p.name, 'platform', p.platform, 'created_at', p.created_at,
                  'auto_resolve_days', p.auto_resolve_days, 'retention_days', p.retention_days,
-                 'watch_minutes', p.watch_minutes,
+                 'watch_minutes', p.watch_minutes, 'rollback_command', p.rollback_command,
                  'allowed_origins', p.allowed_origins, 'spike_protection', p.spike_protection,
                  'grouping', (select jsonb_build_object('fingerprint_rules', fingerprint_rules, 'stack_rules', stack_rules)
                      from project_rules where project_id = p.id),

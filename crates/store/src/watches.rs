@@ -4,7 +4,8 @@
 use engine::alert::{Kind, TopIssue};
 use engine::ids::{DeployId, IssueId, ProjectId};
 use engine::verdict::Verdict;
-use engine::watch::summary::{Marked, NAMED_MAX, Summary};
+use engine::watch::rollback::{Template, Values};
+use engine::watch::summary::{Marked, NAMED_MAX, Summary, WayBack};
 use engine::watch::{End, Minutes};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
@@ -54,6 +55,57 @@ pub async fn set_minutes(pool: &PgPool, project_id: ProjectId, minutes: Option<M
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// What people run to go back from a deploy of a project, as they wrote it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn command(pool: &PgPool, project_id: ProjectId) -> Result<Option<String>, StoreError> {
+    let found = sqlx::query_scalar!("select rollback_command from projects where id = $1", project_id.get());
+    Ok(found.fetch_optional(pool).await?.flatten())
+}
+
+/// Sets it; nothing takes it away.
+///
+/// # Errors
+/// `Conflict` with what is wrong with it; else when the database fails.
+pub async fn set_command(pool: &PgPool, project_id: ProjectId, command: &str) -> Result<(), StoreError> {
+    let command = Some(command.trim()).filter(|command| !command.is_empty());
+    if let Some(Err(fault)) = command.map(str::parse::<Template>) {
+        return Err(StoreError::Conflict(fault.to_string()));
+    }
+    let mut tx = pool.begin().await?;
+    let before = sqlx::query_scalar!(
+        "update projects p
+         set rollback_command = $2
+         from projects old
+         where p.id = $1 and old.id = p.id
+         returning old.rollback_command",
+        project_id.get(),
+        command,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(before) = before.filter(|before| before.as_deref() != command) {
+        let note = Note::new(audit::Kind::Setting, "changed", "the command to roll back").of(Some(project_id));
+        audit::note(&mut tx, note.turned("command", before.as_deref(), command)).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What to go back to from a deploy: what went to the same place before and was not taken back or called bad.
+///
+/// # Errors
+/// When the database fails.
+pub async fn way_back(pool: &PgPool, deploy: &Deploy) -> Result<Option<WayBack>, StoreError> {
+    let Some(before) = deploys::before(pool, deploy).await? else { return Ok(None) };
+    // One that an earlier version took and this one does not is none.
+    let template = command(pool, deploy.project_id).await?.and_then(|text| text.parse::<Template>().ok());
+    let values = Values { project: &deploy.project_slug, environment: &deploy.environment, previous: &before.version };
+    let command = template.and_then(|template| template.fill(values));
+    Ok(Some(WayBack { version: before.version, command }))
 }
 
 /// Chooses for how long one deploy is watched; false when its watch has ended, or there is none.
@@ -207,6 +259,7 @@ pub async fn summarize(
         usual_per_min: facts.usual_per_min,
         sessions: facts.sessions.total,
         crash_free: facts.sessions.crash_free(),
+        back: way_back(pool, deploy).await?,
         issues: named.collect(),
     })
 }

@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use engine::watch::{BadMinutes, Minutes};
+use engine::watch::{BadMinutes, Minutes, rollback};
 use store::projects::{self, Project, Settings};
 use store::{StoreError, attachments, quiet, releases, watches};
 
@@ -28,6 +28,9 @@ struct SettingsPage {
     files: (i64, Bytes, Bytes),
     is_saved: bool,
     problem: Option<String>,
+    /// What people run to roll back, as it stands or as it was typed, and what is wrong with it.
+    command: String,
+    command_problem: Option<String>,
 }
 
 /// The fields of the form.
@@ -41,6 +44,13 @@ struct Typed {
 }
 
 impl Typed {
+    /// As they stand.
+    async fn of(web: &Web, project: &Project) -> Result<Self, StoreError> {
+        let days = quiet::days(&web.pool, project.id).await?.map(|days| days.to_string()).unwrap_or_default();
+        let watch = watches::minutes(&web.pool, project.id).await?.map(|minutes| minutes.get().to_string());
+        Ok(Self { name: project.name.clone(), days, watch: watch.unwrap_or_default() })
+    }
+
     fn settings(&self) -> Result<Settings<'_>, String> {
         Ok(Settings { name: &self.name, auto_resolve_days: read_days(&self.days)?, watch: read_watch(&self.watch)? })
     }
@@ -61,9 +71,7 @@ pub(in super::super) async fn show(
     address: web::Query<SettingsAddress>,
 ) -> Result<HttpResponse, PageError> {
     let project = find(&web, &slug).await?;
-    let days = quiet::days(&web.pool, project.id).await?.map(|days| days.to_string()).unwrap_or_default();
-    let watch = watches::minutes(&web.pool, project.id).await?.map(|minutes| minutes.get().to_string());
-    let typed = Typed { name: project.name.clone(), days, watch: watch.unwrap_or_default() };
+    let typed = Typed::of(&web, &project).await?;
     let mut page = page(&web, &request, viewer, project, typed).await?;
     page.is_saved = address.saved.is_some();
     html(&page)
@@ -93,6 +101,27 @@ pub(in super::super) async fn post(
     answer(&page, false)
 }
 
+/// `POST /projects/{slug}/settings/roll-back`: the command that people are shown.
+pub(in super::super) async fn post_command(
+    web: web::Data<Web>,
+    request: HttpRequest,
+    slug: web::Path<String>,
+    posted: Posted,
+) -> Result<HttpResponse, PageError> {
+    let project = find(&web, &slug).await?;
+    let command = posted.fields.get("command");
+    let problem = match watches::set_command(&web.pool, project.id, command).await {
+        Ok(()) => return Ok(see_other(&format!("/projects/{}/settings?saved=1", project.slug))),
+        Err(StoreError::Conflict(problem)) => problem,
+        Err(error) => return Err(error.into()),
+    };
+    let typed = Typed::of(&web, &project).await?;
+    let mut page = page(&web, &request, posted.viewer, project, typed).await?;
+    page.command = command.to_owned();
+    page.command_problem = Some(problem);
+    answer(&page, false)
+}
+
 async fn page(
     web: &Web,
     request: &HttpRequest,
@@ -108,7 +137,19 @@ async fn page(
     shell.title = format!("Settings of {}", project.slug);
     shell.project = Some(project.slug.clone());
     let days_max = quiet::DAYS_MAX;
-    Ok(SettingsPage { shell, project, typed, days_max, order, files, is_saved: false, problem: None })
+    let command = watches::command(&web.pool, project.id).await?.unwrap_or_default();
+    Ok(SettingsPage {
+        shell,
+        project,
+        typed,
+        days_max,
+        order,
+        files,
+        is_saved: false,
+        problem: None,
+        command,
+        command_problem: None,
+    })
 }
 
 /// Nothing, and zero, mean never.

@@ -51,6 +51,31 @@ async fn a_member_sets_name_and_quiet_days() {
 }
 
 #[tokio::test]
+async fn administrators_say_how_one_rolls_back() {
+    let site = Site::open().await;
+    let path = "/projects/shop/settings/roll-back";
+    let mut admin = site.sign_in(Role::Admin).await;
+    let command = "deploy.sh {project} {environment} {previous}";
+    let reply = admin.submit(PAGE, path, &[("command", command)]).await;
+    assert_eq!(reply.headers["location"], "/projects/shop/settings?saved=1");
+    assert!(admin.page(PAGE).await.contains(&format!(r#"name="command" value="{command}""#)));
+    let reply = admin.submit(PAGE, path, &[("command", "deploy {version} <b>")]).await;
+    assert_eq!(reply.status, 422);
+    for part in ["{version} is no placeholder", r#"value="deploy {version} &#60;b&#62;""#] {
+        assert!(reply.body.contains(part), "no {part} in {}", reply.body);
+    }
+    let mut member = site.sign_in(Role::Member).await;
+    assert_eq!(member.submit(PAGE, path, &[("command", "reboot")]).await.status, 403);
+    assert!(member.page(PAGE).await.contains("Administrators of the project can change this"));
+    let url = site.server.db.url();
+    let set = |command: &'static str| ["project", "set", "--slug", "shop", "--rollback-command", command];
+    let (code, _, said) = run(Some(&url), &set("deploy '{previous}'")).await;
+    assert!(code == 1 && said.contains("{previous} stands inside quotes"), "{said}");
+    assert_eq!(run(Some(&url), &set("")).await.0, 0);
+    assert!(admin.page(PAGE).await.contains(r#"name="command" value="""#));
+}
+
+#[tokio::test]
 async fn viewers_read_settings_and_change_none() {
     let site = Site::open().await;
     let mut viewer = site.sign_in(Role::Viewer).await;

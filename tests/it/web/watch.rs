@@ -199,3 +199,43 @@ async fn a_person_says_for_how_long_a_deploy_is_watched() {
     let mut viewer = site.sign_in(Role::Viewer).await;
     assert_eq!(viewer.submit(page, release, &fields("15")).await.status, 403);
 }
+
+#[tokio::test]
+async fn the_way_back_is_a_command_that_no_version_can_change() {
+    let site = Site::open().await;
+    let pool = &site.server.db.pool;
+    let project = engine::ids::ProjectId(site.project.id);
+    store::watches::set_command(pool, project, "deploy.sh {project} {environment} {previous}").await.unwrap();
+    let mut person = site.sign_in(Role::Viewer).await;
+    let page = "/live?project=shop&environment=production";
+    let hostile = "shop@1;$(reboot)'`x`";
+    deploy(&site, "shop@1", "production").await;
+    assert!(!person.page(page).await.contains("roll-back"), "there is nothing to go back to");
+    deploy(&site, hostile, "production").await;
+    let shown = person.page(page).await;
+    assert!(shown.contains(r#"data-copy="deploy.sh shop production shop@1""#), "{shown}");
+    deploy(&site, "shop@2", "production").await;
+    let shown = person.page(page).await;
+    let command = r"deploy.sh shop production 'shop@1;$(reboot)'\''`x`'";
+    let escaped = command.replace('\'', "&#39;");
+    assert!(shown.contains(&format!("data-copy=\"{escaped}\"")), "{shown}");
+
+    // Messages about a bad deploy have it, too.
+    let id = deploy(&site, "shop@3", "production").await;
+    let release = "/projects/shop/releases/shop@3";
+    let mut member = site.sign_in(Role::Member).await;
+    let mark = [("do", "bad"), ("deploy", &id.to_string()), ("back", page)];
+    assert_eq!(member.submit(page, release, &mark).await.status, 303);
+    let round = firefinch::workers::lookout::round;
+    round(pool, &tokio::sync::Notify::new(), time::OffsetDateTime::now_utc()).await.unwrap();
+    let facts: Vec<(String, Value)> =
+        sqlx::query_as("select kind, facts from signals where kind in ('deploy', 'watch_ended') and facts ->> 'release' = 'shop@3' order by id")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    assert_eq!(facts.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["deploy", "watch_ended"]);
+    for (kind, facts) in facts {
+        let figure = json!(["Roll back", "deploy.sh shop production shop@2"]);
+        assert!(facts["figures"].as_array().unwrap().contains(&figure), "{kind}: {facts}");
+    }
+}

@@ -28,6 +28,8 @@ pub enum Action {
     ChangePrivacy,
     /// Change who sees a project and what they may do there.
     ChangeMembers,
+    /// Change the command that people are shown to go back from a deploy.
+    ChangeCommands,
     /// Make tokens that work in a project alone, see them, and take them back.
     ChangeTokens,
     /// Make projects.
@@ -54,7 +56,7 @@ enum Need {
 
 impl Action {
     /// Every action, from weak to strong.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Read,
         Self::ChangeIssues,
         Self::ChangeReleases,
@@ -63,6 +65,7 @@ impl Action {
         Self::ChangeProjects,
         Self::ChangePrivacy,
         Self::ChangeMembers,
+        Self::ChangeCommands,
         Self::ChangeTokens,
         Self::MakeProjects,
         Self::ReadSystem,
@@ -80,7 +83,9 @@ impl Action {
             | Self::ChangeRules
             | Self::ChangeAlerts
             | Self::ChangeProjects => Need::InProject(ProjectRole::Member),
-            Self::ChangePrivacy | Self::ChangeMembers | Self::ChangeTokens => Need::InProject(ProjectRole::Admin),
+            Self::ChangePrivacy | Self::ChangeMembers | Self::ChangeCommands | Self::ChangeTokens => {
+                Need::InProject(ProjectRole::Admin)
+            }
             Self::MakeProjects => Need::OnInstance(Role::Member),
             Self::ReadSystem | Self::ReadAudit | Self::ManageInstance | Self::ManageTokens | Self::ManagePeople => {
                 Need::OnInstance(Role::Admin)
@@ -104,6 +109,7 @@ impl Action {
             Self::ChangeProjects => "Your account may not change this project. An administrator can change that.",
             Self::ChangePrivacy => "What is hidden of events is for administrators to change.",
             Self::ChangeMembers => "Who sees a project is for its administrators to change.",
+            Self::ChangeCommands => "What people are shown to run is for administrators of the project to change.",
             Self::ChangeTokens => "Tokens of a project are for its administrators.",
             Self::MakeProjects => "Your account may not make projects. An administrator can change that.",
             Self::ReadSystem => "How the system fares is for administrators.",
@@ -315,7 +321,10 @@ mod tests {
                     | Action::ManageTokens
                     | Action::ManagePeople
             );
-            let is_admins = matches!(action, Action::ChangeMembers | Action::ChangePrivacy | Action::ChangeTokens);
+            let is_admins = matches!(
+                action,
+                Action::ChangeMembers | Action::ChangePrivacy | Action::ChangeCommands | Action::ChangeTokens
+            );
             assert_eq!(of(ProjectRole::Admin), !is_instance, "{action:?}");
             assert_eq!(of(ProjectRole::Member), !is_instance && !is_admins, "{action:?}");
             assert_eq!(of(ProjectRole::Viewer), action == Action::Read, "{action:?}");

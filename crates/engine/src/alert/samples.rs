@@ -12,7 +12,7 @@ use super::{Counts, Deploy, Event, Issue, Kind, Notice, Person, Project};
 use crate::ids::{DeployId, EventId, IssueId, ProjectId};
 use crate::verdict::{Grade, Verdict};
 use crate::watch::End;
-use crate::watch::summary::{Marked, Summary};
+use crate::watch::summary::{Marked, Summary, WayBack};
 
 /// When the storm of the samples began.
 const BEGAN: OffsetDateTime = datetime!(2026-11-22 16:40:20 UTC);
@@ -407,6 +407,10 @@ fn watch() -> Summary {
         usual_per_min: Some(16.0),
         sessions: 12_400,
         crash_free: Some(94.2),
+        back: Some(WayBack {
+            version: "shop-api@2.33.4".to_owned(),
+            command: Some("deploy.sh shop-api production shop-api@2.33.4".to_owned()),
+        }),
         issues: storm.top,
     }
 }
@@ -439,6 +443,7 @@ fn hostile_watch() -> Summary {
         mark: Some(mark),
         fixes_broken: vec![evil.clone()],
         issues: hostile_storm().top,
+        back: Some(WayBack { version: evil.clone(), command: Some(format!("deploy '{evil}'")) }),
         version: evil,
         ..watch()
     }

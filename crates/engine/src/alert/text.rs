@@ -37,7 +37,7 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
 }
 
 /// Control characters and those that reorder what is shown.
-fn is_unsafe(char: char) -> bool {
+pub(crate) fn is_unsafe(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

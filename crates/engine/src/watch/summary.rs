@@ -59,6 +59,9 @@ pub struct Summary {
     pub sessions: u64,
     /// How many percent of them did not crash.
     pub crash_free: Option<f64>,
+    /// What to go back to.
+    #[serde(default)]
+    pub back: Option<WayBack>,
     /// The new issues, then those that came back: at most `NAMED_MAX` of each.
     pub issues: Vec<TopIssue>,
 }
@@ -72,6 +75,34 @@ pub struct Marked {
     pub by: String,
     /// In which words.
     pub reason: String,
+}
+
+/// What to go back to from a deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// What went there before.
+    pub version: String,
+    /// How, where the project says it.
+    pub command: Option<String>,
+}
+
+/// Characters of a command in a message, whose lines are cut where they are longer: half a command is none.
+const COMMAND_CHARS: usize = 120;
+/// The figure that is a command.
+const ROLL_BACK: &str = "Roll back";
+
+impl WayBack {
+    /// What a message says of it, by name and value: the command where it has room, else the version.
+    #[must_use]
+    pub fn figure(&self) -> (String, String) {
+        let fits = |command: &&String| {
+            command.chars().count() <= COMMAND_CHARS && one_line(command, COMMAND_CHARS) == **command
+        };
+        match self.command.as_ref().filter(fits) {
+            Some(command) => (ROLL_BACK.to_owned(), command.clone()),
+            None => ("Roll back to".to_owned(), self.version.clone()),
+        }
+    }
 }
 
 impl Marked {
@@ -125,7 +156,13 @@ impl Summary {
         if let Some(crash_free) = self.crash_free {
             add("Crash-free", format!("{crash_free:.1} % of {} sessions", whole(self.sessions)));
         }
+        figures.extend(self.back.as_ref().filter(|_| self.is_uneasy()).map(WayBack::figure));
         figures
+    }
+
+    /// Whether somebody should look at it.
+    fn is_uneasy(&self) -> bool {
+        matches!(self.grade, Grade::Bad | Grade::Watch)
     }
 
     /// `5 of 6, SHOP-3 came back`.
@@ -158,7 +195,7 @@ impl Summary {
     /// before its time is told only if somebody should have looked: the next one has a summary of its own.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        self.end != Some(End::Replaced) || matches!(self.grade, Grade::Bad | Grade::Watch)
+        self.end != Some(End::Replaced) || self.is_uneasy()
     }
 
     /// The named issues with the most events, as many as a message names.
@@ -184,7 +221,10 @@ impl Summary {
         let link = format!("{base_url}{}", self.path(slug));
         let mut text = format!("**[{version}]({link})** to {environment}: **{}**\n\n{reason}\n\n", self.grade);
         for (name, value) in self.figures() {
-            let _ = writeln!(text, "- {name}: {}", plain(&value));
+            // A command is to be copied as it is.
+            let is_code = name == ROLL_BACK && !value.contains('`');
+            let value = if is_code { format!("`{value}`") } else { plain(&value) };
+            let _ = writeln!(text, "- {name}: {value}");
         }
         for (kind, heading) in [(Kind::New, "New"), (Kind::Regressed, "Regressed")] {
             let mut of_kind = self.issues.iter().filter(|issue| issue.kind == kind).peekable();

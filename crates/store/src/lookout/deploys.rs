@@ -4,12 +4,13 @@ use engine::alert::{Kind, NoteFacts};
 use engine::deploy::thread;
 use engine::release::page_path;
 use engine::verdict::{Facts, Grade, Verdict, judge};
+use engine::watch::summary::WayBack;
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
 use crate::deploys::{Deploy, by_id};
 use crate::notifications::raise;
-use crate::{StoreError, verdict};
+use crate::{StoreError, verdict, watches};
 
 /// How long a deploy is judged, also one that is not watched for so long: what comes later is told by the issues themselves.
 const JUDGED: Duration = Duration::hours(1);
@@ -63,6 +64,10 @@ async fn tell(
     facts: &Facts,
     now: OffsetDateTime,
 ) -> Result<bool, StoreError> {
+    let back = match verdict.grade {
+        Grade::Bad => watches::way_back(pool, deploy).await?,
+        _ => None,
+    };
     let mut tx = pool.begin().await?;
     sqlx::query!(
         "update deploys set verdict = $3 where project_id = $1 and id = $2",
@@ -74,7 +79,9 @@ async fn tell(
     .await?;
     let is_news = verdict.grade != Grade::TooEarly;
     if is_news {
-        raise(&mut tx, Some(deploy.project_id), Kind::Deploy, &note(deploy, before, verdict, facts), now).await?;
+        let mut note = note(deploy, before, verdict, facts);
+        note.figures.extend(back.as_ref().map(WayBack::figure));
+        raise(&mut tx, Some(deploy.project_id), Kind::Deploy, &note, now).await?;
     }
     tx.commit().await?;
     Ok(is_news)

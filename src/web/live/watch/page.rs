@@ -6,9 +6,10 @@ use engine::deploy::{State, live_path};
 use engine::ids::ProjectId;
 use engine::release::{Name, page_path};
 use engine::watch::Minutes;
+use engine::watch::summary::WayBack;
 use store::deploys::{self, Deploy};
 use store::projects;
-use store::{StoreError, events};
+use store::{StoreError, events, watches};
 use time::OffsetDateTime;
 
 use super::graph::Stack;
@@ -44,7 +45,7 @@ struct Head {
     follows: bool,
     age: Age,
     commits: i64,
-    previous: Option<Deploy>,
+    back: Option<WayBack>,
     picks: Vec<Pick>,
     release: String,
     summary: String,
@@ -77,7 +78,7 @@ impl Head {
 
     /// What went there before, in short.
     fn replaces(&self) -> Option<String> {
-        self.previous.as_ref().map(|previous| short(&previous.version))
+        self.back.as_ref().map(|back| short(&back.version))
     }
 
     /// For how many minutes it is watched, while a person may still choose.
@@ -85,8 +86,13 @@ impl Head {
         self.deploy.watch.as_ref().filter(|watch| watch.ended.is_none()).map(|watch| watch.minutes.get())
     }
 
-    fn back_to(&self) -> Option<String> {
-        self.previous.as_ref().map(|previous| previous.version.clone())
+    /// What is copied to go back: the command, or else the version.
+    fn back_to(&self) -> Option<&String> {
+        self.back.as_ref().map(|back| back.command.as_ref().unwrap_or(&back.version))
+    }
+
+    fn has_command(&self) -> bool {
+        self.back.as_ref().is_some_and(|back| back.command.is_some())
     }
 }
 
@@ -164,7 +170,7 @@ async fn head(web: &Web, reading: &Reading, choice: &Choice) -> Result<Head, Pag
         follows,
         age: Age::exact(&reading.began, &reading.at),
         commits: release.map_or(0, |release| release.commits),
-        previous: before(web, deploy).await?,
+        back: watches::way_back(&web.pool, deploy).await?,
         picks: picks(web, deploy, (follows, environment), reading.at).await?,
         release: page_path(&deploy.project_slug, &deploy.version),
         summary: format!("/deploys/{}/summary?project={}", deploy.id, deploy.project_slug),
@@ -211,7 +217,7 @@ async fn page(
     reading: &Reading,
     now: OffsetDateTime,
 ) -> Result<HttpResponse, PageError> {
-    let previous = head.previous.as_ref().map(|previous| short(&previous.version)).unwrap_or_default();
+    let previous = head.replaces().unwrap_or_default();
     let mut parts: std::collections::HashMap<&str, String> = parts::all(reading, &previous)?.into_iter().collect();
     let mut part = |id: &str| parts.remove(id).unwrap_or_default();
     let mut lanes = Vec::new();

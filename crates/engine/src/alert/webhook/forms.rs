@@ -108,6 +108,8 @@ fn watch(watch: &Summary) -> Body<Value> {
         "usual_per_minute": watch.usual_per_min,
         "sessions": watch.sessions,
         "crash_free": watch.crash_free,
+        "back_to": watch.back.as_ref().map(|back| &back.version),
+        "roll_back": watch.back.as_ref().and_then(|back| back.command.as_ref()),
     }))
 }
 
