@@ -11,6 +11,7 @@ use crate::alert::text::{count, date, number, one_line};
 use crate::alert::{Kind, NoteFacts, TopIssue};
 use crate::deploy::{State, live_path, thread};
 use crate::ids::{DeployId, ProjectId};
+use crate::scrub::Scrubber;
 use crate::verdict::{Grade, per_min};
 
 /// Issues of each kind that a summary names.
@@ -232,7 +233,9 @@ impl Summary {
                 let _ = writeln!(text, "\n## {heading}\n");
             }
             for TopIssue { id, short_id, title, events, users, .. } in of_kind {
-                let (title, events) = (plain(&one_line(title, TITLE_CHARS)), count(*events, "event"));
+                // Who copies it into a ticket does not look for secrets in it.
+                let title = plain(&one_line(&Scrubber::standard().text(title), TITLE_CHARS));
+                let events = count(*events, "event");
                 let _ = writeln!(
                     text,
                     "- [{short_id}]({base_url}/issues/{id}) {title}: {events}, {}",
@@ -271,6 +274,24 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn markdown_names_what_happened_without_secrets() {
+        let note = crate::alert::samples::note(Kind::WatchEnded);
+        let mut summary = note.watch.unwrap();
+        summary.issues[0].title = "cannot reach postgres://ana:hunter2@db/shop\n# x".to_owned();
+        let text = summary.markdown("https://errors.example", "shop-api");
+        for part in [
+            "**[shop-api@2.34.0](https://errors.example/live?project=shop-api&environment=production&deploy=17)** to production: **BAD**",
+            "- Fixes held: 5 of 6, SHOP-API-4 came back",
+            "- Errors a minute: 1,940 at the end, 2,104 at most, usual 16",
+            "- Roll back: `deploy.sh shop-api production shop-api@2.33.4`",
+            "## Regressed\n\n- [SHOP-API-4](https://errors.example/issues/504) KeyError: 'tenant': 402 events, 240 users",
+        ] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(text.contains("postgres://") && !text.contains("hunter2") && !text.contains("\n# x"), "{text}");
+    }
 
     #[test]
     fn text_from_outside_is_no_markup() {
