@@ -290,6 +290,52 @@ async fn a_deletion_goes_on_after_its_process_was_killed_at_any_step() {
     assert_eq!((done.events, done.issues, done.feedback, done.files), (4, 3, 2, 4), "each is counted once");
 }
 
+/// Posts sessions of somebody, who is called that, of two releases.
+async fn visit(http: &Http, project: &Project, did: &str) {
+    for release in ["shop@1", "shop@2"] {
+        let session = json!({"sid": Uuid::new_v4(), "did": did, "init": true, "status": "exited",
+            "started": OffsetDateTime::now_utc().unix_timestamp(), "attrs": {"release": release, "environment": "production"}});
+        let body = format!("{{}}\n{{\"type\":\"session\"}}\n{session}\n");
+        assert_eq!(http.post_envelope(project, body.into_bytes()).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_nobody_who_used_a_release() {
+    let server = TestServer::start().await;
+    let pool = &server.db.pool;
+    let (shop, other) = (server.db.project("shop").await, server.db.project("other").await);
+    let http = Http::new(&server.url);
+    for project in [&shop, &other] {
+        send(&http, project).await;
+        // By the address that was typed, by the id that their events have, and somebody else.
+        for did in ["ada@shop.example", "ada-4711", "bob"] {
+            visit(&http, project, did).await;
+        }
+    }
+    stored(pool, 12, 6, 12).await;
+    assert_eq!(count(pool, "select count(*) from release_users").await, 12);
+    // Who comes back tomorrow is new; a deletion that had to wait finds them there.
+    let tomorrow = "update release_users set day = day + 86400 where version = 'shop@2'
+                        and project_id = (select id from projects where slug = 'other')";
+    sqlx::query(tomorrow).execute(pool).await.unwrap();
+    let begin = async |project_id| {
+        let asked = Asked { person: &ada(), project_id, user: None, key: &[7; 32], at: OffsetDateTime::now_utc() };
+        let begun = erasure::begin(pool, asked).await.unwrap();
+        finish(pool, begun.id).await;
+    };
+    begin(Some(ProjectId(shop.id))).await;
+    let of = |slug: &'static str| {
+        let sql = format!(
+            "select count(*) from release_users u join projects p on p.id = u.project_id where p.slug = '{slug}'"
+        );
+        async move { sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap() }
+    };
+    assert_eq!((of("shop").await, of("other").await), (2, 6));
+    begin(None).await;
+    assert_eq!((of("shop").await, of("other").await), (2, 4));
+}
+
 #[tokio::test]
 async fn the_api_looks_deletes_and_says_how_far_it_is() {
     let server = TestServer::start().await;

@@ -1,7 +1,7 @@
 //! Deleting what is kept of a person, when they ask for it: their events with files and feedback, in one project or in all.
 //!
 //! A deletion is a row of `erasures`, with the hashes of its person beside it (`erased_users`): of the keys that were named,
-//! and of those that events name together with them (`user_aliases`). `issue_users` says which issues they met; the events
+//! of those that events name together with them (`user_aliases`), and of what sessions may call them (`visits`). `issue_users` says which issues they met; the events
 //! of each are walked in bounded steps (`step`), each of which is one transaction with its place, so that a process may die
 //! at any moment. Nothing is looked for in the payloads of other people's events.
 //!
@@ -16,6 +16,7 @@ mod late;
 mod preview;
 mod rows;
 mod step;
+mod visits;
 
 use engine::alert::link::Key;
 use engine::ids::{ErasureId, ProjectId, UserId};
@@ -106,14 +107,22 @@ pub async fn begin(pool: &PgPool, asked: Asked<'_>) -> Result<Erasure, StoreErro
     .fetch_one(&mut *tx)
     .await?;
     let names = names(&mut *tx, asked.project_id, &hashes).await?;
+    let visitors: Vec<Vec<u8>> = keys.iter().filter_map(|key| visits::hash(key)).collect();
     sqlx::query!(
         "insert into erased_users (project_id, user_hash, erasure_id, named)
-         select project_id, user_hash, $3, user_hash = any($4)
-         from unnest($1::bigint[], $2::bytea[]) as n (project_id, user_hash)",
+         select project_id, user_hash, $3::bigint, user_hash = any($4)
+         from unnest($1::bigint[], $2::bytea[]) as n (project_id, user_hash)
+         union
+         select p.id, visitor, $3::bigint, false
+         from projects p
+         cross join unnest($5::bytea[]) as visitor
+         where $6::bigint is null or p.id = $6",
         &names.projects,
         &names.hashes,
         id,
         &hashes,
+        &visitors,
+        asked.project_id.map(ProjectId::get),
     )
     .execute(&mut *tx)
     .await?;

@@ -12,7 +12,7 @@ use time::macros::{date, datetime};
 use time::{Date, Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{AGAIN, rows};
+use super::{AGAIN, rows, visits};
 use crate::{StoreError, lifecycle, live, regroup};
 
 /// Events that one step looks at: some 10 ms when none of them is the person's.
@@ -24,7 +24,7 @@ const REGROUPING: Duration = Duration::seconds(5);
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stepped {
+pub(super) enum Stepped {
     /// More steps are left.
     More(Option<(ProjectId, IssueId)>),
     /// Nothing is due now.
@@ -34,20 +34,20 @@ enum Stepped {
 }
 
 /// The row of a deletion, held by this transaction.
-struct Held {
-    id: i64,
-    scope: Option<i64>,
+pub(super) struct Held {
+    pub(super) id: i64,
+    pub(super) scope: Option<i64>,
     email: Option<String>,
     phase: String,
     pass: i16,
-    project_id: i64,
+    pub(super) project_id: i64,
     issue_id: i64,
     day: Option<Date>,
     received: Option<OffsetDateTime>,
     event: Option<Uuid>,
     since: Option<OffsetDateTime>,
     later: Vec<Vec<u8>>,
-    asked_at: OffsetDateTime,
+    pub(super) asked_at: OffsetDateTime,
 }
 
 /// Does at most so many steps of a deletion that the caller has taken; true when nothing is due any more. A step that fails
@@ -100,6 +100,7 @@ async fn one(pool: &PgPool, id: ErasureId, now: OffsetDateTime) -> Result<Steppe
         "find" => find(&mut tx, &held, now).await?,
         "walk" => walk(&mut tx, &held, now).await?,
         "feedback" => delete_feedback(&mut tx, &held).await?,
+        "visits" => visits::delete(&mut tx, &held).await?,
         _ => forget(&mut tx, &held, now).await?,
     };
     tx.commit().await?;
@@ -185,7 +186,7 @@ async fn begin_walk(
     Ok(Stepped::More(None))
 }
 
-async fn turn(tx: &mut PgConnection, held: &Held, phase: &str) -> Result<Stepped, StoreError> {
+pub(super) async fn turn(tx: &mut PgConnection, held: &Held, phase: &str) -> Result<Stepped, StoreError> {
     sqlx::query!("update erasures set phase = $2, error = null where id = $1", held.id, phase).execute(tx).await?;
     Ok(Stepped::More(None))
 }
@@ -236,6 +237,7 @@ async fn walk(tx: &mut PgConnection, held: &Held, now: OffsetDateTime) -> Result
             later.insert(hash);
         }
     }
+    visits::meet(tx, held, gone.iter().filter_map(|event| event.user_key.as_deref())).await?;
     let (feedback, files) = delete_events(tx, held, &gone).await?;
     let is_last = i64::try_from(events.len()).unwrap_or(WALKED) < WALKED;
     let later: Vec<Vec<u8>> = later.into_iter().collect();
@@ -453,7 +455,7 @@ fn pattern(text: &str) -> String {
 
 /// What the person said under their address, by `feedback_by_email`.
 async fn delete_feedback(tx: &mut PgConnection, held: &Held) -> Result<Stepped, StoreError> {
-    let Some(email) = &held.email else { return turn(tx, held, "forget").await };
+    let Some(email) = &held.email else { return visits::begin(tx, held).await };
     let rows = sqlx::query!(
         r#"with said as materialized (
              select f.project_id, f.id
@@ -479,7 +481,7 @@ async fn delete_feedback(tx: &mut PgConnection, held: &Held) -> Result<Stepped, 
     .fetch_all(&mut *tx)
     .await?;
     if rows.is_empty() {
-        return turn(tx, held, "forget").await;
+        return visits::begin(tx, held).await;
     }
     let projects: BTreeSet<i64> = rows.iter().map(|row| row.project_id).collect();
     let mut files = 0;
