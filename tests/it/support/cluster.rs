@@ -66,6 +66,9 @@ impl Cluster {
             "-cmax_wal_size=2GB",
             // What a request asks of the database is seen in it (`web::work`).
             "-cshared_preload_libraries=pg_stat_statements",
+            // All databases share the room for statements. Where it is full, those that were seen the least are forgotten, so
+            // that a test would count too few.
+            "-cpg_stat_statements.max=200000",
         ]);
         account.apply(&mut guard, &dir);
         // Its own process group, so that Ctrl-C reaches only us and the guard still cleans up.
