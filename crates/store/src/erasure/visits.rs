@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::step::{Held, Stepped, turn};
 use crate::{StoreError, lifecycle};
 
-/// Rows that one step looks at: some 20 ms.
+/// Rows that one step looks at, of which nearly all are read from the index of the key alone.
 const LOOKED_AT: i64 = 20_000;
 
 /// What sessions call somebody whose events have this key: the same without its kind.
