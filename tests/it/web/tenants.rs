@@ -4,6 +4,7 @@
 use engine::access::{ProjectRole, Reach, Role, SCOPES};
 use engine::ids::ProjectId;
 use firefinch::api::endpoints;
+use firefinch::config::Config;
 use firefinch::web::{Needs, Noun, pages};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,7 +29,11 @@ pub(super) struct Hidden {
 
 /// A guest of `shop`, with a project `vault` beside it.
 pub(super) async fn open() -> (Site, Hidden) {
-    let site = Site::open().await;
+    open_with(|_| {}).await
+}
+
+pub(super) async fn open_with(change: impl FnOnce(&mut Config)) -> (Site, Hidden) {
+    let site = Site::open_with(change).await;
     add_person(&site.server, Role::Guest).await;
     site.server.db.member("guest@example.org", &site.project, Some(ProjectRole::Admin)).await;
     let hidden = Hidden::fill(&site).await;
