@@ -225,6 +225,50 @@ async fn the_spool_position_moves_with_the_events_it_stands_for() {
     assert_eq!(number(pool, "select byte_offset from spool_positions").await, 77);
 }
 
+/// Two requests may be stored in another order than they came in, and what waited in a spool comes after what did not.
+#[tokio::test]
+async fn an_issue_begins_with_its_oldest_event_and_shows_its_newest_in_whatever_order_they_are_stored() {
+    let database = Database::create().await;
+    let pool = &database.pool;
+    let project_id = project(pool).await;
+    let writer = Writer::new(pool.clone());
+    let sent = |id: u128, second: i64, release: Option<&str>| NewEvent {
+        received_at: NOON + time::Duration::seconds(second),
+        title: format!("of second {second}"),
+        release: release.map(str::to_owned),
+        ..event(project_id, id, &[1])
+    };
+    let shown = async || -> (i64, String, String, Uuid) {
+        let sql = "select extract(epoch from last_seen - $1)::bigint, title, last_release, last_event_id from issues";
+        sqlx::query_as(sql).bind(NOON).fetch_one(pool).await.unwrap()
+    };
+    let told = |second: i64, release: &str, id: u128| {
+        (second, format!("of second {second}"), release.to_owned(), Uuid::from_u128(id))
+    };
+
+    writer.write(&batch(vec![sent(1, 30, None)])).await.unwrap();
+    writer.write(&batch(vec![sent(2, 10, Some("shop@1"))])).await.unwrap();
+    assert_eq!(shown().await, told(30, "shop@1", 1), "the only release that was named");
+    writer.write(&batch(vec![sent(3, 40, Some("shop@3")), sent(4, 35, Some("shop@2"))])).await.unwrap();
+    writer.write(&batch(vec![sent(5, 20, Some("shop@1"))])).await.unwrap();
+    assert_eq!(shown().await, told(40, "shop@3", 3));
+    // Of two of the same moment the one with the larger id is the later one, as in the list of events.
+    writer.write(&batch(vec![sent(7, 50, Some("shop@3")), sent(6, 50, Some("shop@2"))])).await.unwrap();
+    assert_eq!(shown().await, told(50, "shop@3", 7));
+    writer.write(&batch(vec![sent(8, 50, Some("shop@4"))])).await.unwrap();
+    assert_eq!(shown().await, told(50, "shop@4", 8));
+    writer.write(&batch(vec![sent(0, 50, Some("shop@5"))])).await.unwrap();
+    assert_eq!(shown().await, told(50, "shop@4", 8));
+    assert_eq!(number(pool, "select events from issues").await, 9);
+    let began: (i64, String, Uuid) =
+        sqlx::query_as("select extract(epoch from first_seen - $1)::bigint, first_release, first_event_id from issues")
+            .bind(NOON)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    assert_eq!(began, (10, "shop@1".to_owned(), Uuid::from_u128(2)), "the second that was stored came in first");
+}
+
 #[tokio::test]
 async fn writers_side_by_side_agree_on_issues_and_counts() {
     let database = Database::create().await;
@@ -263,6 +307,8 @@ async fn writers_side_by_side_agree_on_issues_and_counts() {
     assert_eq!(number(pool, "select max(number) from issues").await, 40);
     let lost = "select count(*) from events e left join issues i using (project_id) where i.id is null or e.issue_id not in (select id from issues)";
     assert_eq!(number(pool, lost).await, 0);
+    let newest = "select count(*) from issues i where last_event_id < any(select event_id from events e where e.issue_id = i.id)";
+    assert_eq!(number(pool, newest).await, 0, "each shows its newest event, whoever stored it last");
 }
 
 #[tokio::test]

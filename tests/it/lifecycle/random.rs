@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::alert::Kind;
 use engine::deploy;
-use engine::ids::{DeployId, IssueId, ProjectId};
+use engine::ids::{DeployId, EventId, IssueId, ProjectId};
 use engine::issue::{self, Arrival, Commit, Context, Counts, Fix, Signal, State, Terms, Threshold, Transition};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -80,7 +80,12 @@ fn operation(dice: &mut Dice, project_id: ProjectId, at: OffsetDateTime) -> Oper
     let ignore = |terms| Do::Signal(key, Signal::Ignore(terms));
     let window = |dice: &mut Dice| Some([20, 60, 5 * 24 * 60][dice.roll(3)]);
     let what = match dice.roll(32) {
-        0..=9 => Do::Write((0..=dice.roll(2)).map(|_| random_event(dice, project_id, at)).collect()),
+        0..=9 => {
+            let mut events: Vec<NewEvent> = (0..=dice.roll(2)).map(|_| random_event(dice, project_id, at)).collect();
+            // As their ids order them: they came in at one moment.
+            events.sort_by_key(|event| event.event_id);
+            Do::Write(events)
+        }
         10 => resolve(Fix::Now),
         11 => resolve(Fix::In(RELEASES[dice.roll(RELEASES.len())].into())),
         12 => resolve(Fix::Commit(Commit { id: COMMIT.into(), repository: None })),
@@ -152,6 +157,10 @@ struct ModelIssue {
     /// When each event arrived, and whose it was.
     events: Vec<(OffsetDateTime, Option<String>)>,
     last_release: Option<String>,
+    /// The event that it shows. Those that came in before it name a release only where none is named.
+    newest: (OffsetDateTime, EventId),
+    /// When those came in that did so.
+    named_late: Option<OffsetDateTime>,
     activity: Vec<Said>,
     /// The states before each change, with its place in the activity.
     before: Vec<(usize, State)>,
@@ -272,6 +281,7 @@ impl Model {
         let key = event.keys[0].hash[0];
         let release = event.release.as_deref();
         let arrived = (event.received_at, event.user_key.clone());
+        let place = (event.received_at, event.event_id);
         let owner = self.issues.values_mut().find(|issue| issue.key == key && issue.state != State::Deleted);
         let Some(issue) = owner else {
             let created = issue::create(release, None);
@@ -282,6 +292,8 @@ impl Model {
                 since: event.received_at,
                 events: vec![arrived],
                 last_release: event.release.clone(),
+                newest: place,
+                named_late: None,
                 activity: vec![("new".into(), reason, false, None)],
                 before: Vec::new(),
                 signals: vec!["new".into()],
@@ -295,7 +307,7 @@ impl Model {
             return;
         }
         issue.events.push(arrived);
-        issue.last_release = event.release.clone().or(issue.last_release.take());
+        issue.name(place, event.release.clone());
         let standing = release.and_then(|release| self.world.standing(&issue.state, release, issue.since));
         let arrival = Arrival { release, occurred_at: event.occurred_at, received_at: event.received_at };
         // Nothing replaces a release as long as nobody asks; the store does not look before it matters.
@@ -330,6 +342,15 @@ impl Model {
 }
 
 impl ModelIssue {
+    fn name(&mut self, place: (OffsetDateTime, EventId), release: Option<String>) {
+        if place >= self.newest {
+            self.newest = place;
+            self.last_release = release.or(self.last_release.take());
+        } else if release.is_some() && (self.last_release.is_none() || self.named_late == Some(place.0)) {
+            (self.last_release, self.named_late) = (release, Some(place.0));
+        }
+    }
+
     fn total(&self) -> Counts {
         let users: BTreeSet<&String> = self.events.iter().filter_map(|(_, user)| user.as_ref()).collect();
         Counts { events: self.events.len() as i64, users: users.len() as i64 }

@@ -117,7 +117,8 @@ pub(super) struct StateRow {
     pub(super) generation: Option<i64>,
 }
 
-/// Counts the events into the issues, shows the newest one on each, and returns their states.
+/// Counts the events into the issues, lets each begin with its oldest event and show its newest, and returns their states.
+/// Writers and spools store in an order of their own: what was received first may come last.
 async fn count_into(
     tx: &mut PgConnection,
     issues: &[(&(ProjectId, IssueId), &Arrivals<'_>)],
@@ -129,6 +130,7 @@ async fn count_into(
             &newest.iter().map(|$event| $value).collect::<Vec<_>>()
         };
     }
+    let oldest: Vec<&NewEvent> = issues.iter().filter_map(|(_, arrivals)| arrivals.oldest()).collect();
     let releases: Vec<Option<&str>> = issues.iter().map(|(_, arrivals)| arrivals.newest_release()).collect();
     let ids: Vec<i64> = issues.iter().map(|((_, id), _)| id.get()).collect();
     let events: Vec<i64> = issues.iter().map(|(_, arrivals)| arrivals.events.len() as i64).collect();
@@ -140,14 +142,15 @@ async fn count_into(
         "with n as (
              select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[],
                  $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-                 $14::boolean[], $15::text[])
+                 $14::boolean[], $15::text[], $16::timestamptz[], $17::uuid[], $18::text[])
                  as n (project_id, id, events, users, seen, event_id, level, platform, type, value, title, culprit,
-                     location, handled, release)
+                     location, handled, release, first_seen, first_event_id, first_release)
          ), locked as materialized (
-             select n.*
+             select n.*, l.is_newest, l.is_oldest
              from n
              cross join lateral (
-                 select 1 as one
+                 select (n.seen, n.event_id) >= (i.last_seen, i.last_event_id) as is_newest,
+                     n.first_seen < i.first_seen as is_oldest
                  from issues i
                  where i.project_id = n.project_id and i.id = n.id
                  for no key update
@@ -158,16 +161,20 @@ async fn count_into(
              users = i.users + n.users,
              last_seen = greatest(i.last_seen, n.seen),
              seen_slot = greatest(i.seen_slot, floor(extract(epoch from n.seen) / 10)::bigint),
-             last_event_id = n.event_id,
-             level = n.level,
-             platform = n.platform,
-             type = n.type,
-             value = n.value,
-             title = n.title,
-             culprit = n.culprit,
-             location = n.location,
-             handled = n.handled,
-             last_release = coalesce(n.release, i.last_release)
+             last_event_id = case when n.is_newest then n.event_id else i.last_event_id end,
+             level = case when n.is_newest then n.level else i.level end,
+             platform = case when n.is_newest then n.platform else i.platform end,
+             type = case when n.is_newest then n.type else i.type end,
+             value = case when n.is_newest then n.value else i.value end,
+             title = case when n.is_newest then n.title else i.title end,
+             culprit = case when n.is_newest then n.culprit else i.culprit end,
+             location = case when n.is_newest then n.location else i.location end,
+             handled = case when n.is_newest then n.handled else i.handled end,
+             last_release = case when n.is_newest then coalesce(n.release, i.last_release)
+                 else coalesce(i.last_release, n.release) end,
+             first_seen = least(i.first_seen, n.first_seen),
+             first_event_id = case when n.is_oldest then n.first_event_id else i.first_event_id end,
+             first_release = case when n.is_oldest then n.first_release else i.first_release end
          from locked n
          where i.project_id = n.project_id and i.id = n.id
          returning i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.events, i.users,
@@ -188,6 +195,9 @@ async fn count_into(
         column!(event => event.location.as_str()) as &[&str],
         column!(event => event.handled) as &[Option<bool>],
         &releases as &[Option<&str>],
+        &oldest.iter().map(|event| event.received_at).collect::<Vec<_>>(),
+        &oldest.iter().map(|event| event.event_id.0).collect::<Vec<_>>(),
+        &oldest.iter().map(|event| event.release.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
     )
     .fetch_all(&mut *tx)
     .await?)

@@ -40,17 +40,18 @@ pub(super) struct Arrivals<'a> {
 }
 
 impl<'a> Arrivals<'a> {
-    /// The event whose title the issue shows: the last that arrived.
+    /// The event whose title the issue shows: the last that arrived. Ids order those of one moment, as in lists of events.
     pub(super) fn newest(&self) -> Option<&'a NewEvent> {
-        self.events.iter().copied().max_by_key(|event| event.received_at)
+        self.events.iter().copied().max_by_key(|event| (event.received_at, event.event_id))
     }
 
     /// The release that was named last.
     pub(super) fn newest_release(&self) -> Option<&'a str> {
         let named = self.events.iter().filter(|event| event.release.is_some());
-        named.max_by_key(|event| event.received_at).and_then(|event| event.release.as_deref())
+        named.max_by_key(|event| (event.received_at, event.event_id)).and_then(|event| event.release.as_deref())
     }
 
+    /// The event that an issue begins with: the first that arrived, of one moment the first in the batch.
     pub(super) fn oldest(&self) -> Option<&'a NewEvent> {
         self.events.iter().copied().min_by_key(|event| event.received_at)
     }
