@@ -181,33 +181,41 @@ async fn new_issues(
 }
 
 /// Issues that came back since, by an event of the release or of none in the environment, and are back. Served by
-/// `issues_by_regression`.
+/// `returns_by_release`, then for each of these, at most so many, by the keys of its issue, its history and its event.
 async fn regressed(pool: &PgPool, deploy: &Deploy, since: OffsetDateTime) -> Result<(u64, Vec<Named>), StoreError> {
     let rows = sqlx::query!(
-        r#"with back as (
-            select i.id, i.number, i.title, i.events, i.users, i.status_changed_at
-            from issues i
-            cross join lateral (
-                select a.release, a.event_id
-                from issue_activity a
-                where a.project_id = i.project_id and a.issue_id = i.id and a.kind = 'regressed'
-                order by a.id desc
-                limit 1
-            ) as last
-            where i.project_id = $1 and i.substatus = 'regressed' and i.status = 'unresolved'
-                and i.status_changed_at >= $3 and coalesce(last.release, $2) = $2
+        r#"with came as materialized (
+            (select id, issue_id, event_id, at
+             from issue_activity
+             where project_id = $1 and kind = 'regressed' and release = $2 and at >= $3
+             order by at desc
+             limit $4)
+            union all
+            (select id, issue_id, event_id, at
+             from issue_activity
+             where project_id = $1 and kind = 'regressed' and release is null and at >= $3
+             order by at desc
+             limit $4)
+        ), back as materialized (
+            select i.id, i.number, i.title, i.events, i.users, came.at
+            from came
+            join issues i on i.project_id = $1 and i.id = came.issue_id
+            where i.substatus = 'regressed' and i.status = 'unresolved'
+                -- What brought it back is what did so last.
+                and not exists (
+                    select 1
+                    from issue_activity a
+                    where a.project_id = $1 and a.issue_id = came.issue_id and a.kind = 'regressed' and a.id > came.id
+                )
                 and not exists (
                     select 1
                     from events e
-                    where e.project_id = i.project_id and e.event_id = last.event_id and e.day >= $6
-                        and e.environment <> $7
+                    where e.project_id = $1 and e.event_id = came.event_id and e.day >= $6 and e.environment <> $7
                 )
-            order by i.status_changed_at desc
-            limit $4
         )
-        select id, number, title, events, users, status_changed_at, (select count(*) from back) as "count!"
+        select id, number, title, events, users, at as "at!", (select count(*) from back) as "count!"
         from back
-        order by status_changed_at desc
+        order by at desc, id desc
         limit $5"#,
         deploy.project_id.get(),
         deploy.version,
@@ -226,7 +234,7 @@ async fn regressed(pool: &PgPool, deploy: &Deploy, since: OffsetDateTime) -> Res
         title: row.title,
         events: row.events,
         users: row.users,
-        at: row.status_changed_at,
+        at: row.at,
     });
     Ok((count, named.collect()))
 }
