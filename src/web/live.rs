@@ -8,6 +8,7 @@ mod hub;
 mod rows;
 pub(super) mod stream;
 mod tick;
+mod told;
 pub(super) mod watch;
 
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderName, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use engine::access::Reach;
@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::{Instant, Interval};
 
 use super::tick::{Tick, Wanted, hello};
+use super::told::{Coding, Told};
 use super::watch::Choice;
 use super::watch::feed::Feeds;
 use crate::web::Web;
@@ -30,6 +31,10 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A stream outlives the moment at which somebody was let in: so often it is asked whether they still are. Ten thousand
 /// streams ask 170 times a second then.
 const CHECKED_EVERY: Duration = Duration::from_secs(60);
+
+const BEAT: Bytes = Bytes::from_static(b"event: beat\ndata: \"\"\n\n");
+/// Without a place: see where it is sent.
+const RESYNC: Bytes = Bytes::from_static(b"event: resync\ndata: \"\"\n\n");
 
 /// What the address says.
 #[derive(Debug, serde::Deserialize)]
@@ -92,42 +97,45 @@ pub(in crate::web) async fn open(
     let place = web.hub().place();
     let seen = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
     let is_behind = seen.or(address.since.as_deref()) != Some(place.as_str());
+    let coding = Coding::accepted(request.headers());
     let open = Open {
         ticks,
         closed,
         heartbeat: tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
         check: tokio::time::interval_at(Instant::now() + CHECKED_EVERY, CHECKED_EVERY),
-        reader: Reader { pool: web.pool.clone(), session: viewer.session_hash(), reach: viewer.reach() },
+        reader: Reader { pool: web.pool.clone(), session: viewer.session_hash(), reach: Arc::new(viewer.reach()) },
+        coding,
         wanted: address.wanted(),
         watched: address.watched().and_then(|choice| Feeds::subscribe(&web, choice)),
-        first: Some(hello(&place, is_behind)),
+        first: Some(coding.open(&hello(&place, is_behind))),
         _permit: permit,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         // A proxy that packs or rewrites what passes would hold it back.
         .insert_header((CACHE_CONTROL, "no-store, no-transform"))
-        .insert_header((CONTENT_ENCODING, "identity"))
+        .insert_header((CONTENT_ENCODING, coding.name()))
+        .insert_header((VARY, "accept-encoding"))
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
         .streaming(open.into_stream()))
 }
 
 /// The newest message about the watched deploy, once there is another one; for ever nothing when none is watched.
-async fn newest(watched: &mut Option<watch::Receiver<Bytes>>) -> Option<Bytes> {
+async fn newest(watched: &mut Option<watch::Receiver<Arc<Told>>>) -> Option<Arc<Told>> {
     let receiver = watched.as_mut()?;
     if receiver.changed().await.is_err() {
         // Its feed ended with the server.
         *watched = None;
         return None;
     }
-    Some(receiver.borrow_and_update().clone())
+    Some(Arc::clone(&receiver.borrow_and_update()))
 }
 
 /// Who reads a stream.
 struct Reader {
     pool: PgPool,
     session: [u8; 32],
-    reach: Reach,
+    reach: Arc<Reach>,
 }
 
 impl Reader {
@@ -135,7 +143,7 @@ impl Reader {
     /// there is nothing to be told either.
     async fn is_unchanged(&self) -> bool {
         match sessions::find(&self.pool, &self.session, OffsetDateTime::now_utc()).await {
-            Ok(session) => session.is_some_and(|session| session.grants.reach() == self.reach),
+            Ok(session) => session.is_some_and(|session| session.grants.reach() == *self.reach),
             Err(_) => true,
         }
     }
@@ -148,8 +156,9 @@ struct Open {
     heartbeat: Interval,
     check: Interval,
     reader: Reader,
+    coding: Coding,
     wanted: Wanted,
-    watched: Option<watch::Receiver<Bytes>>,
+    watched: Option<watch::Receiver<Arc<Told>>>,
     first: Option<Bytes>,
     _permit: OwnedSemaphorePermit,
 }
@@ -173,20 +182,20 @@ impl Open {
             tokio::select! {
                 _ = self.closed.wait_for(|closed| *closed) => return None,
                 tick = self.ticks.recv() => match tick {
-                    Ok(tick) => if let Some(bytes) = tick.for_page(self.wanted, &self.reader.reach) {
+                    Ok(tick) => if let Some(bytes) = tick.for_page(self.wanted, &self.reader.reach, self.coding) {
                         return Some(bytes);
                     },
                     // Without a place: the page keeps its old one, which at worst costs it another
                     // resync when it reconnects before the next tick.
-                    Err(RecvError::Lagged(_)) => return Some(Bytes::from_static(b"event: resync\ndata: \"\"\n\n")),
+                    Err(RecvError::Lagged(_)) => return Some(self.coding.write(RESYNC)),
                     Err(RecvError::Closed) => return None,
                 },
-                Some(message) = newest(&mut self.watched) => return Some(message),
+                Some(message) = newest(&mut self.watched) => return Some(message.bytes(self.coding)),
                 // The page opens another one, and hears then what it may read now, or that nobody is signed in.
                 _ = self.check.tick() => if !self.reader.is_unchanged().await {
                     return None;
                 },
-                _ = self.heartbeat.tick() => return Some(Bytes::from_static(b"event: beat\ndata: \"\"\n\n")),
+                _ = self.heartbeat.tick() => return Some(self.coding.write(BEAT)),
             }
         }
     }
@@ -202,7 +211,7 @@ mod tests {
     async fn who_does_not_read_is_told_to_look_again_and_keeps_nobody_waiting() {
         let (ticks, receiver) = broadcast::channel(2);
         let (_open, closed) = watch::channel(false);
-        let (feed, watched) = watch::channel(Bytes::from_static(b"feed 0"));
+        let (feed, watched) = watch::channel(Arc::new(Told::new(Bytes::from_static(b"feed 0"))));
         let mut slow = Open {
             ticks: receiver,
             closed,
@@ -211,8 +220,9 @@ mod tests {
             reader: Reader {
                 pool: PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap(),
                 session: [0; 32],
-                reach: Reach::All,
+                reach: Arc::new(Reach::All),
             },
+            coding: Coding::Plain,
             wanted: Wanted::Live(None),
             watched: Some(watched),
             first: None,
@@ -221,7 +231,7 @@ mod tests {
         // Neither sender ever waits for it.
         for number in 1..=5 {
             assert!(ticks.send(Arc::new(Tick::resync(&format!("1-{number}")))).is_ok());
-            feed.send_replace(Bytes::from(format!("feed {number}")));
+            feed.send_replace(Arc::new(Told::new(Bytes::from(format!("feed {number}")))));
         }
         let mut heard = Vec::new();
         for _ in 0..4 {

@@ -1,6 +1,7 @@
 //! One tick: what changed since the last one, read once and rendered once for everybody.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use engine::access::Reach;
@@ -16,6 +17,7 @@ use store::projects;
 use time::{Duration, OffsetDateTime};
 
 use super::rows::{LiveRow, TailRow, minute_window};
+use super::told::{Coding, Told};
 use super::{KNOWN_ROWS, LANE_ROWS};
 use crate::web::error::PageError;
 use crate::web::rendered::rendered;
@@ -34,18 +36,18 @@ const LANES_MAX: usize = 4_000;
 /// Bars that a tick may still change: 40 s, longer than any batch is under way.
 const COUNTED_BARS: usize = 4;
 
-/// What every stream gets, ready to send.
+/// What changed, for every stream.
+#[derive(Default)]
 pub(super) struct Tick {
-    /// For live pages of all projects.
-    live: Bytes,
-    /// For lists of all projects.
-    list: Bytes,
     parts: Vec<Part>,
     bars: Bars,
-    is_resync: bool,
+    /// Tells every page to fetch itself again.
+    resync: Option<Told>,
+    /// What those who look at the same page with the same reach are told, made for the first of them.
+    told: Mutex<HashMap<(Wanted, Arc<Reach>), Arc<Told>>>,
 }
 
-/// The newest bars of the big chart, for those who do not see all projects.
+/// The newest bars of the big chart.
 #[derive(Default)]
 struct Bars {
     place: String,
@@ -79,7 +81,7 @@ struct Part {
 }
 
 /// Which messages a page wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Wanted {
     /// Everything with rows, of one project or of all.
     Live(Option<ProjectId>),
@@ -92,34 +94,46 @@ pub(super) enum Wanted {
 impl Tick {
     /// Tells every page to fetch itself again.
     pub(super) fn resync(place: &str) -> Self {
-        let bytes = message(place, "resync", &"");
-        Self { live: bytes.clone(), list: bytes, parts: Vec::new(), bars: Bars::default(), is_resync: true }
+        Self { resync: Some(Told::new(message(place, "resync", &""))), ..Self::default() }
     }
 
     /// Whether something of a project changed.
     pub(super) fn concerns(&self, project_id: ProjectId) -> bool {
-        self.is_resync || self.parts.iter().any(|part| part.project_id == project_id)
+        self.resync.is_some() || self.parts.iter().any(|part| part.project_id == project_id)
     }
 
     /// What one page gets of it whose reader may read `reach`; nothing when nothing concerns it.
-    pub(super) fn for_page(&self, wanted: Wanted, reach: &Reach) -> Option<Bytes> {
+    pub(super) fn for_page(&self, wanted: Wanted, reach: &Arc<Reach>, coding: Coding) -> Option<Bytes> {
+        let bytes = match wanted {
+            _ if let Some(resync) = &self.resync => resync.bytes(coding),
+            // It is short, and few look at the same one.
+            Wanted::Issue(_) => coding.write(self.written(wanted, reach)),
+            Wanted::Live(_) | Wanted::List(_) => {
+                // Nothing that holds it can fail half-way.
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let made = told.entry((wanted, Arc::clone(reach)));
+                let told = made.or_insert_with(|| Arc::new(Told::new(self.written(wanted, reach))));
+                told.bytes(coding)
+            }
+        };
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn written(&self, wanted: Wanted, reach: &Reach) -> Bytes {
         let seen = || self.parts.iter().filter(|part| reach.sees(part.project_id));
         let of_project = |id| seen().filter(move |part| part.project_id == id);
-        let bytes = match wanted {
-            _ if self.is_resync => self.live.clone(),
-            Wanted::Live(None) if *reach == Reach::All => self.live.clone(),
-            Wanted::List(None) if *reach == Reach::All => self.list.clone(),
+        match wanted {
             Wanted::Live(None) if seen().next().is_some() => {
                 let chart = self.bars.of(|id| reach.sees(id));
-                join(seen().filter(|part| !part.is_chart).map(|part| &part.full).chain([&chart]))
+                let rows = seen().filter(|part| !part.is_chart && (part.is_for_all || *reach != Reach::All));
+                join(rows.map(|part| &part.full).chain([&chart]))
             }
             Wanted::Live(None) => Bytes::new(),
             Wanted::List(None) => join(seen().map(|part| &part.brief)),
             Wanted::Live(Some(id)) => join(of_project(id).map(|part| &part.full)),
             Wanted::List(Some(id)) => join(of_project(id).map(|part| &part.brief)),
             Wanted::Issue(id) => join(seen().filter(|part| part.issue_id == Some(id)).map(|part| &part.brief)),
-        };
-        (!bytes.is_empty()).then_some(bytes)
+        }
     }
 }
 
@@ -213,9 +227,6 @@ impl Reader {
         };
         parts.extend(self.tails(place, &projects, now).await?);
         let bars = self.bars(place, &projects, now).await?;
-        let all_counts = bars.of(|id| self.projects.contains(&id) || projects.contains(&id));
-        let live = join(parts.iter().filter(|part| part.is_for_all).map(|part| &part.full).chain([&all_counts]));
-        let list = join(parts.iter().map(|part| &part.brief));
         parts.extend(projects.iter().map(|&id| Part {
             project_id: id,
             issue_id: None,
@@ -224,7 +235,7 @@ impl Reader {
             brief: Bytes::new(),
             is_chart: true,
         }));
-        Ok(Tick { live, list, parts, bars, is_resync: false })
+        Ok(Tick { parts, bars, ..Tick::default() })
     }
 
     /// None when one of the issues is gone, merged into another: pages that show it must look for themselves.
@@ -435,31 +446,36 @@ mod tests {
         let window = Window { start_s: 0, span_s: 10, bars: 1 };
         let bucket = |project_id, events| ProjectBucket { project_id, bucket: 0, events };
         let tick = Tick {
-            live: Bytes::from_static(b"ABC"),
-            list: Bytes::from_static(b"ab"),
             parts: vec![part(1, Some(7), "A", "a"), part(2, Some(8), "B", "b"), part(1, None, "C", "")],
             bars: Bars { place: "1-1".to_owned(), window: Some(window), buckets: vec![bucket(1, 3), bucket(2, 5)] },
-            is_resync: false,
+            ..Tick::default()
         };
-        let text = |wanted| tick.for_page(wanted, &Reach::All).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
-        let seen_by = |wanted, reach: &Reach| {
-            tick.for_page(wanted, reach).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        let seen_by = |wanted, reach: &Arc<Reach>| {
+            let bytes = tick.for_page(wanted, reach, Coding::Plain)?;
+            // Whoever asks second gets the same, in whatever coding.
+            let packed = tick.for_page(wanted, reach, Coding::Gzip).unwrap();
+            assert_eq!(packed, Coding::Gzip.write(bytes.clone()));
+            Some(String::from_utf8(bytes.to_vec()).unwrap())
         };
+        let everything = Arc::new(Reach::All);
+        let text = |wanted| seen_by(wanted, &everything);
         assert_eq!(text(Wanted::Live(Some(ProjectId(1)))).as_deref(), Some("AC"));
         assert_eq!(text(Wanted::List(Some(ProjectId(2)))).as_deref(), Some("b"));
+        assert_eq!(text(Wanted::List(None)).as_deref(), Some("ab"));
         assert_eq!(text(Wanted::Issue(IssueId(8))).as_deref(), Some("b"));
         assert_eq!(text(Wanted::Issue(IssueId(9))), None);
-        assert_eq!(text(Wanted::Live(None)).as_deref(), Some("ABC"));
-        let one = Reach::Projects(vec![ProjectId(2)]);
+        let told = text(Wanted::Live(None)).unwrap();
+        assert!(told.starts_with("ABC") && told.ends_with("[[0,8]]}\n\n"), "{told}");
+        let one = Arc::new(Reach::Projects(vec![ProjectId(2)]));
         let told = seen_by(Wanted::Live(None), &one).unwrap();
         assert!(told.starts_with('B') && told.ends_with("[[0,5]]}\n\n"), "{told}");
         assert_eq!(seen_by(Wanted::List(None), &one).as_deref(), Some("b"));
         for wanted in [Wanted::Live(Some(ProjectId(1))), Wanted::List(Some(ProjectId(1))), Wanted::Issue(IssueId(7))] {
             assert_eq!(seen_by(wanted, &one), None, "{wanted:?}");
         }
-        let nothing = Reach::Projects(vec![]);
+        let nothing = Arc::new(Reach::Projects(vec![]));
         assert_eq!((seen_by(Wanted::Live(None), &nothing), seen_by(Wanted::List(None), &nothing)), (None, None));
-        let resync = Tick::resync("1-2").for_page(Wanted::Issue(IssueId(9)), &one).unwrap();
+        let resync = Tick::resync("1-2").for_page(Wanted::Issue(IssueId(9)), &one, Coding::Plain).unwrap();
         assert_eq!(&resync[..], b"id: 1-2\nevent: resync\ndata: \"\"\n\n");
     }
 }

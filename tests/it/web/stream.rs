@@ -1,6 +1,7 @@
 //! The live stream: what happens is on every open page within a second, and what a page missed it
 //! fetches.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use engine::access::Role;
@@ -116,6 +117,50 @@ async fn an_event_is_on_every_open_page_within_a_second() {
     event["event_id"] = serde_json::json!(uuid::Uuid::new_v4().simple().to_string());
     assert_eq!(site.http.post_event(&other, &event).await.status, 200);
     assert!(elsewhere.wait_for("issue").await.data.contains("Elsewhere"));
+}
+
+/// As browsers ask: each message is whole as soon as it is there, however many were packed before it.
+#[tokio::test]
+async fn a_browser_that_takes_gzip_is_told_the_same_in_fewer_bytes() {
+    let site = Site::open().await;
+    let person = site.sign_in(Role::Viewer).await;
+    let mut plain = Stream::open(&person, "/live/stream?view=live").await;
+    let mut response = person
+        .request(Method::GET, "/live/stream?view=live")
+        .header("accept-encoding", "gzip, br")
+        .send()
+        .await
+        .unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!((header("content-encoding"), header("vary")), ("gzip".into(), "accept-encoding".into()));
+    assert_eq!(plain.response.headers()["content-encoding"], "identity");
+
+    let mut unpack = flate2::write::GzDecoder::new(Vec::new());
+    let greeting = response.chunk().await.unwrap().unwrap();
+    assert!(greeting.len() > 2_048, "a proxy that waits for so many bytes passes it on");
+    unpack.write_all(&greeting).unwrap();
+    let mut packed = 0;
+    for ty in ["First", "Second", "Third"] {
+        site.issue(&exception(ty, "v")).await;
+        let told = loop {
+            let told = plain.wait_for("issue").await;
+            if told.data.contains(ty) {
+                break told.data;
+            }
+        };
+        loop {
+            let chunk = timeout(Duration::from_secs(10), response.chunk()).await.expect("a message in time").unwrap();
+            let chunk = chunk.expect("the stream is open");
+            packed += chunk.len();
+            unpack.write_all(&chunk).unwrap();
+            unpack.flush().unwrap();
+            if String::from_utf8_lossy(unpack.get_ref()).contains(&format!("data: {told}\n\n")) {
+                break;
+            }
+        }
+    }
+    let unpacked = unpack.get_ref().len() - greeting.len();
+    assert!(packed * 3 < unpacked * 2, "{packed} bytes for {unpacked}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //! stands in which lane, with the rows of those that came lately.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::web;
@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::super::told::Told;
 use super::graph::parts as parts_of;
 use super::{Choice, Reading, parts, rows};
 use crate::web::Web;
@@ -42,12 +43,12 @@ const ROWS_MAX: usize = 20;
 /// The feeds of this process.
 #[derive(Default)]
 pub(in crate::web) struct Feeds {
-    open: Mutex<HashMap<Choice, watch::Sender<Bytes>>>,
+    open: Mutex<HashMap<Choice, watch::Sender<Arc<Told>>>>,
 }
 
 impl Feeds {
     /// The messages about a deploy; none when too many are watched already.
-    pub(in crate::web) fn subscribe(web: &web::Data<Web>, choice: Choice) -> Option<watch::Receiver<Bytes>> {
+    pub(in crate::web::live) fn subscribe(web: &web::Data<Web>, choice: Choice) -> Option<watch::Receiver<Arc<Told>>> {
         let mut open = web.feeds.lock();
         if let Some(sender) = open.get(&choice) {
             return Some(sender.subscribe());
@@ -55,13 +56,13 @@ impl Feeds {
         if open.len() >= FEEDS_MAX {
             return None;
         }
-        let (sender, receiver) = watch::channel(Bytes::new());
+        let (sender, receiver) = watch::channel(Arc::default());
         open.insert(choice.clone(), sender.clone());
         actix_web::rt::spawn(run(web.clone(), choice, sender));
         Some(receiver)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Choice, watch::Sender<Bytes>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Choice, watch::Sender<Arc<Told>>>> {
         // Nothing that holds it can fail half-way.
         self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -94,17 +95,17 @@ struct Memory {
     read_at: Option<OffsetDateTime>,
 }
 
-async fn run(web: web::Data<Web>, choice: Choice, sender: watch::Sender<Bytes>) {
+async fn run(web: web::Data<Web>, choice: Choice, sender: watch::Sender<Arc<Told>>) {
     let (mut ticks, mut closed) = web.hub().subscribe();
     let mut memory = Memory::default();
     let mut heard_at = Instant::now();
     loop {
         let begun = Instant::now();
         match read(&web, &choice, &mut memory).await {
-            Ok(message) => drop(sender.send_replace(message)),
+            Ok(message) => drop(sender.send_replace(Arc::new(Told::new(message)))),
             Err(error) => {
                 tracing::warn!(%error, "a watched deploy could not be read");
-                sender.send_replace(unreadable(&memory));
+                sender.send_replace(Arc::new(Told::new(unreadable(&memory))));
             }
         }
         if sender.receiver_count() > 0 {
