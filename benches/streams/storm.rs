@@ -1,8 +1,10 @@
 //! A storm of events while people watch: `--viewers N --rate N`.
 //!
-//! First ingest alone and with all viewers, by turns: what they cost it. Then so many events a second over some eleven hundred
-//! issues while all of them watch, one in Chromium (`tests/browser/storm.js`), the others as raw streams: twice a second a new
-//! issue is posted, and each viewer says when it came. At the end Chromium takes an hour of ticks, and tells its memory.
+//! First ingest alone, with all viewers, and with as many that take no gzip, by turns: what they cost it. These only read:
+//! browsers unpack and look on machines of their own. Then so many events a second over some eleven hundred issues while all of
+//! them watch, one in Chromium (`tests/browser/storm.js`), the others as streams, of which every tenth is looked through: twice a
+//! second a new issue is posted, and each of these says when it came. At the end Chromium takes an hour of ticks, and tells its
+//! memory.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::bodies::{self, Scenario, Target};
 use crate::machine::{self, Usage};
 use crate::server::Server;
-use crate::{load, open, spread};
+use crate::{Coding, load, open, spread};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
@@ -29,8 +31,10 @@ pub(crate) struct Options {
     pub(crate) seconds: usize,
 }
 
-/// Pairs of rounds without and with viewers.
-const PAIRS: usize = 12;
+/// Rounds of each kind of viewers, and of none.
+const ROUNDS: usize = 12;
+/// Of so many viewers one is looked through.
+const LOOKED: usize = 10;
 /// Events of each round.
 const EVENTS: usize = 8_000;
 const CONNECTIONS: usize = 64;
@@ -57,32 +61,43 @@ fn requests(target: &Target, count: usize, series: u64) -> Vec<Vec<u8>> {
 }
 
 async fn turns(server: &Server, target: &Target, cookie: &Rc<str>, viewers: usize) {
-    let mut ratios = Vec::new();
-    let (mut alone, mut watched) = (Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
-        let mut rates = [0.0; 2];
+    // Alone, with viewers, and with viewers that take no gzip.
+    let ways = [None, Some(Coding::Gzip), Some(Coding::Plain)];
+    let mut rates = [const { Vec::new() }; 3];
+    for round in 0..ROUNDS {
         // Whoever goes first goes second next time.
-        for with in if pair % 2 == 0 { [false, true] } else { [true, false] } {
-            let watchers = if with { watch(server, cookie, viewers, &Rc::default()).await } else { Vec::new() };
-            let series = 10 + 2 * pair as u64 + u64::from(with);
+        for turn in 0..ways.len() {
+            let way = (round + turn) % ways.len();
+            let mut watchers: Vec<JoinHandle<()>> = Vec::new();
+            if let Some(coding) = ways[way] {
+                for _ in 0..viewers {
+                    let stream = open(server.address, Rc::clone(cookie), coding).await;
+                    watchers.push(tokio::task::spawn_local(drain(stream)));
+                }
+            }
+            let series = 10 + (ways.len() * round + turn) as u64;
             let report = load::post(target.address, requests(target, EVENTS, series), CONNECTIONS).await;
             assert_eq!(report.refused, 0, "{:?}", report.first_refusal);
-            rates[usize::from(with)] = report.per_second();
+            rates[way].push(report.per_second());
             watchers.iter().for_each(JoinHandle::abort);
         }
-        alone.push(rates[0]);
-        watched.push(rates[1]);
-        ratios.push(rates[1] / rates[0]);
     }
-    println!(
-        "ingest as fast as it goes, {PAIRS} pairs of rounds of {EVENTS} events: {:.0} events/s alone, {:.0} with {viewers} viewers; \
-         median of ratios {:.3} ({:.2} to {:.2} for the half around it)",
-        quantile(&mut alone, 0.5),
-        quantile(&mut watched, 0.5),
-        quantile(&mut ratios.clone(), 0.5),
-        quantile(&mut ratios.clone(), 0.25),
-        quantile(&mut ratios, 0.75)
-    );
+    println!("ingest as fast as it goes, {ROUNDS} rounds of {EVENTS} events of each, {viewers} viewers:");
+    for (way, name) in ["alone", "with viewers", "with viewers that take no gzip"].into_iter().enumerate() {
+        let mut ratios: Vec<f64> = rates[way].iter().zip(&rates[0]).map(|(own, alone)| own / alone).collect();
+        println!(
+            "  {name}: {:.0} events/s, median of ratios {:.3} ({:.2} to {:.2} for the half around it)",
+            quantile(&mut rates[way].clone(), 0.5),
+            quantile(&mut ratios, 0.5),
+            quantile(&mut ratios, 0.25),
+            quantile(&mut ratios, 0.75)
+        );
+    }
+}
+
+async fn drain(mut stream: TcpStream) {
+    let mut buffer = vec![0; 64 * 1024];
+    while matches!(stream.read(&mut buffer).await, Ok(read) if read > 0) {}
 }
 
 fn quantile(values: &mut [f64], share: f64) -> f64 {
@@ -93,42 +108,63 @@ fn quantile(values: &mut [f64], share: f64) -> f64 {
 /// When each viewer first saw each name.
 type Sightings = Rc<RefCell<HashMap<String, Vec<Instant>>>>;
 
-/// Opens streams that look for new issues of ours.
-async fn watch(server: &Server, cookie: &Rc<str>, viewers: usize, seen: &Sightings) -> Vec<JoinHandle<()>> {
-    let mut watchers = Vec::with_capacity(viewers);
-    for _ in 0..viewers {
-        let stream = open(server.address, Rc::clone(cookie)).await;
-        watchers.push(tokio::task::spawn_local(look(stream, Rc::clone(seen))));
+/// Opens streams, and looks through some of them for new issues of ours; how many it looks through.
+async fn watch(server: &Server, cookie: &Rc<str>, viewers: usize, seen: &Sightings) -> (Vec<JoinHandle<()>>, usize) {
+    let (mut watchers, mut looked) = (Vec::with_capacity(viewers), 0);
+    for nth in 0..viewers {
+        let stream = open(server.address, Rc::clone(cookie), Coding::Gzip).await;
+        watchers.push(if nth % LOOKED == 0 {
+            looked += 1;
+            tokio::task::spawn_local(look(stream, Rc::clone(seen)))
+        } else {
+            tokio::task::spawn_local(drain(stream))
+        });
     }
-    watchers
+    (watchers, looked)
 }
 
 const MARK: &str = "StormMark";
 
 async fn look(mut stream: TcpStream, seen: Sightings) {
-    let mut buffer = Vec::with_capacity(64 * 1024);
     let mut own: Option<String> = None;
-    loop {
-        // What could be the beginning of a name at the end of what was read is kept.
-        let keep = buffer.len().saturating_sub(64);
-        buffer.drain(..keep);
-        if !matches!(stream.read_buf(&mut buffer).await, Ok(read) if read > 0) {
-            return;
-        }
-        let text = String::from_utf8_lossy(&buffer);
-        for (at, _) in text.match_indices(MARK) {
-            let name: String = text[at..].chars().take_while(char::is_ascii_alphanumeric).collect();
+    let (mut read, mut packed, mut text) = (Vec::new(), Vec::new(), Vec::with_capacity(1 << 20));
+    // Behind the greeting with its head, which were read before.
+    let mut inflate = flate2::Decompress::new(false);
+    while matches!(stream.read_buf(&mut read).await, Ok(read) if read > 0) {
+        take_chunks(&mut read, &mut packed);
+        let before = inflate.total_in();
+        inflate.decompress_vec(&packed, &mut text, flate2::FlushDecompress::Sync).unwrap();
+        packed.drain(..(inflate.total_in() - before) as usize);
+        assert!(text.len() < text.capacity(), "a tick has more than a mebibyte");
+        let told = String::from_utf8_lossy(&text);
+        for (at, _) in told.match_indices(MARK) {
+            let name: String = told[at..].chars().take_while(char::is_ascii_alphanumeric).collect();
             if name.ends_with("Error") && own.as_ref() != Some(&name) {
                 seen.borrow_mut().entry(name.clone()).or_default().push(Instant::now());
                 own = Some(name);
             }
         }
+        // What could be the beginning of a name at the end of what was read is kept.
+        text.drain(..text.len().saturating_sub(64));
+    }
+}
+
+/// Moves what whole chunks hold (RFC 9112, section 7.1).
+fn take_chunks(read: &mut Vec<u8>, data: &mut Vec<u8>) {
+    while let Some(end) = read.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&read[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let size = size.expect("the size of a chunk");
+        if read.len() < end + 2 + size + 2 {
+            return;
+        }
+        data.extend_from_slice(&read[end + 2..end + 2 + size]);
+        read.drain(..end + 2 + size + 2);
     }
 }
 
 async fn storm(server: &Server, target: &Target, cookie: &Rc<str>, options: Options) {
     let seen = Sightings::default();
-    let watchers = watch(server, cookie, options.viewers - 1, &seen).await;
+    let (watchers, looked) = watch(server, cookie, options.viewers - 1, &seen).await;
     let mut browser = Browser::start(server, cookie).await;
     assert_eq!(browser.next().await, "opened");
     let count = options.per_second * options.seconds;
@@ -161,7 +197,7 @@ async fn storm(server: &Server, target: &Target, cookie: &Rc<str>, options: Opti
         usage.own_s / seconds,
         machine::memory_mb(server.pid, "VmRSS")
     );
-    tell(&seen.borrow(), &acknowledged, &measured, options.viewers - 1);
+    tell(&seen.borrow(), &acknowledged, &measured, looked);
     watchers.iter().for_each(JoinHandle::abort);
     browser.say("hour").await;
     println!("an hour of ticks: {}", browser.next().await);
