@@ -76,6 +76,7 @@ pub(super) async fn update_issues(
     if rows.len() != issues.len() {
         return Ok(Some("deleted issue"));
     }
+    begin_earlier(tx, &rows, issues).await?;
     let (mut closed, mut reached) = (Vec::new(), Vec::new());
     for row in rows {
         let id = (ProjectId(row.project_id), IssueId(row.id));
@@ -111,14 +112,42 @@ pub(super) struct StateRow {
     pub(super) substatus: String,
     pub(super) state_details: Option<serde_json::Value>,
     pub(super) status_changed_at: OffsetDateTime,
+    first_seen: OffsetDateTime,
     pub(super) events: i64,
     pub(super) users: i64,
     /// Of the project (`projects.generation`); only where the state may ask for what is remembered of it.
     pub(super) generation: Option<i64>,
 }
 
-/// Counts the events into the issues, lets each begin with its oldest event and show its newest, and returns their states.
-/// Writers and spools store in an order of their own: what was received first may come last.
+/// Lets issues begin with the oldest of these events, where it was received before what they began with: writers and spools
+/// store in an order of their own. Nearly no batch has one.
+async fn begin_earlier(
+    tx: &mut PgConnection,
+    rows: &[StateRow],
+    issues: &[(&(ProjectId, IssueId), &Arrivals<'_>)],
+) -> Result<(), StoreError> {
+    for row in rows {
+        let id = (ProjectId(row.project_id), IssueId(row.id));
+        let at = issues.binary_search_by_key(&id, |(id, _)| **id).ok();
+        let oldest = at.and_then(|at| issues[at].1.oldest());
+        let Some(oldest) = oldest.filter(|oldest| oldest.received_at < row.first_seen) else { continue };
+        sqlx::query!(
+            "update issues
+             set first_seen = $3, first_event_id = $4, first_release = $5
+             where project_id = $1 and id = $2",
+            row.project_id,
+            row.id,
+            oldest.received_at,
+            oldest.event_id.0,
+            oldest.release,
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Counts the events into the issues, shows the newest one on each, whenever it was stored, and returns their states.
 async fn count_into(
     tx: &mut PgConnection,
     issues: &[(&(ProjectId, IssueId), &Arrivals<'_>)],
@@ -130,7 +159,6 @@ async fn count_into(
             &newest.iter().map(|$event| $value).collect::<Vec<_>>()
         };
     }
-    let oldest: Vec<&NewEvent> = issues.iter().filter_map(|(_, arrivals)| arrivals.oldest()).collect();
     let releases: Vec<Option<&str>> = issues.iter().map(|(_, arrivals)| arrivals.newest_release()).collect();
     let ids: Vec<i64> = issues.iter().map(|((_, id), _)| id.get()).collect();
     let events: Vec<i64> = issues.iter().map(|(_, arrivals)| arrivals.events.len() as i64).collect();
@@ -142,15 +170,14 @@ async fn count_into(
         "with n as (
              select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[],
                  $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-                 $14::boolean[], $15::text[], $16::timestamptz[], $17::uuid[], $18::text[])
+                 $14::boolean[], $15::text[])
                  as n (project_id, id, events, users, seen, event_id, level, platform, type, value, title, culprit,
-                     location, handled, release, first_seen, first_event_id, first_release)
+                     location, handled, release)
          ), locked as materialized (
-             select n.*, l.is_newest, l.is_oldest
+             select n.*, l.is_newest
              from n
              cross join lateral (
-                 select (n.seen, n.event_id) >= (i.last_seen, i.last_event_id) as is_newest,
-                     n.first_seen < i.first_seen as is_oldest
+                 select (n.seen, n.event_id) >= (i.last_seen, i.last_event_id) as is_newest
                  from issues i
                  where i.project_id = n.project_id and i.id = n.id
                  for no key update
@@ -171,13 +198,10 @@ async fn count_into(
              location = case when n.is_newest then n.location else i.location end,
              handled = case when n.is_newest then n.handled else i.handled end,
              last_release = case when n.is_newest then coalesce(n.release, i.last_release)
-                 else coalesce(i.last_release, n.release) end,
-             first_seen = least(i.first_seen, n.first_seen),
-             first_event_id = case when n.is_oldest then n.first_event_id else i.first_event_id end,
-             first_release = case when n.is_oldest then n.first_release else i.first_release end
+                 else coalesce(i.last_release, n.release) end
          from locked n
          where i.project_id = n.project_id and i.id = n.id
-         returning i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.events, i.users,
+         returning i.project_id, i.id, i.substatus, i.state_details, i.status_changed_at, i.first_seen, i.events, i.users,
              case when i.substatus in ('resolved', 'ignored')
                  then (select generation from projects where id = i.project_id) end as generation",
         column!(event => event.project_id.get()),
@@ -195,9 +219,6 @@ async fn count_into(
         column!(event => event.location.as_str()) as &[&str],
         column!(event => event.handled) as &[Option<bool>],
         &releases as &[Option<&str>],
-        &oldest.iter().map(|event| event.received_at).collect::<Vec<_>>(),
-        &oldest.iter().map(|event| event.event_id.0).collect::<Vec<_>>(),
-        &oldest.iter().map(|event| event.release.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
     )
     .fetch_all(&mut *tx)
     .await?)
