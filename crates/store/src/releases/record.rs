@@ -251,11 +251,11 @@ pub async fn new_issues(
     Ok(ids.into_iter().map(IssueId).collect())
 }
 
-/// Returns of a project that are looked at for those of one release.
+/// Returns by a release that are looked at, the last ones.
 const RETURNS_MAX: i64 = 1_000;
 
 /// Issues that came back by an event of a release and are still back, the last one first; at most a page of them. Served
-/// by `issues_by_regression`.
+/// by `returns_by_release`.
 ///
 /// # Errors
 /// When the database fails.
@@ -266,23 +266,23 @@ pub async fn regressed_issues(
     rows: usize,
 ) -> Result<Vec<IssueId>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "select back.id
+        "select came.issue_id
          from (
-             select id, status_changed_at
-             from issues
-             where project_id = $1 and substatus = 'regressed' and status = 'unresolved'
-             order by status_changed_at desc
+             select id, issue_id, at
+             from issue_activity
+             where project_id = $1 and kind = 'regressed' and release = $2
+             order by at desc
              limit $4
-         ) as back
-         cross join lateral (
-             select a.release
-             from issue_activity a
-             where a.project_id = $1 and a.issue_id = back.id and a.kind = 'regressed'
-             order by a.id desc
-             limit 1
-         ) as last
-         where last.release = $2
-         order by back.status_changed_at desc
+         ) as came
+         join issues i on i.project_id = $1 and i.id = came.issue_id
+         where i.substatus = 'regressed' and i.status = 'unresolved'
+             -- What brought it back is what did so last.
+             and not exists (
+                 select 1
+                 from issue_activity a
+                 where a.project_id = $1 and a.issue_id = came.issue_id and a.kind = 'regressed' and a.id > came.id
+             )
+         order by came.at desc, came.issue_id desc
          limit $3",
         project_id.get(),
         version,
