@@ -44,7 +44,7 @@ pub(super) struct Tick {
     /// Tells every page to fetch itself again.
     resync: Option<Told>,
     /// What those who look at the same page with the same reach are told, made for the first of them.
-    told: Mutex<HashMap<(Wanted, Arc<Reach>), Arc<Told>>>,
+    told: Mutex<HashMap<(Wanted, Arc<Reach>), Told>>,
 }
 
 /// The newest bars of the big chart.
@@ -112,8 +112,7 @@ impl Tick {
                 // Nothing that holds it can fail half-way.
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                 let made = told.entry((wanted, Arc::clone(reach)));
-                let told = made.or_insert_with(|| Arc::new(Told::new(self.written(wanted, reach))));
-                told.bytes(coding)
+                made.or_insert_with(|| Told::new(self.written(wanted, reach))).bytes(coding)
             }
         };
         (!bytes.is_empty()).then_some(bytes)
