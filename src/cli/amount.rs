@@ -26,6 +26,15 @@ pub(super) fn watch(text: &str) -> Result<Minutes, String> {
     Minutes::new(minutes).map_err(|problem| problem.to_string())
 }
 
+/// For how long the deploys of a project are watched; none is what those of every project are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OwnWatch(pub(super) Option<Minutes>);
+
+/// A time for a project, or `0` to have none of its own.
+pub(super) fn own_watch(text: &str) -> Result<OwnWatch, String> {
+    if text == "0" { Ok(OwnWatch(None)) } else { watch(text).map(|minutes| OwnWatch(Some(minutes))) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::amount;
 use super::output::Output;
 use super::release::now;
-use super::remote::{Remote, Server, list, text};
+use super::remote::{Refused, Remote, Server, list, text};
 use crate::config::Config;
 use crate::error::Failure;
 
@@ -101,7 +101,10 @@ pub(super) async fn run(config: &Config, deploy: Deploy, output: Output) -> Resu
                 }
             }
             let path = server.project(&["releases", &version, "deploys"])?;
-            let made = server.change(Method::POST, &path, body).await?;
+            let made = server
+                .change(Method::POST, &path, body)
+                .await
+                .map_err(|refused| missing(&server, &version, refused))?;
             if made.is_dry() { made.say(output, "") } else { output.answer(&made.answer, text(&made.answer, "id")) }
         }
         Command::Finish { which } => {
@@ -121,6 +124,14 @@ pub(super) async fn run(config: &Config, deploy: Deploy, output: Output) -> Resu
     }
 }
 
+/// A release that is not there is what is missing, and not a path.
+fn missing(server: &Server, version: &str, refused: Refused) -> Failure {
+    let (Refused::Missing(_), Ok(project)) = (&refused, server.project_slug()) else { return refused.into() };
+    Failure::Failed(anyhow!(
+        "there is no release {version} in {project}, or no project {project}; `firefinch release new {version}` makes the release"
+    ))
+}
+
 impl State {
     const fn as_str(self) -> &'static str {
         match self {
@@ -136,7 +147,8 @@ impl Which {
         if let Some(id) = self.id {
             return Ok(id.to_string());
         }
-        let found = server.get(&server.project(&["releases", &self.version, "deploys"])?, &[]).await?;
+        let path = server.project(&["releases", &self.version, "deploys"])?;
+        let found = server.get(&path, &[]).await.map_err(|refused| missing(server, &self.version, refused))?;
         let is_wanted = |deploy: &&Value| {
             self.environment.as_deref().is_none_or(|environment| text(deploy, "environment") == environment)
         };

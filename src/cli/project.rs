@@ -11,7 +11,7 @@ use store::projects::{self, NewProject, Project};
 use store::{quiet, retention, watches};
 use time::OffsetDateTime;
 
-use super::amount;
+use super::amount::{self, OwnWatch};
 use super::export;
 use super::key;
 use super::member;
@@ -89,9 +89,9 @@ pub struct Change {
     /// Keep events, their files and feedback for so many days; 0 is as long as the instance keeps them (--retention-days)
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(0..=i64::from(retention::DAYS_MAX)))]
     keep_days: Option<i32>,
-    /// Watch deploys for so long, 5m to 24h, unless the deploy says otherwise
-    #[arg(long, value_name = "TIME", value_parser = amount::watch)]
-    watch_for: Option<Minutes>,
+    /// Watch deploys for so long, 5m to 24h, unless the deploy says otherwise; 0 is 15m, as for every project
+    #[arg(long, value_name = "TIME", value_parser = amount::own_watch)]
+    watch_for: Option<OwnWatch>,
     /// What people run to roll back, shown beside a bad deploy: deploy.sh {project} {environment} {previous}; empty takes it away
     #[arg(long, value_name = "COMMAND")]
     rollback_command: Option<String>,
@@ -151,8 +151,8 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
         if let Some(days) = keep_days {
             retention::set_days(&database.pool, project.id, days).await?;
         }
-        if change.watch_for.is_some() {
-            watches::set_minutes(&database.pool, project.id, change.watch_for).await?;
+        if let Some(OwnWatch(minutes)) = change.watch_for {
+            watches::set_minutes(&database.pool, project.id, minutes).await?;
         }
         if let Some(command) = &change.rollback_command {
             watches::set_command(&database.pool, project.id, command).await?;
@@ -175,8 +175,10 @@ async fn set(config: &Config, slug: &str, change: &Change, output: Output) -> Re
             None => format!("events of {slug} are kept as long as the instance keeps any"),
         });
     }
-    if let Some(minutes) = change.watch_for.map(Minutes::get) {
-        document["watch_minutes"] = json!(minutes);
+    if let Some(OwnWatch(minutes)) = change.watch_for {
+        let own = minutes.map(Minutes::get);
+        document["watch_minutes"] = json!(own);
+        let minutes = own.unwrap_or(Minutes::DEFAULT.get());
         told.push(format!("deploys of {slug} are watched for {minutes} minutes"));
     }
     if let Some(command) = &change.rollback_command {

@@ -80,13 +80,15 @@ impl Changed {
 pub(super) enum Refused {
     /// The server could not be asked, or is not well: the same call may succeed later.
     Away(anyhow::Error),
+    /// It does not know what the path names.
+    Missing(anyhow::Error),
     /// It will not do that.
     Never(anyhow::Error),
 }
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        let (Refused::Away(error) | Refused::Never(error)) = refused;
+        let (Refused::Away(error) | Refused::Missing(error) | Refused::Never(error)) = refused;
         Self::Failed(error)
     }
 }
@@ -142,7 +144,7 @@ impl Server {
     }
 
     /// Changes something, or tells what it would do.
-    pub(super) async fn change(&self, method: Method, path: &str, body: Value) -> Result<Changed, Failure> {
+    pub(super) async fn change(&self, method: Method, path: &str, body: Value) -> Result<Changed, Refused> {
         if self.dry_run {
             let would = Some(format!("would {method} {path} with {body}"));
             let answer = json!({ "dryRun": true, "method": method.as_str(), "path": path, "body": body });
@@ -199,7 +201,7 @@ impl Server {
                  and event:write"
             )),
             StatusCode::NOT_FOUND => {
-                Refused::Never(anyhow!("there is no {path} on {}; are the names right, and is --org-slug?", self.url))
+                Refused::Missing(anyhow!("there is no {path} on {}; are the names right, and is --org-slug?", self.url))
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Refused::Away(anyhow!("the server answers {status}: {detail}"))

@@ -145,6 +145,12 @@ async fn a_watched_deploy_passes_or_ends_the_pipeline_with_its_evidence() {
         .await
         .unwrap();
     assert_eq!(minutes, 120);
+    for unknown in [&["deploy", "start", "shop@9", "-e", "qa"][..], &["deploy", "finish", "shop@9"]] {
+        let refused = pipeline.run(unknown).await;
+        let says =
+            "there is no release shop@9 in shop, or no project shop; `firefinch release new shop@9` makes the release";
+        assert!(refused.code == 1 && refused.err.contains(says), "{refused:?}");
+    }
     let too_long = pipeline.run(&["deploy", "start", "shop@2", "--environment", "qa", "--watch-for", "25h"]).await;
     assert_eq!(too_long.code, 2);
     assert!(too_long.err.contains("5 minutes to 24 hours"), "{too_long:?}");
@@ -280,7 +286,7 @@ async fn what_is_wrong_is_told_with_what_to_do() {
     assert_eq!(pipeline.done(&["release", "list", "--json"]).await.json(), json!([]));
     let none = pipeline.run(&["deploy", "finish", "shop@3"]).await;
     assert_eq!(none.code, 1);
-    assert!(none.err.contains("shop%403/deploys"), "{none:?}");
+    assert!(none.err.contains("there is no release shop@3 in shop"), "{none:?}");
 }
 
 #[tokio::test]

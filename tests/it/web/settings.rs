@@ -105,6 +105,10 @@ async fn the_api_sets_the_same() {
     let (code, _, said) = run(Some(&url), &["project", "set", "--slug", "shop", "--watch-for", "2h"]).await;
     assert!(code == 0 && said.contains("deploys of shop are watched for 120 minutes"), "{said}");
     assert_eq!(put(json!({"watchMinutes": null})).await.json()["watchMinutes"], 15);
+    put(json!({"watchMinutes": 60})).await;
+    let (code, _, said) = run(Some(&url), &["project", "set", "--slug", "shop", "--watch-for", "0"]).await;
+    assert!(code == 0 && said.contains("deploys of shop are watched for 15 minutes"), "{said}");
+    assert_eq!(api.get(path).await.json()["watchMinutes"], 15);
     for wrong in [json!({"watchMinutes": 4}), json!({"watchMinutes": "1h"}), json!({"watchMinutes": 7.5})] {
         let reply = put(wrong.clone()).await;
         assert!(
