@@ -27,5 +27,5 @@ pub use database::Database;
 pub use fixtures::Project;
 pub use http::{Http, Reply};
 pub use process::{BINARY, ServerProcess, data_dir, signal};
-pub use server::TestServer;
+pub use server::{TestServer, count_statements};
 pub use wait::until;

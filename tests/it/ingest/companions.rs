@@ -3,6 +3,7 @@
 use engine::access::{Reach, Scope};
 use engine::ids::{EventId, ProjectId};
 use engine::quota::{Counts, Limit};
+use firefinch::config::Config;
 use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::outcomes_become;
 use crate::lifecycle;
-use crate::support::{Database, Http, Project, Reply, TestServer, until};
+use crate::support::{Database, Http, Project, Reply, TestServer, count_statements, until};
 
 struct Served {
     server: TestServer,
@@ -26,11 +27,11 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
-        Self::start_with(5 << 30).await
+        Self::start_with(|config| config.attachment_bytes_max = 5 << 30).await
     }
 
-    async fn start_with(attachment_bytes_max: i64) -> Self {
-        let server = TestServer::start_with(|config| config.attachment_bytes_max = attachment_bytes_max).await;
+    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = TestServer::start_with(change).await;
         let shop = server.db.project("shop").await;
         Self { http: Http::new(&server.url), server, shop }
     }
@@ -187,7 +188,7 @@ async fn another_process_may_store_the_event() {
 /// Nothing is looked for unless something waits for an event of the batch.
 #[tokio::test]
 async fn events_that_nothing_waits_for_cost_nothing_more() {
-    let served = Served::start().await;
+    let served = Served::start_with(count_statements).await;
     sqlx::query("create extension pg_stat_statements").execute(served.pool()).await.unwrap();
     let looked = async || -> i64 {
         let sql = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements \
@@ -333,7 +334,7 @@ async fn what_is_too_much_is_refused_and_never_the_event() {
 
 #[tokio::test]
 async fn a_project_keeps_so_much_and_the_newest_of_it() {
-    let served = Served::start_with(10_000).await;
+    let served = Served::start_with(|config| config.attachment_bytes_max = 10_000).await;
     assert_eq!(
         served.post(Some(1), &[event(), file("a", &[b'a'; 4_000]), file("b", &[b'b'; 4_000])]).await.status,
         200

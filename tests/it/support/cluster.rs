@@ -64,7 +64,7 @@ impl Cluster {
             "-cmax_connections=400",
             "-cshared_buffers=128MB",
             "-cmax_wal_size=2GB",
-            // What a request asks of the database is seen in it, by the one server that asks for it (`web::work`).
+            // What a request asks of the database is seen in it, of servers that want it (`count_statements`).
             "-cshared_preload_libraries=pg_stat_statements",
             "-cpg_stat_statements.track=none",
             // Recounts of small tables would spend most of their time on compiling themselves.

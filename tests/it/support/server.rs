@@ -61,3 +61,12 @@ fn run(config: Config, started: oneshot::Sender<String>, stopped: oneshot::Recei
         running.stop().await.expect("the server stops");
     });
 }
+
+/// Has the statements of this server counted by `pg_stat_statements`, and of none beside it: all databases share the room for
+/// them, and each look at them goes through all that are there.
+pub fn count_statements(config: &mut Config) {
+    let url = config.database_url.as_ref().unwrap().expose();
+    let parameter = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{parameter}options=-c%20pg_stat_statements.track%3Dtop");
+    config.database_url = Some(url.into());
+}

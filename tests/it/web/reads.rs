@@ -79,6 +79,18 @@ pub(super) async fn contents(pool: &PgPool) -> Vec<String> {
     lines
 }
 
+/// Waits until the server has done what it does by itself after the first event: its signal is fanned out, and the use of its
+/// key is written.
+pub(super) async fn settled(pool: &PgPool) {
+    until("the server to have nothing left to do", async || {
+        let sql =
+            "select not exists (select from signals where fanned_out_at is null) and exists (select from key_uses)";
+        let is_settled: bool = sqlx::query_scalar(sql).fetch_one(pool).await.unwrap();
+        is_settled.then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn no_address_changes_anything_by_being_read() {
     let site = Site::open().await;
@@ -89,19 +101,7 @@ async fn no_address_changes_anything_by_being_read() {
     let now = OffsetDateTime::now_utc();
     let key = links::key(pool, &[7; 32], now).await.unwrap();
     let token = site.server.db.token(&[Scope::OrgRead, Scope::ProjectWrite, Scope::EventAdmin]).await;
-    let quiet = async || {
-        let waiting: i64 = sqlx::query_scalar("select count(*) from signals where fanned_out_at is null")
-            .fetch_one(pool)
-            .await
-            .unwrap();
-        (waiting == 0).then_some(())
-    };
-    until("the signal to be fanned out", quiet).await;
-    let counted = async || {
-        let keys: i64 = sqlx::query_scalar("select count(*) from key_uses").fetch_one(pool).await.unwrap();
-        (keys > 0).then_some(())
-    };
-    until("the use of the key to be written", counted).await;
+    settled(pool).await;
     let event: uuid::Uuid = sqlx::query_scalar("select event_id from events").fetch_one(pool).await.unwrap();
     let person = site.sign_in(Role::Admin).await;
     let before = contents(pool).await;

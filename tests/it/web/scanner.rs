@@ -6,7 +6,7 @@ use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::reads::{contents, filled};
+use super::reads::{contents, filled, settled};
 use super::{Browser, Site, add_person, csrf, exception};
 
 /// What would mean something to a database, a browser, a shell, a template, a file system, a parser of numbers or of headers.
@@ -227,6 +227,7 @@ async fn no_route_changes_anything_for_a_form_of_another_site() {
     let others = site.sign_in(Role::Admin).await;
     let token_of_another = csrf(&others.clone().page("/issues").await);
     owner.page("/issues").await;
+    settled(&site.server.db.pool).await;
     let before = contents(&site.server.db.pool).await;
     let mut refused = 0;
     for page in firefinch::web::pages().into_iter().filter(|page| page.method == Method::POST.as_str()) {

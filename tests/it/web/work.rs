@@ -6,21 +6,11 @@ use std::collections::BTreeMap;
 use engine::access::{Reach, Role, SCOPES};
 use engine::ids::ProjectId;
 use firefinch::api::endpoints;
-use firefinch::config::Config;
 use firefinch::web::{Needs, pages};
 use sqlx::PgPool;
 
 use super::tenants::{Hidden, MARK, open_with};
-use crate::support::{Project, Reply};
-
-/// Has the statements of this server counted, and of none beside it: all databases share the room for them, and each look at
-/// them goes through all that are there.
-fn count_statements(config: &mut Config) {
-    let url = config.database_url.as_ref().unwrap().expose();
-    let parameter = if url.contains('?') { '&' } else { '?' };
-    let url = format!("{url}{parameter}options=-c%20pg_stat_statements.track%3Dtop");
-    config.database_url = Some(url.into());
-}
+use crate::support::{Project, Reply, count_statements};
 
 /// How often each statement was run in this database.
 type Work = BTreeMap<String, i64>;
