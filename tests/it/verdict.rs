@@ -5,7 +5,7 @@ use engine::ids::ProjectId;
 use engine::verdict::{Sessions, Share, judge};
 use sqlx::AssertSqlSafe;
 use store::deploys::{self, Deploy, Mark, NewDeploy};
-use store::{verdict, watch};
+use store::verdict;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -194,30 +194,6 @@ async fn what_happens_elsewhere_says_nothing_of_a_deploy() {
     run(&database, "update environments set first_seen = '2026-11-01Z', has_counts = false".into()).await;
     count(&database, &shop, "/", 10, bucket(30, 10), 12).await;
     assert_eq!(facts().await.errors_per_min, 10.0);
-}
-
-#[tokio::test]
-async fn what_goes_on_is_counted_by_minutes_and_then_by_hours() {
-    let database = Database::create().await;
-    let shop = database.project("shop").await;
-    store::maintenance::make_partitions(&database.pool, NOW).await.unwrap();
-    issues(&database, 1..2, "ongoing", "shop@1", "2026-11-22 12:00Z", 1).await;
-    let known = async |now: OffsetDateTime| {
-        let known = watch::known(&database.pool, ProjectId(shop.id), (BEGAN, now), &[], 5).await.unwrap();
-        (known.issues, known.events)
-    };
-    run(&database, "update issues set seen_slot = 1e9".into()).await;
-    // The events of each minute are in its hour as well.
-    let counts =
-        [(60, 12, 29, 1), (60, 12, 30, 2), (60, 12, 59, 3), (3600, 12, 0, 6), (60, 15, 1, 9), (3600, 15, 0, 9)];
-    for (span, hour, minute, events) in counts {
-        let at = BEGAN.replace_time(time::Time::from_hms(hour, minute, 0).unwrap()).unix_timestamp();
-        run(&database, format!("insert into issue_counts values ({}, 1, {span}, {at}, {events})", shop.id)).await;
-    }
-    assert_eq!(known(NOW).await, (1, 14));
-    assert_eq!(known(BEGAN + Duration::hours(47)).await, (1, 14));
-    run(&database, "delete from issue_counts where span_s = 60".into()).await;
-    assert_eq!(known(BEGAN + Duration::days(3)).await, (1, 15), "the first hour is not told apart any more");
 }
 
 #[tokio::test]

@@ -15,9 +15,6 @@ use crate::{StoreError, releases};
 /// Issues of a project that were seen last, which are looked at for those that escalate or go on.
 const SEEN_MAX: i64 = 1_000;
 
-/// Minutes of an issue are kept for some hours more than this (`maintenance`).
-const MINUTES_REACH: Duration = Duration::hours(48);
-
 /// Ten seconds of an environment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bar {
@@ -147,27 +144,6 @@ pub struct Known {
     pub loudest: Vec<IssueId>,
 }
 
-/// Which counters of an issue hold its events since a moment: full hours, and before them the minutes of the hour in which
-/// it lies. So a deploy of days ago is counted from some ten rows an issue and not from thousands.
-struct Counted {
-    /// The minute in which it lies, seconds since 1970; events of that minute are not told apart.
-    minutes_from: i64,
-    /// The full hour after it; the one in which it lies where its minutes are gone.
-    hours_from: i64,
-}
-
-impl Counted {
-    fn since(since: OffsetDateTime, now: OffsetDateTime) -> Self {
-        let since_s = since.unix_timestamp();
-        let hour = since_s.div_euclid(3_600) * 3_600;
-        if since < now - MINUTES_REACH {
-            return Self { minutes_from: hour, hours_from: hour };
-        }
-        let minute = since_s.div_euclid(60) * 60;
-        Self { minutes_from: minute, hours_from: if minute == hour { hour } else { hour + 3_600 } }
-    }
-}
-
 /// Unresolved issues with events since, without those that are shown one by one. Served by `issues_by_seen`, and for each
 /// issue by the key of `issue_counts`.
 ///
@@ -176,11 +152,10 @@ impl Counted {
 pub async fn known(
     pool: &PgPool,
     project_id: ProjectId,
-    (since, now): (OffsetDateTime, OffsetDateTime),
+    since: OffsetDateTime,
     without: &[IssueId],
     rows: i64,
 ) -> Result<Known, StoreError> {
-    let counted = Counted::since(since, now);
     let without: Vec<i64> = without.iter().map(|id| id.get()).collect();
     let found = sqlx::query!(
         r#"with seen as materialized (
@@ -193,11 +168,7 @@ pub async fn known(
             select seen.id, (
                 select coalesce(sum(c.events), 0)::bigint
                 from issue_counts c
-                where c.project_id = $1 and c.issue_id = seen.id and c.span_s = 3600 and c.bucket >= $7
-            ) + (
-                select coalesce(sum(c.events), 0)::bigint
-                from issue_counts c
-                where c.project_id = $1 and c.issue_id = seen.id and c.span_s = 60 and c.bucket >= $4 and c.bucket < $7
+                where c.project_id = $1 and c.issue_id = seen.id and c.span_s = 60 and c.bucket >= $4
             ) as events
             from seen
             where seen.id <> all($5)
@@ -210,10 +181,9 @@ pub async fn known(
         project_id.get(),
         since.unix_timestamp().div_euclid(10),
         SEEN_MAX,
-        counted.minutes_from,
+        since.unix_timestamp().div_euclid(60) * 60,
         &without,
         rows,
-        counted.hours_from,
     )
     .fetch_all(pool)
     .await?;
@@ -229,26 +199,21 @@ async fn events_since(
     pool: &PgPool,
     project_id: ProjectId,
     issues: &[IssueId],
-    (since, now): (OffsetDateTime, OffsetDateTime),
+    since: OffsetDateTime,
 ) -> Result<Vec<i64>, StoreError> {
     let issues: Vec<i64> = issues.iter().map(|id| id.get()).collect();
-    let counted = Counted::since(since, now);
     Ok(sqlx::query_scalar!(
         r#"select (
             select coalesce(sum(c.events), 0)::bigint
             from issue_counts c
-            where c.project_id = $1 and c.issue_id = wanted.id and c.span_s = 3600 and c.bucket >= $4
-        ) + (
-            select coalesce(sum(c.events), 0)::bigint
-            from issue_counts c
-            where c.project_id = $1 and c.issue_id = wanted.id and c.span_s = 60 and c.bucket >= $3 and c.bucket < $4
+            where c.project_id = $1 and c.issue_id = wanted.id and c.span_s = 60 and c.bucket >= $3
         ) as "events!"
         from unnest($2::bigint[]) with ordinality as wanted (id, place)
         order by wanted.place"#,
         project_id.get(),
         &issues,
-        counted.minutes_from,
-        counted.hours_from,
+        // Events of the minute in which it began are not told apart.
+        since.unix_timestamp().div_euclid(60) * 60,
     )
     .fetch_all(pool)
     .await?)
@@ -334,14 +299,14 @@ pub struct Fix {
 pub async fn fixes(
     pool: &PgPool,
     deploy: &Deploy,
-    (began, now): (OffsetDateTime, OffsetDateTime),
+    began: OffsetDateTime,
     back: &[IssueId],
 ) -> Result<Vec<Fix>, StoreError> {
     let mut ids = broken_fixes(pool, deploy.project_id, &deploy.version, back).await?;
     let held = releases::fixed_issues(pool, deploy.project_id, &deploy.version, FIXES_MAX).await?;
     ids.extend(held.into_iter().filter(|id| !back.contains(id)));
     ids.truncate(FIXES_MAX);
-    let events = events_since(pool, deploy.project_id, &ids, (began, now)).await?;
+    let events = events_since(pool, deploy.project_id, &ids, began).await?;
     let found = issues::by_ids(pool, &ids).await?;
     let fix = |(id, events): (&IssueId, i64)| {
         let issue = found.iter().find(|issue| issue.id == *id)?.clone();

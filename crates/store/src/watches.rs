@@ -231,7 +231,7 @@ pub async fn summarize(
     let began = began(deploy).min(now);
     let ids = |named: &[Named]| named.iter().map(|issue| issue.id).collect::<Vec<IssueId>>();
     let back = ids(&since.regressed);
-    let fixes = watch::fixes(pool, deploy, (began, now), &back).await?;
+    let fixes = watch::fixes(pool, deploy, began, &back).await?;
     let broken = fixes.iter().filter(|fix| fix.is_back).map(|fix| fix.issue.short_id().to_string());
     let named: Vec<(Kind, IssueId)> = [(Kind::New, ids(&since.new_issues)), (Kind::Regressed, back)]
         .into_iter()
